@@ -1,0 +1,21 @@
+// Text to syntax tree. The only part of netc that knows ANTLR is behind this header.
+#pragma once
+
+#include "frontend/ast.h"
+#include "frontend/diagnostics.h"
+#include "ir/source.h"
+
+#include <cstdint>
+
+namespace netc {
+
+struct ParsedFile {
+    ast::File file;
+    // False when an error was reported: the tree then holds only the items that parsed.
+    bool ok = true;
+};
+
+// Parses a file of the source map. Never throws, for no bytes whatever; what is wrong with them goes to `diagnostics`.
+ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics);
+
+}  // namespace netc
