@@ -1,0 +1,27 @@
+# How a folder becomes a library.
+
+# netc_warnings(TARGET): the warnings that all of our own sources compile under.
+function(netc_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wsign-conversion)
+  if(NETC_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# netc_sources(VARIABLE): every .cpp of the current folder. A folder without any still makes a
+# library, so that the others configure.
+function(netc_sources variable)
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(NOT found)
+    set(found ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
+    file(CONFIGURE OUTPUT ${found} CONTENT "")
+  endif()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+# netc_library(NAME SOURCES...): a static library whose includes are rooted at the repository.
+function(netc_library name)
+  add_library(${name} STATIC ${ARGN})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  netc_warnings(${name})
+endfunction()
