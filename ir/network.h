@@ -1,0 +1,104 @@
+// What the frontend makes of a file, and all that later stages get from it: models and train sections
+// as graph functions over shared variables. No frontend type appears here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/data_spec.h"
+#include "ir/graph.h"
+
+namespace netc {
+
+enum class DurationUnit : std::uint8_t { epochs, steps, seconds };
+struct Duration {
+    double value = 0;
+    DurationUnit unit = DurationUnit::steps;
+};
+
+enum class ScheduleKind : std::uint8_t { constant, step, exponential, cosine, linear, piecewise };
+struct Schedule {
+    ScheduleKind kind = ScheduleKind::constant;
+    double rate = 0;            // the base rate
+    double gamma = 1;           // step, exponential
+    Duration every, over, warmup;
+    double floor = 0;
+    std::vector<std::pair<Duration, double>> points;  // piecewise
+};
+
+enum class OptimizerKind : std::uint8_t { sgd, adam, adamw, rmsprop };
+struct OptimizerSpec {
+    OptimizerKind kind = OptimizerKind::adam;
+    Schedule rate;
+    double momentum = 0;
+    bool nesterov = false;
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99;
+    double weight_decay = 0;           // adamw
+    std::optional<double> clip;        // global norm
+    Span span;
+};
+
+enum class Direction01 : std::uint8_t { min, max };
+struct Watch {                  // min("valid.loss")
+    std::string name;           // valid.loss, valid.acc, loss
+    Direction01 direction = Direction01::min;
+    Span span;
+};
+
+struct Metric {
+    std::string name;           // a result of `evaluate`
+    Span span;
+};
+
+// A model, elaborated once with training = false. Its variables are shared by all functions; a train
+// section has its own Module because the training graph may have further state.
+struct Model {
+    std::string name;
+    std::string doc;
+    Span span;
+    std::vector<Input> inputs;
+    // variables: parameters and state. functions: "forward" (inputs -> outputs).
+    Module module;
+    std::int64_t parameter_count = 0;  // trainable numbers
+};
+
+struct TrainSection {
+    std::string name;           // of the section: the model's, or what follows `as`
+    std::string model;
+    Span span;
+    std::vector<Input> targets;
+    // variables as in the model (same order; x.scale etc. included). functions:
+    //   "forward"   training = false: inputs -> outputs
+    //   "training"  training = true: inputs and targets -> loss, penalty (if any); updates of state
+    //   "evaluate"  training = false: inputs and targets -> loss, then a result per metric
+    Module module;
+    DataSource data;
+    std::optional<DataSource> valid, test;
+    std::optional<SplitSpec> split;
+    OptimizerSpec optimizer;
+    std::int64_t batch = 32;
+    std::optional<std::int64_t> epochs, steps;
+    bool drop_last = false, shuffle = true;
+    std::uint64_t seed = 0;
+    std::optional<Watch> best;                       // save = best(by = ...)
+    std::optional<std::string> best_file;
+    std::optional<std::pair<double, Watch>> patience; // stop = patience(epochs, on = ...)
+    std::vector<Metric> metrics;
+    bool train_metrics = false;
+    std::optional<Duration> validate, log;
+};
+
+struct OptionInfo {
+    std::string name, type, value, doc;
+    Span span;
+};
+
+struct CheckedFile {
+    std::vector<Model> models;
+    std::vector<TrainSection> sections;
+    std::vector<OptionInfo> options;
+};
+
+}  // namespace netc

@@ -1,0 +1,105 @@
+// One record per operator: everything the compiler knows about it.
+//
+// An operator is added in two places: its record, in the file of its family under ir/ops/, and one
+// line in ir/ops.def. The reference documentation, shape errors, the interpreter, the gradient and all
+// tests are derived from the table.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/kernel.h"
+#include "ir/result.h"
+
+namespace netc {
+
+// What `infer` sees. Errors are facts about shapes, in the user's terms ("100 is not 784"); the
+// frontend checks most of them earlier with better places, so what remains is a bug (status 70).
+struct InferContext {
+    std::vector<Type> inputs;
+    const Attributes& attributes;
+};
+
+// What `grad` sees: adds to the gradients of the inputs, in graph operators. See graph_builder.h.
+class GradBuilder;
+
+// What `lower` sees: describes one element of the result. Implemented by passes/lower.cpp, which
+// substitutes definitions into each other where nodes are grouped.
+class Lowering {
+public:
+    virtual ~Lowering() = default;
+    virtual ScalarGraph& scalars() = 0;
+    virtual const Attributes& attributes() const = 0;
+    virtual const Type& input_type(std::size_t operand) const = 0;
+    virtual const Type& output_type() const = 0;
+    // Index of the element to compute, one per dim of the result.
+    virtual const std::vector<Index>& out() const = 0;
+    // Element of an operand. Only where no indirection is needed.
+    virtual ScalarId read(std::size_t operand, std::vector<Index> index,
+                          Outside outside = Outside::never) = 0;
+    // Element whose index in `dim` is data.
+    virtual ScalarId read_indirect(std::size_t operand, std::vector<Index> index, std::int32_t dim,
+                                   ScalarId position) = 0;
+    // An index as a number of an integer type.
+    virtual ScalarId number_of(const Index& index, DType type) = 0;
+    // A new reduced axis; axes are ordered as they are made, the last fastest.
+    virtual Index reduced_axis(Dim extent) = 0;
+    // Terms outside of a guard do not exist. Only together with a reduction.
+    virtual void guard(Guard guard) = 0;
+    // Reduces over all reduced axes; gives the finished states. The order is the kernel's choice
+    // (passes/reduction_order.cpp), from logical shape alone.
+    virtual std::vector<ScalarId> reduce(std::vector<StateVariable> states,
+                                         std::vector<ScalarId> step,
+                                         std::vector<ScalarId> merge) = 0;
+    // Sum of terms: state' = state + term; contraction: state' = fma(a, b, state).
+    ScalarId sum(ScalarId term);
+    ScalarId contract(ScalarId a, ScalarId b);
+};
+
+enum class AttributeKind : std::uint8_t { boolean, integer, number, text, dtype, integers, numbers, shape };
+struct AttributeSpec {
+    std::string_view name;
+    AttributeKind kind;
+    std::string_view doc;
+};
+
+// Inputs for the tests of an operator, on every backend: shapes (may hold B), attributes, and the
+// interval that values are drawn from.
+struct Sample {
+    std::vector<Type> inputs;
+    Attributes attributes;
+    double low = -2, high = 2;
+    std::int64_t integer_limit = 0;  // integer inputs are drawn from 0 .. limit-1
+};
+
+enum class OpFamily : std::uint8_t { leaf, elementwise, view, reduction, contraction, random, scatter };
+
+struct OpDef {
+    std::string_view name;
+    std::string_view doc;
+    OpFamily family = OpFamily::elementwise;
+    int min_inputs = 0;
+    int max_inputs = 0;  // -1: any number
+    std::vector<AttributeSpec> attributes = {};
+    Result<Type> (*infer)(const InferContext&) = nullptr;
+    // Null where nothing can be differentiated (comparisons, argmax): no gradient flows.
+    void (*grad)(GradBuilder&) = nullptr;
+    // Gives the value of one element; null for leaves.
+    ScalarId (*lower)(Lowering&) = nullptr;
+    std::vector<Sample> (*samples)() = nullptr;
+    // For simplify: f(max(a, b)) = max(f(a), f(b)).
+    bool monotone_increasing = false;
+    bool commutative = false;
+    double gradient_tolerance = 1e-5;  // relative, against central differences in double
+};
+
+const OpDef& op_def(OpId op);
+std::span<const OpId> all_ops();
+std::optional<OpId> find_op(std::string_view name);
+
+}  // namespace netc
