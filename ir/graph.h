@@ -85,8 +85,9 @@ struct Node {
     Layout layout;  // chosen by assign_layout; an empty order means row-major
 };
 
-// What a Variable is for decides its region: weights hold parameters and state, optimizer the slots.
-enum class VariableKind : std::uint8_t { parameter, state, slot };
+// What a Variable is for decides its region: weights hold parameters and state, optimizer the slots,
+// prepared what derive_weights moved out of `forward`.
+enum class VariableKind : std::uint8_t { parameter, state, slot, prepared };
 
 enum class InitializerKind : std::uint8_t {
     zeros, ones, full, normal, uniform, xavier_uniform, xavier_normal, he_uniform, he_normal,

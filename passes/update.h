@@ -1,0 +1,26 @@
+// update: the optimizer step as ordinary nodes.
+//
+//     grad:w                  ->    @w:m' = momentum * @w:m + grad
+//                                   @w'   = @w - rate * @w:m'
+//
+// Formulas and defaults are PyTorch 2's (torch.optim: SGD, Adam, AdamW, RMSprop), so results compare
+// number for number. The learning rate is a node too: the schedule over the step counter, unless the
+// caller gives a rate (hyper `rate` is not NaN). Clipping (Pascanu et al. 2013) scales all gradients by
+// min(1, c / (norm + 1e-6)) before anything else.
+#pragma once
+
+#include "ir/graph.h"
+#include "ir/network.h"
+#include "ir/result.h"
+
+namespace netc {
+
+// Names of the slots that belong to no parameter.
+inline constexpr const char* kStepSlot = "step";                          // i64: steps done
+inline constexpr const char* kStepsPerEpochSlot = "steps_per_epoch";      // i64: 0 until known
+
+// Adds slots to module.variables and updates to `function`. `parameters` and `gradients` go in pairs.
+Status update(Module& module, Function& function, const OptimizerSpec& optimizer,
+              const std::vector<VariableId>& parameters, const std::vector<NodeId>& gradients);
+
+}  // namespace netc
