@@ -16,6 +16,11 @@ if(NETC_SANITIZE)
   add_link_options(-fsanitize=${NETC_SANITIZE})
 endif()
 
+# Fuzz targets follow the coverage of everything that they link; our libraries, not only their own.
+if(NETC_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # ccache needs to be told that precompiled headers are fine; GCC, to preprocess them as such.
 find_program(NETC_CCACHE ccache)
 if(NETC_CCACHE AND (NOT CMAKE_CXX_COMPILER_LAUNCHER
