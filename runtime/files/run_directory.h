@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,7 +51,6 @@ Status append_line(const std::string& path, std::string_view line);
 
 // Drops what follows the last whole line, and then every line that `keep` refuses: a resumed run continues its log at the
 // step that its state belongs to.
-Status trim_log(const std::string& path, bool (*keep)(std::string_view line, const void* context),
-                const void* context);
+Status trim_log(const std::string& path, const std::function<bool(std::string_view line)>& keep);
 
 }  // namespace netc
