@@ -35,6 +35,8 @@ public:
     Index() = default;
     Index(std::int64_t constant) : constant_(constant) {}  // NOLINT: a number is an index
     static Index axis(AxisId axis);
+    // The term of an index in normal form, as an index of its own.
+    static Index of(IndexTerm term);
 
     const std::vector<IndexTerm>& terms() const { return terms_; }
     std::int64_t constant() const { return constant_; }

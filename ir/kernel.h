@@ -145,4 +145,12 @@ Status verify(const Kernel& kernel);
 // Elements of the buffer for this batch, padding and fill lanes included.
 std::int64_t element_count(const Param& param, std::int64_t batch);
 
+// Elements from one index of a dim to the next, per logical dim. With batch lanes, that of dim 0 is
+// from one group of 16 samples to the next; within the group, samples are 1 apart.
+std::vector<Extent> strides(const Param& param);
+
+// Elements from the start of the buffer.
+std::int64_t element_offset(const Param& param, const std::vector<std::int64_t>& index,
+                            std::int64_t batch);
+
 }  // namespace netc

@@ -10,7 +10,6 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +27,7 @@ enum class ScalarOp : std::uint8_t {
     index,      // the Index `Kernel::indices[integer]` as a number of an integer type
     batch,      // B as i64
     // arithmetic on floats; neg abs add mul max min also on integers (wrapping)
+    // max(a, b) is a where a > b or a is NaN, else b; so NaN propagates. min alike with <.
     neg, abs, add, mul, div, max, min, sqrt, floor,
     fma,        // fma(a, b, c) = a*b + c rounded once
     // functions of floats
@@ -78,8 +78,11 @@ public:
     DType type(ScalarId id) const { return nodes_[id].type; }
 
 private:
+    ScalarId fold(Scalar scalar);  // the node, or what it is equal to
+    void grow();
+
     std::vector<Scalar> nodes_;
-    std::map<std::string, ScalarId> known_;  // canonical bytes of a node -> id
+    std::vector<ScalarId> slots_;  // open addressing by hash; kNoScalar is free
 };
 
 // Names of operators as they stand in kernel text; arity of each.
