@@ -56,6 +56,11 @@ public:
     virtual std::vector<ScalarId> reduce(std::vector<StateVariable> states,
                                          std::vector<ScalarId> step,
                                          std::vector<ScalarId> merge) = 0;
+    // Result of a scatter: `base`, to which for each point of the reduced axes, in their order, `value`
+    // is added at index `position` of dim `dim` of the result. `base`, `position` and `value` may use
+    // out() in all dims but `dim`; `base` in all. This form compares each position with out()[dim]; a
+    // lowering may make an indirect store of it instead, which gives the same sums.
+    virtual ScalarId scatter(ScalarId base, std::int32_t dim, ScalarId position, ScalarId value);
     // Sum of terms: state' = state + term; contraction: state' = fma(a, b, state).
     ScalarId sum(ScalarId term);
     ScalarId contract(ScalarId a, ScalarId b);
@@ -85,11 +90,11 @@ struct OpDef {
     OpFamily family = OpFamily::elementwise;
     int min_inputs = 0;
     int max_inputs = 0;  // -1: any number
-    std::vector<AttributeSpec> attributes = {};
+    std::span<const AttributeSpec> attributes = {};
     Result<Type> (*infer)(const InferContext&) = nullptr;
     // Null where nothing can be differentiated (comparisons, argmax): no gradient flows.
     void (*grad)(GradBuilder&) = nullptr;
-    // Gives the value of one element; null for leaves.
+    // Gives the value of one element; null for input, variable and hyper, which are buffers.
     ScalarId (*lower)(Lowering&) = nullptr;
     std::vector<Sample> (*samples)() = nullptr;
     // For simplify: f(max(a, b)) = max(f(a), f(b)).
@@ -99,7 +104,14 @@ struct OpDef {
 };
 
 const OpDef& op_def(OpId op);
+// The type of the result, after checking the number of operands and the attributes against the record.
+Result<Type> infer_type(OpId op, const std::vector<Type>& inputs, const Attributes& attributes);
 std::span<const OpId> all_ops();
 std::optional<OpId> find_op(std::string_view name);
+std::string_view name_of(OpId op);
+std::string_view name_of(AttributeKind kind);
+AttributeKind kind_of(const AttributeValue& value);
+// The reference of all operators as Markdown, for `netc ops`.
+std::string operators_reference();
 
 }  // namespace netc
