@@ -1,0 +1,45 @@
+// From a .net file to networks as graphs: parse, check, elaborate. The one header of this folder that
+// the command line needs besides diagnostics and their rendering.
+//
+//     SourceMap sources;
+//     Diagnostics diagnostics;
+//     Result<CheckedFile> file = check_file("lenet5.net", {}, sources, diagnostics);
+//     if (!file && file.error().status != kExitProgram) return file.error();   // unreadable, bad --set
+//     std::cerr << render(diagnostics, sources);                               // errors and warnings
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "frontend/diagnostics.h"
+#include "ir/network.h"
+#include "ir/result.h"
+#include "ir/source.h"
+
+namespace netc {
+
+struct CheckOptions {
+    std::vector<std::pair<std::string, std::string>> settings;  // --set NAME=VALUE, of an `option`
+    std::vector<std::pair<std::string, std::int64_t>> dims;     // --dim T=128
+    // Symbolic dimensions other than the batch may stay open: for `check` and `doc`, where no code
+    // is generated. Otherwise an open one is E0404.
+    bool open_dimensions = false;
+};
+
+// Reads, parses and elaborates a file with all that it imports. Afterwards `sources` holds every text
+// that took part (the file first, its imports, the library as "std.net"): what a cache key needs.
+//
+// Errors of the program are in `diagnostics`; the Error then has the status kExitProgram and only says
+// how many there are. Other statuses: kExitUsage for settings and dims that the file does not have or
+// that have the wrong type, kExitData where the file itself cannot be read.
+Result<CheckedFile> check_file(const std::string& path, const CheckOptions& options,
+                               SourceMap& sources, Diagnostics& diagnostics);
+
+// The same for a text in memory. Imports are relative to the folder of `path`.
+Result<CheckedFile> check_text(const std::string& path, std::string text,
+                               const CheckOptions& options, SourceMap& sources,
+                               Diagnostics& diagnostics);
+
+}  // namespace netc
