@@ -209,8 +209,9 @@ std::vector<Value> clip(Step& step, std::vector<Value> gradients, double limit) 
 
 }  // namespace
 
-Status update(Module& module, Function& function, const OptimizerSpec& optimizer,
-              const std::vector<VariableId>& parameters, const std::vector<NodeId>& gradients) {
+Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& optimizer,
+                      const std::vector<VariableId>& parameters,
+                      const std::vector<NodeId>& gradients) {
     if (uses_seconds(optimizer.rate)) {
         return Error{kExitProgram, "a schedule of the learning rate counts epochs or steps, not seconds"};
     }
@@ -241,7 +242,7 @@ Status update(Module& module, Function& function, const OptimizerSpec& optimizer
             case OptimizerKind::rmsprop: rmsprop(step, parameters[i], gradient, rate); break;
         }
     }
-    return {};
+    return step.rate.id;
 }
 
 }  // namespace netc

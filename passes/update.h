@@ -20,7 +20,9 @@ inline constexpr const char* kStepSlot = "step";                          // i64
 inline constexpr const char* kStepsPerEpochSlot = "steps_per_epoch";      // i64: 0 until known
 
 // Adds slots to module.variables and updates to `function`. `parameters` and `gradients` go in pairs.
-Status update(Module& module, Function& function, const OptimizerSpec& optimizer,
-              const std::vector<VariableId>& parameters, const std::vector<NodeId>& gradients);
+// The learning rate of the step, rank 0, f32.
+Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& optimizer,
+                      const std::vector<VariableId>& parameters,
+                      const std::vector<NodeId>& gradients);
 
 }  // namespace netc

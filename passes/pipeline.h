@@ -1,0 +1,36 @@
+// The compiler: from a checked network to a Program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/network.h"
+#include "ir/program.h"
+#include "ir/result.h"
+#include "passes/pass_runner.h"
+
+namespace netc {
+
+struct CompileOptions {
+    // Which of init prepare forward evaluate gradient train_step; empty: all that the input allows
+    // (the last three need a train section).
+    std::vector<std::string> entries;
+    // The batch that layouts and schedules are made for; every batch is correct.
+    std::int64_t batch_hint = 1;
+    // Inputs whose gradient `gradient` also gives, as results grad:<input>.
+    std::vector<std::string> gradient_inputs;
+    // train_step also gives `penalty` (where there is one) and `rate`, for the log.
+    bool log_results = false;
+};
+
+// The functions of the entries, differentiated, with the optimizer step, simplified: target-neutral.
+Result<Module> build_module(const Model& model, const TrainSection* section,
+                            const CompileOptions& options, PassRunner& run);
+// Grouping and layouts, in place: what --stage=optimized shows.
+Status optimize(Module& module, const CompileOptions& options, PassRunner& run);
+// All of it.
+Result<Program> compile(const Model& model, const TrainSection* section,
+                        const CompileOptions& options, PassRunner& run);
+
+}  // namespace netc

@@ -1,0 +1,42 @@
+// What a training run must know to go on, and the files that hold it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/result.h"
+#include "runtime/files/run_directory.h"
+#include "runtime/train/session.h"
+
+namespace netc {
+
+struct Progress {
+    std::int64_t epoch = 0;          // being trained, from 0
+    std::int64_t step_in_epoch = 0;  // steps of it that are done
+    std::int64_t step = 0;           // of the whole run
+    double loss_sum = 0;             // of this epoch's steps
+    double penalty_sum = 0;
+    std::optional<double> best;      // of the watched value
+    double watched_best = 0;         // of the value that `stop` watches
+    std::int64_t waited = -1;        // epochs without an improvement of it; -1: none seen yet
+    double seconds = 0;              // spent before this process
+};
+
+// state.safetensors: weights, slots and progress, whole in itself.
+Status write_state(const RunDirectory& directory, const Session& session, const Progress& progress,
+                   const std::string& identity, Metadata metadata);
+Result<Progress> read_state(const RunDirectory& directory, Session& session,
+                            const std::string& identity);
+
+// The bytes of all weights at one moment.
+struct Snapshot {
+    std::vector<std::byte> bytes;
+    bool empty() const { return bytes.empty(); }
+};
+Snapshot take_snapshot(const Session& session);
+Status write_weights(const std::string& path, const Session& session, const Snapshot& snapshot,
+                     const Metadata& metadata);
+
+}  // namespace netc

@@ -1,0 +1,166 @@
+#include "runtime/train/session.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace netc {
+namespace {
+
+void write_header(std::byte* region, std::uint64_t hash, std::int64_t size) {
+    const auto bytes = static_cast<std::uint64_t>(size);
+    std::memcpy(region, &hash, sizeof hash);
+    std::memcpy(region + 8, &bytes, sizeof bytes);
+}
+
+std::int64_t bytes_of(const EntryArgument& argument, std::int64_t batch) {
+    std::int64_t count = size_of(argument.dtype);
+    for (const Extent& extent : argument.dims) count *= extent.at(batch);
+    return count;
+}
+
+}  // namespace
+
+void AlignedMemory::Free::operator()(std::byte* p) const { std::free(p); }
+
+Result<AlignedMemory> AlignedMemory::allocate(std::int64_t bytes) {
+    // Enough more that the widest vector load behind the last element stays inside.
+    constexpr std::int64_t kSlack = 2 * kAlignment;
+    AlignedMemory memory;
+    if (bytes < 0 || bytes > (std::int64_t{1} << 46)) {
+        return Error{kExitRun, "the network needs more memory than a process can have"};
+    }
+    const std::int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kSlack;
+    memory.data_.reset(static_cast<std::byte*>(
+        std::aligned_alloc(static_cast<std::size_t>(kAlignment), static_cast<std::size_t>(rounded))));
+    if (memory.data_ == nullptr) {
+        return Error{kExitRun, "no memory: " + std::to_string(bytes / 1000000) + " MB are needed"};
+    }
+    std::memset(memory.data_.get(), 0, static_cast<std::size_t>(rounded));
+    memory.size_ = bytes;
+    return memory;
+}
+
+Result<Session> Session::create(const Program& program, Executable& executable) {
+    Session session;
+    session.program_ = &program;
+    session.executable_ = &executable;
+    const std::pair<AlignedMemory*, std::int64_t> regions[] = {
+        {&session.weights_, program.weights_size},
+        {&session.prepared_, program.prepared_size},
+        {&session.optimizer_, program.optimizer_size},
+        {&session.hyper_, kAlignment},
+        {&session.workspace_, 0}};
+    for (const auto& [memory, size] : regions) {
+        Result<AlignedMemory> made = AlignedMemory::allocate(size);
+        if (!made) return made.error();
+        *memory = std::move(*made);
+    }
+    write_header(session.weights_.data(), program.model_hash, program.weights_size);
+    write_header(session.prepared_.data(), program.model_hash, program.prepared_size);
+    write_header(session.optimizer_.data(), program.model_hash, program.optimizer_size);
+    session.set_rate(std::numeric_limits<float>::quiet_NaN());
+    return session;
+}
+
+void Session::set_seed(std::uint64_t seed) {
+    std::memcpy(hyper_.data() + kHyperSeed, &seed, sizeof seed);
+}
+void Session::set_steps_per_epoch(std::int64_t steps) {
+    std::memcpy(hyper_.data() + kHyperStepsPerEpoch, &steps, sizeof steps);
+}
+void Session::set_rate(float rate) { std::memcpy(hyper_.data() + kHyperRate, &rate, sizeof rate); }
+
+Status Session::init(std::uint64_t seed) {
+    set_seed(seed);
+    for (const VariablePlace& slot : program_->slots) {
+        std::memset(variable(slot).data(), 0, static_cast<std::size_t>(slot.size));
+    }
+    return run("init", {}, 1);
+}
+
+Status Session::reserve_workspace(const Entry& entry, std::int64_t batch) {
+    const std::int64_t needed = entry.workspace.at(batch);
+    if (needed <= workspace_.size()) return {};
+    Result<AlignedMemory> memory = AlignedMemory::allocate(needed);
+    if (!memory) return memory.error();
+    workspace_ = std::move(*memory);
+    return {};
+}
+
+Status Session::run(std::string_view name, std::span<const std::byte* const> inputs,
+                    std::int64_t batch) {
+    const Entry* entry = program_->find(name);
+    if (entry == nullptr) return Error{kExitInternal, "no entry " + std::string(name)};
+    if (entry != last_ || batch != last_batch_) {
+        if (Status status = reserve_workspace(*entry, batch); !status) return status;
+        outputs_.clear();
+        for (const EntryArgument& argument : entry->outputs) {
+            Result<AlignedMemory> memory = AlignedMemory::allocate(bytes_of(argument, batch));
+            if (!memory) return memory.error();
+            outputs_.push_back(std::move(*memory));
+        }
+        last_ = entry;
+        last_batch_ = batch;
+    }
+    std::vector<std::byte*> outputs;
+    outputs.reserve(outputs_.size());
+    for (const AlignedMemory& memory : outputs_) outputs.push_back(memory.data());
+    CallMemory memory;
+    memory.weights = weights_.data();
+    memory.prepared = prepared_.data();
+    memory.optimizer = optimizer_.data();
+    memory.workspace = workspace_.data();
+    memory.hyper = hyper_.data();
+    memory.inputs = inputs;
+    memory.outputs = outputs;
+    return executable_->run(name, memory, batch);
+}
+
+std::span<const std::byte> Session::output(std::size_t i) const {
+    return {outputs_[i].data(), static_cast<std::size_t>(outputs_[i].size())};
+}
+
+double Session::number(std::string_view name) const {
+    if (last_ == nullptr) return std::numeric_limits<double>::quiet_NaN();
+    for (std::size_t i = 0; i < last_->outputs.size(); ++i) {
+        if (last_->outputs[i].name != name) continue;
+        if (last_->outputs[i].dtype == DType::f64) {
+            double value;
+            std::memcpy(&value, outputs_[i].data(), sizeof value);
+            return value;
+        }
+        float value;
+        std::memcpy(&value, outputs_[i].data(), sizeof value);
+        return static_cast<double>(value);
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+}
+
+std::span<std::byte> Session::variable(const VariablePlace& place) {
+    std::byte* region = place.kind == VariableKind::slot ? optimizer_.data() : weights_.data();
+    return {region + place.offset, static_cast<std::size_t>(place.size)};
+}
+std::span<const std::byte> Session::variable(const VariablePlace& place) const {
+    return const_cast<Session*>(this)->variable(place);
+}
+
+const VariablePlace* Session::find_weight(std::string_view name) const {
+    for (const VariablePlace& place : program_->weights) {
+        if (place.name == name) return &place;
+    }
+    return nullptr;
+}
+
+std::int64_t Session::steps_done() const {
+    for (const VariablePlace& place : program_->slots) {
+        if (place.name != "step") continue;
+        std::int64_t steps;
+        std::memcpy(&steps, variable(place).data(), sizeof steps);
+        return steps;
+    }
+    return 0;
+}
+
+}  // namespace netc

@@ -1,0 +1,95 @@
+// A loaded program with its memory: what the verbs of the command line work on.
+//
+//     Session session = *Session::create(program, executable);
+//     session.init(seed);
+//     session.run("train_step", inputs, batch);
+//
+// Regions are laid out as program.h says. Weights go in and out by name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/backend.h"
+#include "ir/program.h"
+#include "ir/result.h"
+#include "runtime/files/safetensors.h"
+
+namespace netc {
+
+// Zeroed memory aligned to kAlignment; empty when there is none to be had.
+class AlignedMemory {
+public:
+    static Result<AlignedMemory> allocate(std::int64_t bytes);
+    std::byte* data() const { return data_.get(); }
+    std::int64_t size() const { return size_; }
+
+private:
+    struct Free {
+        void operator()(std::byte* p) const;
+    };
+    std::unique_ptr<std::byte, Free> data_;
+    std::int64_t size_ = 0;
+};
+
+class Session {
+public:
+    // Keeps references to both; allocates weights, prepared and optimizer regions, zeroed but for headers.
+    static Result<Session> create(const Program& program, Executable& executable);
+
+    const Program& program() const { return *program_; }
+
+    // Initial parameters and state from the seed; the optimizer's slots become zero.
+    Status init(std::uint64_t seed);
+    void set_seed(std::uint64_t seed);
+    void set_steps_per_epoch(std::int64_t steps);
+    // NaN: what the train section says.
+    void set_rate(float rate);
+
+    // Runs an entry. `inputs` in the order of Entry::inputs, row-major; results are kept until the
+    // next run, see output().
+    Status run(std::string_view entry, std::span<const std::byte* const> inputs, std::int64_t batch);
+    // Bytes of the i-th output of the last run of `entry`, row-major, for its batch.
+    std::span<const std::byte> output(std::size_t i) const;
+    // A rank-0 f32 or f64 output as a number, by name; NaN where there is none.
+    double number(std::string_view name) const;
+
+    // Parameters, state, slots: their bytes.
+    std::span<std::byte> variable(const VariablePlace& place);
+    std::span<const std::byte> variable(const VariablePlace& place) const;
+    const VariablePlace* find_weight(std::string_view name) const;
+    // The optimizer's step counter; 0 where there is none.
+    std::int64_t steps_done() const;
+
+private:
+    Status reserve_workspace(const Entry& entry, std::int64_t batch);
+
+    const Program* program_ = nullptr;
+    Executable* executable_ = nullptr;
+    AlignedMemory weights_, prepared_, optimizer_, hyper_, workspace_;
+    const Entry* last_ = nullptr;
+    std::int64_t last_batch_ = 0;
+    std::vector<AlignedMemory> outputs_;
+};
+
+// ---- weights and files --------------------------------------------------------------------------
+
+// Views of all parameters and state (and slots), named as in the file.
+std::vector<TensorView> weight_tensors(const Session& session);
+std::vector<TensorView> slot_tensors(const Session& session);
+
+// Takes the tensors of a file. Weights of another model are refused with a table of what differs,
+// unless `partial`: then what matches in name, shape and dtype is taken and `report` says what was.
+struct LoadReport {
+    std::vector<std::string> taken, missing, unused, different;
+};
+Result<LoadReport> load_weights(Session& session, const Safetensors& file, const std::string& path,
+                                bool partial);
+Status load_slots(Session& session, const Safetensors& file, const std::string& path);
+
+}  // namespace netc

@@ -1,0 +1,94 @@
+// The training loop: epochs over shuffled rows, validation, log, checkpoints, resuming.
+//
+// A run is a pure function of the program, the section, the data and the seed; what it needs to go on
+// after any step is in `state.safetensors`, so that a resumed run ends with the same bits as an
+// uninterrupted one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ir/network.h"
+#include "runtime/data/dataset.h"
+#include "runtime/files/run_directory.h"
+#include "runtime/train/session.h"
+
+namespace netc {
+
+struct TrainPlan {
+    const TrainSection* section = nullptr;
+    const Dataset* data = nullptr;
+    std::vector<std::int64_t> train_rows;
+    const Dataset* valid_data = nullptr;      // of the section's `valid`, or `data` with a split
+    std::vector<std::int64_t> valid_rows;     // empty: no held-out data
+    std::int64_t batch = 32;
+    std::optional<std::int64_t> epochs, steps;
+    std::uint64_t seed = 0;
+    std::int64_t log_every = 0;               // steps; 0: per epoch only
+    RunDirectory* directory = nullptr;        // null: nothing is written
+    Metadata metadata;                        // of every weights file: netc.model, ...
+    std::string identity;                     // source, options, data: must agree when resuming
+    bool resume = false;
+};
+
+struct EpochReport {
+    std::int64_t epoch = 0, step = 0;
+    double loss = 0, penalty = std::numeric_limits<double>::quiet_NaN();
+    std::vector<std::pair<std::string, double>> metrics;  // valid.loss, valid.acc, ...
+    double rate = 0, seconds = 0, samples_per_second = 0;
+    bool best = false;
+};
+
+struct StepReport {
+    std::int64_t epoch = 0, epochs = 0;       // epochs 0: training counts steps
+    std::int64_t step = 0, steps = 0;         // of the whole run
+    double loss = 0;                          // mean of the epoch so far
+    double samples_per_second = 0, seconds_left = 0;
+};
+
+struct TrainObserver {
+    std::function<void(const StepReport&)> on_step;    // often; the callee limits its output
+    std::function<void(const EpochReport&)> on_epoch;
+    std::function<void(const std::string&)> on_note;   // one sentence for a person
+};
+
+enum class TrainEnd : std::uint8_t { finished, stopped_early, interrupted };
+struct TrainOutcome {
+    TrainEnd end = TrainEnd::finished;
+    std::int64_t epoch = 0, step = 0;
+    EpochReport last;
+};
+
+// `interrupt` is looked at after every step.
+Result<TrainOutcome> train(Session& session, const TrainPlan& plan, const TrainObserver& observer,
+                           const std::atomic<int>& interrupt);
+
+// Loss and metrics over rows, weighted by batch size, through the entry `evaluate`; names as the entry's
+// outputs, "loss" first.
+Result<std::vector<std::pair<std::string, double>>> evaluate(Session& session, const Dataset& data,
+                                                             const std::vector<std::int64_t>& rows,
+                                                             std::int64_t batch);
+
+// Puts scale, offset, mean, deviation of the inputs into the model's state.
+Status apply_statistics(Session& session, const DataStatistics& statistics);
+
+// The rows of `rows` as one array per entry input, in the entry's order.
+class BatchBuffers {
+public:
+    static Result<BatchBuffers> create(const Entry& entry, const Dataset& data, std::int64_t batch);
+    void fill(std::span<const std::int64_t> rows);
+    std::span<const std::byte* const> inputs() const { return pointers_; }
+
+private:
+    std::vector<const Field*> fields_;
+    std::vector<AlignedMemory> buffers_;
+    std::vector<const std::byte*> pointers_;
+};
+
+}  // namespace netc
