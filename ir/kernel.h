@@ -68,6 +68,7 @@ struct Read {
     // used. Out of range reads NaN (0 for integers) and raises the fault flag.
     std::int32_t indirect = -1;
     ScalarId position = kNoScalar;
+    friend bool operator==(const Read&, const Read&) = default;
 };
 
 // A term of a reduction exists only where all guards hold:

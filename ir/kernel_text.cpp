@@ -11,7 +11,8 @@
 //         reduce (k0: 1, k1: 5, k2: 5) sequential
 //         guard 0 <= 2*i2 + j0 + k1 - 2 < 28
 //         guard 0 <= 2*i3 + j1 + k2 - 2 < 28
-//         s0: f32 = 0 -> fma(p0[i0, k0, 2*i2 + j0 + k1 - 2, 2*i3 + j1 + k2 - 2], p1[...], s0)
+//         state s0: f32 = 0
+//         s0 -> fma(p0[i0, k0, 2*i2 + j0 + k1 - 2, 2*i3 + j1 + k2 - 2], p1[i1, k0, k1, k2], s0)
 //         store l0[j0, j1] = tanh(s0 + p2[i1])
 //       }
 //       ...
@@ -56,8 +57,8 @@ std::string join(const Items& items, Function text_of_item) {
 std::string text_of_number(double value, DType type) {
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-    return type == DType::f64 ? fmt::format("{}", value)
-                              : fmt::format("{}", static_cast<float>(value));
+    return type == DType::f32 ? fmt::format("{}", static_cast<float>(value))
+                              : fmt::format("{}", value);
 }
 
 std::string text_of_constant(const Scalar& scalar) {
@@ -201,18 +202,21 @@ private:
                                  text_of(guard.limit)));
             }
         }
-        section(reduction.step);
         for (std::size_t k = 0; k < reduction.states.size(); ++k) {
             const StateVariable& state = reduction.states[k];
-            line(fmt::format("s{}: {} = {} -> {}", k, name_of(state.dtype),
-                             text_of_number(state.identity, state.dtype),
-                             k < reduction.step.size() ? value(reduction.step[k], 0) : "none"));
+            line(fmt::format("state s{}: {} = {}", k, name_of(state.dtype),
+                             text_of_number(state.identity, state.dtype)));
         }
+        updates(reduction.step);
         if (reduction.merge.empty()) return;
         line("merge");
-        section(reduction.merge);
-        for (std::size_t k = 0; k < reduction.merge.size(); ++k) {
-            line(fmt::format("s{} -> {}", k, value(reduction.merge[k], 0)));
+        updates(reduction.merge);
+    }
+
+    void updates(const std::vector<ScalarId>& values) {
+        section(values);
+        for (std::size_t k = 0; k < values.size(); ++k) {
+            line(fmt::format("s{} -> {}", k, value(values[k], 0)));
         }
     }
 
