@@ -85,6 +85,9 @@ private:
     std::vector<ScalarId> slots_;  // open addressing by hash; kNoScalar is free
 };
 
+// What is wrong with the types and the number of operands of a node; empty where nothing is.
+std::string type_error(const ScalarGraph& graph, ScalarId id);
+
 // Names of operators as they stand in kernel text; arity of each.
 const char* name_of(ScalarOp op);
 int arity_of(ScalarOp op);
