@@ -1,6 +1,7 @@
 // See common.h.
 #include "ir/ops/common.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace netc::ops {
@@ -74,11 +75,16 @@ Index linear_index(const std::vector<Index>& index, const Shape& shape) {
     return result;
 }
 
+bool holds_batch(const Dim& dim) {
+    const std::vector<std::string> symbols = dim.symbols();
+    return std::find(symbols.begin(), symbols.end(), kBatchSymbol) != symbols.end();
+}
+
 Status check_linear(const Shape& shape) {
     for (std::size_t i = 0; i < shape.size(); ++i) {
         if (shape[i] == Dim(1)) continue;
         for (std::size_t j = i + 1; j < shape.size(); ++j) {
-            if (!shape[j].is_static()) {
+            if (holds_batch(shape[j])) {
                 return not_yet(fmt::format("{}, with {} behind another dimension,",
                                            Type{DType::f32, shape}.to_string(),
                                            shape[j].to_string()));

@@ -82,6 +82,7 @@ ScalarId scalar_constant(ScalarGraph& scalars, double value, DType type);
 Index linear_index(const std::vector<Index>& index, const Shape& shape);
 // Only the first dim (after ones) may hold the batch.
 Status check_linear(const Shape& shape);
+bool holds_batch(const Dim& dim);
 // A condition that always holds or never: b1.
 ScalarId truth(ScalarGraph& scalars, bool value);
 // Is the value not a number; false for integers.
