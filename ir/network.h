@@ -74,7 +74,7 @@ struct TrainSection {
     //   "training"  training = true: inputs and targets -> loss, penalty (if any); updates of state
     //   "evaluate"  training = false: inputs and targets -> loss, then a result per metric
     Module module;
-    DataSource data;
+    std::optional<DataSource> data;   // `train` and `eval` want it, `check` and `compile` do not
     std::optional<DataSource> valid, test;
     std::optional<SplitSpec> split;
     OptimizerSpec optimizer;

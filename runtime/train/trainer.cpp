@@ -40,10 +40,10 @@ std::string log_line(const EpochReport& r, bool end_of_epoch) {
     return json.dump();
 }
 
-bool within(std::string_view line, const void* context) {
+bool is_within(std::string_view line, std::int64_t steps) {
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
     return json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
-           json["step"].get<std::int64_t>() <= *static_cast<const std::int64_t*>(context);
+           json["step"].get<std::int64_t>() <= steps;
 }
 
 class Training {
@@ -86,7 +86,8 @@ private:
             Result<Progress> progress = read_state(*plan_.directory, session_, plan_.identity);
             if (!progress) return progress.error();
             progress_ = *progress;
-            if (Status s = trim_log(plan_.directory->file("log.jsonl"), within, &progress_.step); !s) {
+            auto keep = [&](std::string_view line) { return is_within(line, progress_.step); };
+            if (Status s = trim_log(plan_.directory->file("log.jsonl"), keep); !s) {
                 return s;
             }
         }

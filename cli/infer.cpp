@@ -1,0 +1,340 @@
+// netc init, eval, predict, grad: one or a few calls of compiled entries.
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/arrays.h"
+#include "cli/section_data.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/weights_file.h"
+#include "cli/workbench.h"
+#include "runtime/files/files.h"
+#include "runtime/train/trainer.h"
+
+namespace netc {
+namespace {
+
+// A model with or without a section, compiled and filled with weights.
+struct Loaded {
+    std::unique_ptr<Workbench> bench;
+    const Model* model = nullptr;
+    const TrainSection* section = nullptr;
+    std::unique_ptr<Runnable> runnable;
+    std::optional<Session> session;
+    std::optional<DataStatistics> statistics;
+
+    const Entry& entry(std::string_view name) const { return *runnable->program.find(name); }
+};
+
+// `wants_section`: eval and grad are about a train section, predict about a model.
+Result<Loaded> load_network(Options& options, bool wants_section, std::vector<std::string> entries,
+                            std::int64_t batch_hint) {
+    Loaded loaded;
+    Result<Safetensors> weights = read_weights(options.weights, options);
+    if (!weights) return weights.error();
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return bench.error();
+    loaded.bench = std::move(*bench);
+    if (wants_section) {
+        Result<const TrainSection*> section = find_section(*loaded.bench, options);
+        if (!section) return section.error();
+        loaded.section = *section;
+        Result<const Model*> model = find_model(*loaded.bench, loaded.section->model);
+        if (!model) return model.error();
+        loaded.model = *model;
+    } else {
+        std::string name = options.name;
+        const auto stored = weights->metadata.find("netc.model");
+        if (name.empty() && stored != weights->metadata.end()) name = stored->second;
+        Result<const Model*> model = find_model(*loaded.bench, name);
+        if (!model && options.name.empty()) model = find_model(*loaded.bench, "");
+        if (!model) return model.error();
+        loaded.model = *model;
+        Result<const TrainSection*> section = section_of(*loaded.bench, *loaded.model, options);
+        if (!section) return section.error();
+        loaded.section = *section;
+    }
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(*loaded.model, loaded.section, options, std::move(entries), batch_hint);
+    if (!runnable) return runnable.error();
+    loaded.runnable = std::move(*runnable);
+    Result<Session> session = Session::create(loaded.runnable->program, *loaded.runnable->executable);
+    if (!session) return session.error();
+    loaded.session = std::move(*session);
+    Result<LoadReport> taken = load_weights(*loaded.session, *weights, options.weights, false);
+    if (!taken) return taken.error();
+    const auto data = weights->metadata.find("netc.data");
+    if (data != weights->metadata.end()) {
+        Result<DataStatistics> statistics = statistics_from_json(data->second);
+        if (!statistics) return statistics.error();
+        loaded.statistics = std::move(*statistics);
+    }
+    loaded.session->set_seed(options.seed.value_or(loaded.section != nullptr ? loaded.section->seed : 0));
+    return loaded;
+}
+
+std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t batch) {
+    std::vector<std::int64_t> shape;
+    for (const Extent& extent : argument.dims) shape.push_back(extent.at(batch));
+    return shape;
+}
+
+double element(DType dtype, const std::byte* bytes, std::size_t i) {
+    auto get = [&]<class T>(T value) {
+        std::memcpy(&value, bytes + i * sizeof(T), sizeof(T));
+        return static_cast<double>(value);
+    };
+    switch (dtype) {
+        case DType::f64: return get(double{});
+        case DType::f32: return get(float{});
+        case DType::i64: return get(std::int64_t{});
+        case DType::i32: return get(std::int32_t{});
+        case DType::i16: return get(std::int16_t{});
+        case DType::i8: return get(std::int8_t{});
+        case DType::u8:
+        case DType::b1: return get(std::uint8_t{});
+        case DType::f16:
+        case DType::bf16: break;
+    }
+    return 0;
+}
+
+nlohmann::json nested(const EntryArgument& argument, std::span<const std::byte> bytes,
+                      const std::vector<std::int64_t>& shape, std::size_t dim, std::size_t& at) {
+    if (dim == shape.size()) {
+        const double value = element(argument.dtype, bytes.data(), at++);
+        if (is_int(argument.dtype)) return static_cast<std::int64_t>(value);
+        if (argument.dtype == DType::b1) return value != 0;
+        return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+    }
+    nlohmann::json list = nlohmann::json::array();
+    for (std::int64_t i = 0; i < shape[dim]; ++i) list.push_back(nested(argument, bytes, shape, dim + 1, at));
+    return list;
+}
+
+nlohmann::ordered_json outputs_json(const Entry& entry, const Session& session, std::int64_t batch) {
+    nlohmann::ordered_json json;
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        std::size_t at = 0;
+        json[entry.outputs[i].name] =
+            nested(entry.outputs[i], session.output(i), shape_at(entry.outputs[i], batch), 0, at);
+    }
+    return json;
+}
+
+// A row per sample, at most 20 rows and 12 columns.
+void print_table(const Entry& entry, const Session& session, std::int64_t batch) {
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        const EntryArgument& output = entry.outputs[i];
+        const std::vector<std::int64_t> shape = shape_at(output, batch);
+        const std::int64_t rows = shape.empty() ? 1 : shape[0];
+        std::int64_t columns = 1;
+        for (std::size_t d = 1; d < shape.size(); ++d) columns *= shape[d];
+        print_out(fmt::format("{} {}[{}]\n", output.name, name_of(output.dtype), fmt::join(shape, ", ")));
+        for (std::int64_t r = 0; r < std::min<std::int64_t>(rows, 20); ++r) {
+            std::string line = fmt::format("{:>6} ", r);
+            for (std::int64_t c = 0; c < std::min<std::int64_t>(columns, 12); ++c) {
+                line += fmt::format(" {:>10.5g}", element(output.dtype, session.output(i).data(),
+                                                         static_cast<std::size_t>(r * columns + c)));
+            }
+            print_out(line + (columns > 12 ? fmt::format("  ... {} in all\n", columns) : "\n"));
+        }
+        if (rows > 20) print_out(fmt::format("  ... {} rows in all\n", rows));
+    }
+}
+
+Status write_outputs(const std::string& path, const Entry& entry, const Session& session, std::int64_t batch) {
+    auto file_of = [&](const EntryArgument& output) {
+        if (entry.outputs.size() == 1) return path;
+        const std::size_t dot = path.rfind('.');
+        return path.substr(0, dot) + "." + output.name + path.substr(dot);
+    };
+    if (path.ends_with(".json")) {
+        return write_file_atomically(path, outputs_json(entry, session, batch).dump() + "\n");
+    }
+    const bool npy = path.ends_with(".npy");
+    if (!npy && !path.ends_with(".csv")) {
+        return Error{kExitUsage, fmt::format("{}: outputs are written as .npy, .csv or .json", path)};
+    }
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        const EntryArgument& output = entry.outputs[i];
+        const std::vector<std::int64_t> shape = shape_at(output, batch);
+        const Status status = npy ? write_npy(file_of(output), output.dtype, shape, session.output(i))
+                                  : write_csv(file_of(output), output.dtype, shape, session.output(i));
+        if (!status) return status;
+    }
+    return {};
+}
+
+// The rows of a table through the section's selectors, for predict --rows.
+Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Options& options) {
+    if (loaded.section == nullptr || !loaded.section->data) {
+        return Error{kExitUsage, "--rows needs a train section with `data`: its selectors say which columns are meant"};
+    }
+    LoadOptions load_options;
+    load_options.root = ".";
+    load_options.trained = loaded.statistics ? &*loaded.statistics : nullptr;
+    load_options.inputs_only = true;
+    Result<Dataset> data = load_rows(*loaded.section->data, options.rows,
+                                     field_requests(entry, *loaded.model), load_options);
+    if (!data) return data.error();
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(data->rows));
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
+    CallInputs call;
+    call.batch = data->rows;
+    for (const EntryArgument& input : entry.inputs) {
+        const Field* field = find_field(*data, input.name);
+        Array array;
+        array.dtype = input.dtype;
+        array.shape = shape_at(input, data->rows);
+        array.bytes.resize(rows.size() * static_cast<std::size_t>(field->sample_bytes()));
+        gather(*field, rows, array.bytes.data());
+        call.arrays.push_back(std::move(array));
+    }
+    return call;
+}
+
+}  // namespace
+
+int verb_init(Options options) {
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    std::string name = options.name;
+    for (const TrainSection& section : (*bench)->file.sections) {
+        if (section.name == name) {
+            options.section = name;
+            name = section.model;
+        }
+    }
+    Result<const Model*> model = find_model(**bench, name);
+    if (!model) return report(model.error());
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return report(section.error());
+    Result<std::unique_ptr<Runnable>> runnable = make_runnable(**model, *section, options, {"init"}, 1);
+    if (!runnable) return report(runnable.error());
+    Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
+    if (!session) return report(session.error());
+    const std::uint64_t seed = options.seed.value_or(*section != nullptr ? (*section)->seed : 0);
+    if (Status s = session->init(seed); !s) return report(s.error());
+    const Metadata metadata = weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
+    if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
+        return report(s.error());
+    }
+    return kExitDone;
+}
+
+int verb_eval(Options options) {
+    Result<Loaded> loaded = load_network(options, true, {"evaluate"}, options.batch.value_or(64));
+    if (!loaded) return report(loaded.error());
+    Result<SectionData> data =
+        load_section_data(*loaded->model, *loaded->section, loaded->runnable->program, options,
+                          loaded->statistics ? &*loaded->statistics : nullptr);
+    if (!data) return report(data.error());
+    const bool held_out = !data->valid_rows.empty();
+    const Dataset* set = options.on == "train" ? &data->train
+                         : options.on == "test" ? data->test_data()
+                         : held_out             ? data->valid_data()
+                                                : &data->train;
+    const std::vector<std::int64_t>& rows = options.on == "train" ? data->train_rows
+                                            : options.on == "test" ? data->test_rows
+                                            : held_out             ? data->valid_rows
+                                                                   : data->train_rows;
+    if (rows.empty()) return report({kExitUsage, fmt::format("the train section has no {} data", options.on)});
+    if (options.on == "valid" && !held_out) print_err("note: no held-out data, these are the training samples\n");
+    auto values = evaluate(*loaded->session, *set, rows, options.batch.value_or(loaded->section->batch));
+    if (!values) return report(values.error());
+    if (options.json) {
+        nlohmann::ordered_json json;
+        json["model"] = loaded->model->name;
+        json["on"] = held_out || options.on != "valid" ? options.on : "train";
+        json["rows"] = rows.size();
+        json["metrics"] = nlohmann::ordered_json::object();
+        for (const auto& [name, value] : *values) {
+            json["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+        }
+        print_out(json.dump() + "\n");
+    } else {
+        for (const auto& [name, value] : *values) print_out(fmt::format("{:<12} {:.6g}\n", name, value));
+    }
+    return kExitDone;
+}
+
+int verb_predict(Options options) {
+    if (options.rows.empty() == options.inputs.empty()) {
+        return report({kExitUsage, "predict wants --input NAME=FILE for every input, or --rows FILE"});
+    }
+    Result<Loaded> loaded = load_network(options, false, {"prepare", "forward"}, options.batch.value_or(64));
+    if (!loaded) return report(loaded.error());
+    const Entry& entry = loaded->entry("forward");
+    Result<CallInputs> inputs = options.rows.empty() ? read_call_inputs(entry, options.inputs)
+                                                     : read_rows(*loaded, entry, options);
+    if (!inputs) return report(inputs.error());
+    if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
+    if (inputs->batch > 0) {
+        if (Status s = loaded->session->run("prepare", {}, 1); !s) return report(s.error());
+        if (Status s = loaded->session->run("forward", inputs->pointers(), inputs->batch); !s) {
+            return report(s.error());
+        }
+    }
+    if (!options.output.empty()) {
+        Status s = write_outputs(options.output, entry, *loaded->session, inputs->batch);
+        return s ? kExitDone : report(s.error());
+    }
+    if (options.json) {
+        print_out(outputs_json(entry, *loaded->session, inputs->batch).dump() + "\n");
+    } else {
+        print_table(entry, *loaded->session, inputs->batch);
+    }
+    return kExitDone;
+}
+
+int verb_grad(Options options) {
+    Result<Safetensors> weights = read_weights(options.weights, options);
+    if (!weights) return report(weights.error());
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    Result<const TrainSection*> section = find_section(**bench, options);
+    if (!section) return report(section.error());
+    Result<const Model*> model = find_model(**bench, (*section)->model);
+    if (!model) return report(model.error());
+    Result<Program> program = make_program(**model, *section, options, {"gradient"},
+                                           options.batch.value_or((*section)->batch), false, options.wrt);
+    if (!program) return report(program.error());
+    for (const std::string& name : options.wrt) {
+        bool found = false;
+        for (const EntryArgument& output : program->find("gradient")->outputs) found = found || output.name == "grad:" + name;
+        if (!found) return report({kExitUsage, fmt::format("--wrt: there is no input `{}` with a gradient", name)});
+    }
+    JitOptions jit_options{.target = cpu_target(options), .threads = thread_count(options),
+                           .cache_directory = cache_directory(options), .entries = {}, .check_finite = false};
+    Result<std::unique_ptr<Executable>> executable = jit(*program, jit_options);
+    if (!executable) return report(executable.error());
+    Result<Session> session = Session::create(*program, **executable);
+    if (!session) return report(session.error());
+    if (auto loaded = load_weights(*session, *weights, options.weights, false); !loaded) return report(loaded.error());
+    const Entry& entry = *program->find("gradient");
+    Result<CallInputs> inputs = read_call_inputs(entry, options.inputs);
+    if (!inputs) return report(inputs.error());
+    if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
+    if (inputs->batch < 1) return report({kExitData, "there is no sample in the inputs"});
+    session->set_seed(options.seed.value_or((*section)->seed));
+    if (Status s = session->run("gradient", inputs->pointers(), inputs->batch); !s) return report(s.error());
+
+    std::vector<TensorView> tensors;
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        const EntryArgument& output = entry.outputs[i];
+        if (!output.name.starts_with("grad:")) continue;
+        tensors.push_back({output.name.substr(5), output.dtype, shape_at(output, inputs->batch), session->output(i)});
+    }
+    const Metadata metadata = weights_metadata(**bench, **model, *section, *program, options, nullptr);
+    if (Status s = write_safetensors(options.output, tensors, metadata); !s) return report(s.error());
+    const double loss = session->number("loss");
+    print_out(options.json ? nlohmann::json{{"loss", loss}}.dump() + "\n" : fmt::format("loss {:.9g}\n", loss));
+    return kExitDone;
+}
+
+}  // namespace netc

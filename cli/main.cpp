@@ -1,0 +1,199 @@
+// netc: the command line. Declares the verbs and their options; each verb is a file of its own.
+
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/options.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+
+namespace netc {
+namespace {
+
+struct Verb {
+    const char* name;
+    const char* help;
+    int (*run)(Options);
+    std::function<void(CLI::App&, Options&)> declare;
+};
+
+void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
+void declare_summary(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    verb.add_option("--batch", o.batch, "samples, for the memory")->check(CLI::PositiveNumber);
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+}
+void declare_init(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("-o,--output", o.output, "the safetensors file")->required();
+}
+void declare_train(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--epochs", o.epochs, "instead of the section's")->check(CLI::PositiveNumber);
+    verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
+    verb.add_option("--load", o.load, "start from these weights");
+    verb.add_flag("--partial", o.partial, "with --load: take what matches");
+    verb.add_option("--resume", o.resume, "go on with the run in this directory, default runs/latest")
+        ->expected(0, 1);
+    verb.add_option("--run", o.run, "directory of the run, default runs/NAME-TIME");
+    verb.add_option("--log-every", o.log_every, "also log every N steps")->check(CLI::PositiveNumber);
+    verb.add_flag("--quiet", o.quiet, "only the last line");
+    verb.add_flag("--plot", o.plot, "write the learning curve as curve.svg into the run");
+}
+void declare_eval(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--weights", o.weights, "a file or a run directory")->required();
+    verb.add_option("--on", o.on, "train, valid or test")->check(CLI::IsMember({"train", "valid", "test"}));
+}
+void declare_predict(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--weights", o.weights, "a file or a run directory")->required();
+    verb.add_option("--input", o.inputs, "NAME=FILE, .npy or .csv");
+    verb.add_option("--rows", o.rows, "a table that the section's selectors read");
+    verb.add_option("-o,--output", o.output, ".npy, .csv or .json; default: a table");
+}
+void declare_grad(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--weights", o.weights, "a file or a run directory")->required();
+    verb.add_option("--input", o.inputs, "NAME=FILE.npy, inputs and targets")->required();
+    verb.add_option("--wrt", o.wrt, "an input whose gradient is wanted too");
+    verb.add_option("-o,--output", o.output, "the safetensors file")->required();
+}
+void declare_gradcheck(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--weights", o.weights, "default: initial weights");
+}
+void declare_compile(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_target_options(verb, o);
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+    verb.add_option("--batch", o.batch, "the batch to be fast for")->check(CLI::PositiveNumber);
+    verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")->required();
+    verb.add_option("--emit", o.emit, "obj, header, asm, llvm, weights; default obj,header")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"obj", "header", "asm", "llvm", "weights"}));
+    verb.add_option("--train", o.train, "no or all");
+    verb.add_option("--weights", o.weights, "for --emit=weights");
+    verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
+    verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
+}
+void declare_dump(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_target_options(verb, o);
+    verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule llvm asm")
+        ->check(CLI::IsMember({"ast", "graph", "optimized", "kernels", "schedule", "llvm", "asm"}));
+    verb.add_option("--entry", o.entries, "init prepare forward evaluate gradient train_step")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"init", "prepare", "forward", "evaluate", "gradient", "train_step"}));
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+    verb.add_option("--batch", o.batch, "the batch to compile for")->check(CLI::PositiveNumber);
+}
+void declare_bench(CLI::App& verb, Options& o) {
+    verb.add_option("FILE", o.file, "the .net file");
+    verb.add_option("NAME", o.name, "the model or train section");
+    verb.add_option("--set", o.settings, "NAME=VALUE: an option of the file");
+    verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
+    add_run_options(verb, o);
+    verb.add_option("--mode", o.modes, "infer, train")->delimiter(',')->check(CLI::IsMember({"infer", "train"}));
+    verb.add_flag("--kernels", o.kernels, "a row per kernel");
+    verb.add_flag("--peak", o.peak, "measure the machine");
+}
+void declare_explain(CLI::App& verb, Options& o) {
+    verb.add_option("CODE", o.action, "of a diagnostic: E0303")->required();
+}
+void declare_plot(CLI::App& verb, Options& o) {
+    verb.add_option("RUN", o.runs, "run directories")->required();
+    verb.add_option("-o,--output", o.output, "the SVG file")->required();
+}
+void declare_cache(CLI::App& verb, Options& o) {
+    verb.add_option("ACTION", o.action, "info or clear")->required()->check(CLI::IsMember({"info", "clear"}));
+    verb.add_option("--cache", o.cache, "directory of the compile cache");
+}
+
+const std::vector<Verb>& verbs() {
+    static const std::vector<Verb> all = {
+        {"check", "parse and check everything in a file", verb_check, declare_check},
+        {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary, declare_summary},
+        {"init", "write initial weights", verb_init, declare_init},
+        {"train", "compile and train", verb_train, declare_train},
+        {"eval", "the metrics of a train section on given weights", verb_eval, declare_eval},
+        {"predict", "outputs for given inputs", verb_predict, declare_predict},
+        {"grad", "loss and gradients for given inputs", verb_grad, declare_grad},
+        {"gradcheck", "compiled gradients against finite differences", verb_gradcheck, declare_gradcheck},
+        {"compile", "an object file and its header", verb_compile, declare_compile},
+        {"dump", "any stage of the compiler as text", verb_dump, declare_dump},
+        {"bench", "steady-state time per call", verb_bench, declare_bench},
+        {"explain", "the page of a diagnostic", verb_explain, declare_explain},
+        {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
+        {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
+        {"cache", "the compile cache", verb_cache, declare_cache},
+    };
+    return all;
+}
+
+// Verbs of the design that a later version brings; they say so.
+constexpr const char* kLater[] = {"fmt", "doc", "weights", "runs", "import", "export", "quantize", "lsp", "migrate"};
+
+int run(int argc, char** argv) {
+    CLI::App app{"netc: a compiler for neural networks"};
+    app.set_version_flag("--version", std::string("netc ") + NETC_VERSION);
+    app.require_subcommand(1);
+    app.failure_message([](const CLI::App*, const CLI::Error& error) {
+        return fmt::format("error: {}\nhelp: `netc --help` and `netc VERB --help` list what there is\n",
+                           error.what());
+    });
+    Options options;
+    const Verb* chosen = nullptr;
+    for (const Verb& verb : verbs()) {
+        CLI::App* sub = app.add_subcommand(verb.name, verb.help);
+        verb.declare(*sub, options);
+        sub->callback([&chosen, &verb] { chosen = &verb; });
+    }
+    if (argc > 1) {
+        for (const char* later : kLater) {
+            if (std::string_view(argv[1]) == later) {
+                return report({kExitUsage, fmt::format("`netc {}` waits for a later version", later)});
+            }
+        }
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        // --help and --version come this way too, with status 0.
+        return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    const int status = chosen->run(std::move(options));
+    if (out_failed() && status == kExitDone) {
+        return report({kExitData, "standard output: no space left, or it cannot be written"});
+    }
+    return status;
+}
+
+}  // namespace
+}  // namespace netc
+
+int main(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is no reason to die in a checkpoint
+    try {
+        return netc::run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        return netc::report({netc::kExitRun, "no memory"});
+    } catch (const std::exception& error) {
+        return netc::report({netc::kExitInternal, std::string("internal error: ") + error.what()});
+    }
+}

@@ -1,0 +1,34 @@
+#include "cli/options.h"
+
+namespace netc {
+
+void add_program_options(CLI::App& verb, Options& options, bool with_name) {
+    verb.add_option("FILE", options.file, "the .net file")->required();
+    if (with_name) verb.add_option("NAME", options.name, "the model or train section");
+    verb.add_option("--set", options.settings, "NAME=VALUE: an option of the file");
+    verb.add_option("--dim", options.dims, "NAME=VALUE: fixes a symbolic dimension");
+    verb.add_flag("--json", options.json, "the result as JSON on standard output");
+    verb.add_flag("--werror", options.werror, "warnings are errors");
+}
+
+void add_run_options(CLI::App& verb, Options& options) {
+    verb.add_option("--data", options.data, "directory that data paths start from");
+    verb.add_option("--section", options.section, "the train section, where a file has several");
+    verb.add_option("--batch", options.batch, "samples per call")->check(CLI::PositiveNumber);
+    verb.add_option("--threads", options.threads, "default: all cores")->check(CLI::Range(1, 1024));
+    verb.add_option("--device", options.device, "cpu");
+    verb.add_option("--seed", options.seed, "of all random numbers");
+    verb.add_option("--cache", options.cache, "directory of the compile cache, or off");
+    verb.add_option("--print-after", options.print_after, "print the graph after this pass, or all");
+    verb.add_flag("--time-report", options.time_report, "where compiling spent its time");
+    verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
+    verb.add_option("--features", options.features, "+avx2,-avx512f");
+}
+
+void add_target_options(CLI::App& verb, Options& options) {
+    verb.add_option("--target", options.target, "triple, default this machine's");
+    verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
+    verb.add_option("--features", options.features, "+avx2,-avx512f");
+}
+
+}  // namespace netc

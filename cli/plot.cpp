@@ -1,0 +1,79 @@
+// netc plot: learning curves.
+
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/curves.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+#include "runtime/files/chart.h"
+#include "runtime/files/files.h"
+
+namespace netc {
+namespace {
+
+Status add_run(const std::string& run, bool several, std::map<std::string, std::map<std::string, Curve>>& panels) {
+    Result<std::string> log = read_file(run + "/log.jsonl");
+    if (!log) return log.error();
+    const std::string label = std::filesystem::path(run).filename().string();
+    std::istringstream lines(*log);
+    std::string line;
+    int number = 0;
+    while (std::getline(lines, line)) {
+        ++number;
+        const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+        if (!json.is_object() || !json.contains("epoch") || !json["epoch"].is_number()) {
+            return Error{kExitData, "this is not a line of a training log",
+                         FilePlace{run + "/log.jsonl", number, 1}};
+        }
+        if (!json.contains("metrics")) continue;
+        const double epoch = json["epoch"].get<double>();
+        auto add = [&](const std::string& panel, const std::string& name, const nlohmann::json& value) {
+            if (!value.is_number()) return;
+            Curve& curve = panels[panel][several ? label + " " + name : name];
+            curve.name = several ? label + " " + name : name;
+            curve.points.emplace_back(epoch, value.get<double>());
+        };
+        if (json.contains("loss")) add("loss", "training", json["loss"]);
+        for (const auto& [name, value] : json["metrics"].items()) {
+            const std::size_t dot = name.rfind('.');
+            const std::string metric = dot == std::string::npos ? name : name.substr(dot + 1);
+            const std::string set = dot == std::string::npos ? "training" : name.substr(0, dot) == "valid" ? "held out" : name.substr(0, dot);
+            add(metric, set, value);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Status write_curves(const std::vector<std::string>& runs, const std::string& svg) {
+    std::map<std::string, std::map<std::string, Curve>> panels;
+    for (const std::string& run : runs) {
+        if (Status s = add_run(run, runs.size() > 1, panels); !s) return s;
+    }
+    Chart chart;
+    chart.title = runs.size() == 1 ? std::filesystem::path(runs[0]).filename().string() : "learning curves";
+    auto take = [&](const std::string& name, std::map<std::string, Curve>& curves) {
+        Panel panel;
+        panel.title = name;
+        for (auto& [label, curve] : curves) panel.curves.push_back(std::move(curve));
+        chart.panels.push_back(std::move(panel));
+    };
+    if (panels.contains("loss")) take("loss", panels["loss"]);
+    for (auto& [name, curves] : panels) {
+        if (name != "loss") take(name, curves);
+    }
+    return write_file_atomically(svg, to_svg(chart));
+}
+
+int verb_plot(Options options) {
+    if (Status s = write_curves(options.runs, options.output); !s) return report(s.error());
+    return kExitDone;
+}
+
+}  // namespace netc

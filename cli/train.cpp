@@ -1,0 +1,213 @@
+// netc train: data, compiled code and a run directory go into the training loop; what comes out is shown.
+
+#include <csignal>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/curves.h"
+#include "cli/section_data.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/weights_file.h"
+#include "cli/workbench.h"
+#include "runtime/files/files.h"
+#include "runtime/train/trainer.h"
+
+namespace netc {
+namespace {
+
+// How often the user asked to stop. The second time ends the process at once: files are renamed into
+// place, so the last checkpoint is whole.
+std::atomic<int> interrupts{0};
+extern "C" void on_interrupt(int) {
+    if (interrupts.fetch_add(1) >= 1) _exit(kExitInterrupted);
+}
+
+void catch_signals() {
+    struct sigaction action = {};
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+std::string short_number(double value) {
+    if (value >= 1e6) return fmt::format("{:.1f}M", value / 1e6);
+    if (value >= 1e3) return fmt::format("{:.1f}k", value / 1e3);
+    return fmt::format("{:.0f}", value);
+}
+
+std::string time_left(double seconds) {
+    if (!std::isfinite(seconds)) return {};
+    if (seconds >= 3600) return fmt::format("{:.0f} h {:.0f} min left", std::floor(seconds / 3600), std::fmod(seconds, 3600) / 60);
+    if (seconds >= 90) return fmt::format("{:.0f} min left", seconds / 60);
+    return fmt::format("{:.0f} s left", seconds);
+}
+
+std::string epoch_line(const EpochReport& r, std::int64_t epochs) {
+    std::string text = epochs > 0 ? fmt::format("epoch {:>{}}/{}", r.epoch, std::to_string(epochs).size(), epochs)
+                                  : fmt::format("step {}", r.step);
+    text += fmt::format("  loss {:.4f}", r.loss);
+    if (!std::isnan(r.penalty)) text += fmt::format("  penalty {:.4f}", r.penalty);
+    for (const auto& [name, value] : r.metrics) text += fmt::format("  {} {:.4f}", name, value);
+    text += fmt::format("  {:.1f} s  {} samples/s{}\n", r.seconds, short_number(r.samples_per_second),
+                        r.best ? "  *" : "");
+    return text;
+}
+
+nlohmann::ordered_json to_json(const EpochReport& r) {
+    auto number = [](double v) { return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(); };
+    nlohmann::ordered_json json;
+    json["epoch"] = r.epoch;
+    json["step"] = r.step;
+    json["loss"] = number(r.loss);
+    if (!std::isnan(r.penalty)) json["penalty"] = number(r.penalty);
+    json["metrics"] = nlohmann::ordered_json::object();
+    for (const auto& [name, value] : r.metrics) json["metrics"][name] = number(value);
+    json["lr"] = number(r.rate);
+    json["seconds"] = r.seconds;
+    json["samples_per_second"] = r.samples_per_second;
+    json["best"] = r.best;
+    return json;
+}
+
+TrainObserver make_observer(const Options& options, const TrainPlan& plan, ProgressLine& line) {
+    TrainObserver observer;
+    using Clock = std::chrono::steady_clock;
+    if (line.active() && !options.quiet) {
+        observer.on_step = [&line, last = Clock::time_point{}](const StepReport& r) mutable {
+            if (Clock::now() - last < std::chrono::milliseconds(100)) return;
+            last = Clock::now();
+            std::string text = r.epochs > 0 ? fmt::format("epoch {}/{}  ", r.epoch, r.epochs) : std::string{};
+            line.show(text + fmt::format("step {}/{}  loss {:.4f}  {} samples/s  {}", r.step, r.steps, r.loss,
+                                         short_number(r.samples_per_second), time_left(r.seconds_left)));
+        };
+    }
+    const std::int64_t epochs = plan.steps ? 0 : plan.epochs.value_or(1);
+    // Hundreds of epochs a second are nothing to read: at most twenty lines a second, and the last.
+    observer.on_epoch = [&options, &line, epochs, last = Clock::time_point{}](const EpochReport& r) mutable {
+        if (options.json) {
+            print_out(to_json(r).dump() + "\n");
+            return;
+        }
+        if (options.quiet) return;
+        if (r.epoch != epochs && r.epoch != 1 && Clock::now() - last < std::chrono::milliseconds(50)) return;
+        last = Clock::now();
+        line.clear();
+        print_out(epoch_line(r, epochs));
+        std::fflush(stdout);
+    };
+    observer.on_note = [&line](const std::string& text) {
+        line.clear();
+        print_err("note: " + text + "\n");
+    };
+    return observer;
+}
+
+Result<RunDirectory> open_directory(const Options& options, const TrainSection& section) {
+    if (options.resume) {
+        return open_run_directory(options.resume->empty() ? "runs/latest" : *options.resume, RunMode::resume);
+    }
+    if (!options.run.empty()) return open_run_directory(options.run, RunMode::fresh);
+    std::string name = section.name;
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    // Two runs that begin in the same second: the second one finds the name taken and takes the next.
+    return open_run_directory(unused_run_name("runs", name, std::time(nullptr)), RunMode::fresh);
+}
+
+int finish(const Options& options, const RunDirectory& directory, const TrainOutcome& outcome,
+           ProgressLine& line) {
+    line.clear();
+    if (options.plot) {
+        if (Status s = write_curves({directory.path()}, directory.file("curve.svg")); !s) {
+            return report(s.error());
+        }
+    }
+    if (outcome.end == TrainEnd::interrupted) {
+        print_err(fmt::format("stopped after step {}; everything is in {}\ngo on with: netc train {} --resume {}\n",
+                              outcome.step, directory.path(), options.file, directory.path()));
+        return kExitInterrupted;
+    }
+    if (outcome.end == TrainEnd::stopped_early) print_err("stopped early: no more improvement\n");
+    if (!options.json) print_err(fmt::format("weights and log are in {}\n", directory.path()));
+    return kExitDone;
+}
+
+}  // namespace
+
+int verb_train(Options options) {
+    catch_signals();
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    Result<const TrainSection*> section = find_section(**bench, options);
+    if (!section) return report(section.error());
+    Result<const Model*> model = find_model(**bench, (*section)->model);
+    if (!model) return report(model.error());
+    if (options.epochs && options.steps) return report({kExitUsage, "give --epochs or --steps, not both"});
+
+    TrainPlan plan;
+    plan.section = *section;
+    plan.batch = options.batch.value_or((*section)->batch);
+    plan.epochs = options.steps ? std::nullopt : options.epochs ? options.epochs : (*section)->epochs;
+    plan.steps = options.epochs ? std::nullopt : options.steps ? options.steps : (*section)->steps;
+    plan.seed = options.seed.value_or((*section)->seed);
+    plan.log_every = options.log_every.value_or(0);
+    plan.resume = options.resume.has_value();
+    if (!plan.epochs && !plan.steps) {
+        return report({kExitProgram, fmt::format("train section `{}` says neither `epochs` nor `steps`", (*section)->name),
+                       {}, "add `epochs = 10`, or give --epochs or --steps"});
+    }
+
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(**model, *section, options, {"init", "evaluate", "train_step"}, plan.batch, true);
+    if (!runnable) return report(runnable.error());
+    Result<SectionData> data = load_section_data(**model, **section, (*runnable)->program, options, nullptr);
+    if (!data) return report(data.error());
+    for (const std::string& warning : data->warnings()) print_err("warning: " + warning + "\n");
+    plan.data = &data->train;
+    plan.train_rows = data->train_rows;
+    plan.valid_data = data->valid_data();
+    plan.valid_rows = data->valid_rows;
+
+    Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
+    if (!session) return report(session.error());
+    if (Status s = session->init(plan.seed); !s) return report(s.error());
+    if (Status s = apply_statistics(*session, statistics_of(data->train)); !s) return report(s.error());
+    if (!options.load.empty()) {
+        Result<std::string> path = resolve_weights(options.load);
+        if (!path) return report(path.error());
+        Result<Safetensors> file = read_safetensors(*path);
+        if (!file) return report(file.error());
+        Result<LoadReport> loaded = load_weights(*session, *file, *path, options.partial);
+        if (!loaded) return report(loaded.error());
+        if (options.partial) {
+            print_err(fmt::format("{}: {} tensors taken, {} initialised, {} left out\n", *path, loaded->taken.size(),
+                                  loaded->missing.size() + loaded->different.size(), loaded->unused.size()));
+        }
+    }
+    Result<RunDirectory> directory = open_directory(options, **section);
+    if (!directory) return report(directory.error());
+    plan.directory = &*directory;
+    plan.metadata = weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
+    plan.identity = run_identity(**bench, options, plan, *data);
+    if (!plan.resume) {
+        if (Status s = write_file_atomically(directory->file("source.net"), (*bench)->sources.text(0)); !s) return report(s.error());
+        point_latest_to(*directory);
+    }
+
+    ProgressLine line;
+    const TrainObserver observer = make_observer(options, plan, line);
+    Result<TrainOutcome> outcome = train(*session, plan, observer, interrupts);
+    line.clear();
+    if (!outcome) return report(outcome.error());
+    return finish(options, *directory, *outcome, line);
+}
+
+}  // namespace netc

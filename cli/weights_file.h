@@ -1,0 +1,20 @@
+// What stands in a weights file beside the tensors, and what a run must find unchanged when it goes on.
+#pragma once
+
+#include <string>
+
+#include "cli/section_data.h"
+#include "cli/workbench.h"
+#include "runtime/train/trainer.h"
+
+namespace netc {
+
+// netc.model, netc.model_hash, netc.version, netc.options, netc.dims, netc.section, netc.data.
+Metadata weights_metadata(const Workbench& bench, const Model& model, const TrainSection* section,
+                          const Program& program, const Options& options, const SectionData* data);
+
+// Lines of "what: value" for Progress; see checkpoint.h.
+std::string run_identity(const Workbench& bench, const Options& options, const TrainPlan& plan,
+                         const SectionData& data);
+
+}  // namespace netc

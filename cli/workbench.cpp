@@ -1,0 +1,293 @@
+#include "cli/workbench.h"
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/terminal.h"
+#include "frontend/render.h"
+#include "passes/pipeline.h"
+#include "runtime/files/files.h"
+
+namespace netc {
+namespace {
+
+Result<std::pair<std::string, std::string>> name_and_value(const std::string& text, const char* flag) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+        return Error{kExitUsage, fmt::format("{} wants NAME=VALUE, found `{}`", flag, text)};
+    }
+    return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+Result<CheckOptions> check_options(const Options& options) {
+    CheckOptions check;
+    for (const std::string& setting : options.settings) {
+        auto pair = name_and_value(setting, "--set");
+        if (!pair) return pair.error();
+        check.settings.push_back(*pair);
+    }
+    for (const std::string& dim : options.dims) {
+        auto pair = name_and_value(dim, "--dim");
+        if (!pair) return pair.error();
+        char* end = nullptr;
+        const long long value = std::strtoll(pair->second.c_str(), &end, 10);
+        if (pair->second.empty() || *end != '\0' || value < 1 || value > (1LL << 40)) {
+            return Error{kExitUsage, fmt::format("--dim wants a size, found `{}`", dim)};
+        }
+        check.dims.emplace_back(pair->first, value);
+    }
+    return check;
+}
+
+template <class Items>
+std::string names_of(const Items& items) {
+    std::string text;
+    for (const auto& item : items) text += (text.empty() ? "" : ", ") + item.name;
+    return text;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool open_dimensions) {
+    Result<CheckOptions> check = check_options(options);
+    if (!check) return check.error();
+    check->open_dimensions = open_dimensions;
+    auto bench = std::make_unique<Workbench>();
+    if (options.werror) bench->diagnostics.treat_warnings_as_errors();
+    Result<CheckedFile> file = check_file(options.file, *check, bench->sources, bench->diagnostics);
+    if (!bench->diagnostics.all().empty()) {
+        if (options.json) {
+            print_out(render_json(bench->diagnostics, bench->sources));
+        } else {
+            print_err(render(bench->diagnostics, bench->sources, {.color = color_on(STDERR_FILENO)}));
+        }
+    }
+    if (!file) return file.error();
+    if (bench->diagnostics.has_errors()) return Error{kExitProgram, {}};
+    bench->file = std::move(*file);
+    return bench;
+}
+
+Result<const Model*> find_model(const Workbench& bench, const std::string& name) {
+    const auto& models = bench.file.models;
+    if (models.empty()) return Error{kExitUsage, "the file has no model"};
+    if (name.empty() && models.size() == 1) return &models.front();
+    for (const Model& model : models) {
+        if (model.name == name) return &model;
+    }
+    if (name.empty()) {
+        return Error{kExitUsage, fmt::format("the file has several models, name one: {}", names_of(models))};
+    }
+    return Error{kExitUsage, fmt::format("there is no model `{}`; the file has: {}", name, names_of(models))};
+}
+
+Result<const TrainSection*> find_section(const Workbench& bench, const Options& options) {
+    const auto& sections = bench.file.sections;
+    const std::string& name = options.section.empty() ? options.name : options.section;
+    if (sections.empty()) return Error{kExitUsage, "the file has no train section"};
+    if (name.empty() && sections.size() == 1) return &sections.front();
+    const TrainSection* found = nullptr;
+    for (const TrainSection& section : sections) {
+        if (section.name == name) return &section;
+        if (section.model == name) {
+            if (found != nullptr) {
+                return Error{kExitUsage, fmt::format("several train sections are for `{}`, choose one with --section: {}",
+                                                     name, names_of(sections))};
+            }
+            found = &section;
+        }
+    }
+    if (found != nullptr) return found;
+    if (name.empty()) {
+        return Error{kExitUsage, fmt::format("the file has several train sections, choose one with --section: {}",
+                                             names_of(sections))};
+    }
+    return Error{kExitUsage,
+                 fmt::format("there is no train section `{}`; the file has: {}", name, names_of(sections))};
+}
+
+Result<const TrainSection*> section_of(const Workbench& bench, const Model& model,
+                                       const Options& options) {
+    const TrainSection* found = nullptr;
+    for (const TrainSection& section : bench.file.sections) {
+        if (section.model != model.name) continue;
+        if (!options.section.empty() && section.name != options.section) continue;
+        if (found != nullptr) {
+            return Error{kExitUsage,
+                         fmt::format("several train sections are for `{}`, choose one with --section: {}",
+                                     model.name, names_of(bench.file.sections))};
+        }
+        found = &section;
+    }
+    if (found == nullptr && !options.section.empty()) {
+        return Error{kExitUsage, fmt::format("there is no train section `{}` of `{}`; the file has: {}",
+                                             options.section, model.name, names_of(bench.file.sections))};
+    }
+    return found;
+}
+
+PassRunner make_pass_runner(const Options& options) {
+    PassRunner run;
+    run.print_after = options.print_after;
+    run.print = [](std::string_view text) { print_err(text); };
+#ifdef NDEBUG
+    run.verify = false;
+#endif
+    return run;
+}
+
+CpuTarget cpu_target(const Options& options) {
+    return {.triple = options.target, .cpu = options.cpu, .features = options.features};
+}
+
+int thread_count(const Options& options) {
+    if (options.threads) return *options.threads;
+    if (const char* text = std::getenv("NETC_THREADS")) {
+        const int threads = std::atoi(text);
+        if (threads >= 1 && threads <= 1024) return threads;
+    }
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string cache_directory(const Options& options) {
+    if (options.cache == "off") return {};
+    if (!options.cache.empty()) return options.cache;
+    if (const char* directory = std::getenv("NETC_CACHE_DIR"); directory != nullptr && *directory) {
+        return directory;
+    }
+    if (const char* directory = std::getenv("XDG_CACHE_HOME"); directory != nullptr && *directory) {
+        return std::string(directory) + "/netc";
+    }
+    const passwd* user = getpwuid(getuid());
+    if (user == nullptr || user->pw_dir == nullptr) return {};
+    return std::string(user->pw_dir) + "/.cache/netc";
+}
+
+Result<Program> make_program(const Model& model, const TrainSection* section, const Options& options,
+                             std::vector<std::string> entries, std::int64_t batch_hint,
+                             bool log_results, std::vector<std::string> gradient_inputs) {
+    CompileOptions compile_options;
+    compile_options.entries = std::move(entries);
+    compile_options.batch_hint = batch_hint;
+    compile_options.log_results = log_results;
+    compile_options.gradient_inputs = std::move(gradient_inputs);
+    PassRunner run = make_pass_runner(options);
+    Result<Program> program = compile(model, section, compile_options, run);
+    if (options.time_report) {
+        for (const PassTime& time : run.times) {
+            print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
+        }
+    }
+    return program;
+}
+
+Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
+                                                const Options& options,
+                                                std::vector<std::string> entries,
+                                                std::int64_t batch_hint, bool log_results) {
+    if (options.device != "cpu") {
+        Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
+                    fmt::format("there is no device `{}`", options.device)};
+        error.help = "this version runs on `--device cpu`";
+        return error;
+    }
+    Result<Program> program = make_program(model, section, options, std::move(entries), batch_hint,
+                                           log_results);
+    if (!program) return program.error();
+    auto runnable = std::make_unique<Runnable>();
+    runnable->program = std::move(*program);
+    JitOptions jit_options;
+    jit_options.target = cpu_target(options);
+    jit_options.threads = thread_count(options);
+    jit_options.cache_directory = cache_directory(options);
+    Result<std::unique_ptr<Executable>> executable = jit(runnable->program, jit_options);
+    if (!executable) return executable.error();
+    runnable->executable = std::move(*executable);
+    return runnable;
+}
+
+std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model) {
+    std::vector<FieldRequest> requests;
+    for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
+        const EntryArgument& argument = entry.inputs[i];
+        FieldRequest request;
+        request.name = argument.name;
+        request.dtype = argument.dtype;
+        for (std::size_t d = 1; d < argument.dims.size(); ++d) {
+            request.sample_shape.push_back(argument.dims[d].constant);
+        }
+        const bool is_input = std::ranges::any_of(
+            model.inputs, [&](const Input& input) { return input.name == argument.name; });
+        request.role = is_input ? FieldRole::input : FieldRole::target;
+        for (const Entry::IndexRange& range : entry.index_ranges) {
+            if (range.input == i) request.classes = range.limit;
+        }
+        requests.push_back(std::move(request));
+    }
+    return requests;
+}
+
+std::string data_root(const Options& options) {
+    if (!options.data.empty()) return options.data;
+    const std::string folder = std::filesystem::path(options.file).parent_path().string();
+    return folder.empty() ? "." : folder;
+}
+
+Result<std::string> resolve_weights(const std::string& path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) return path;
+    for (const char* name : {"best.safetensors", "last.safetensors"}) {
+        const std::string file = path + "/" + name;
+        if (std::filesystem::exists(file, ignored)) return file;
+    }
+    return Error{kExitData, path + ": this run directory has no weights yet"};
+}
+
+Result<Safetensors> read_weights(const std::string& path, Options& options) {
+    Result<std::string> file = resolve_weights(path);
+    if (!file) return file.error();
+    Result<Safetensors> weights = read_safetensors(*file);
+    if (!weights) return weights.error();
+    auto take = [&](const char* key, std::vector<std::string>& into) {
+        const auto found = weights->metadata.find(key);
+        if (found == weights->metadata.end()) return;
+        const nlohmann::json json = nlohmann::json::parse(found->second, nullptr, false);
+        if (!json.is_object()) return;
+        for (const auto& [name, value] : json.items()) {
+            const bool given = std::ranges::any_of(
+                into, [&](const std::string& text) { return text.starts_with(name + "="); });
+            if (!given && value.is_string()) into.push_back(name + "=" + value.get<std::string>());
+        }
+    };
+    take("netc.options", options.settings);
+    take("netc.dims", options.dims);
+    const auto section = weights->metadata.find("netc.section");
+    if (section != weights->metadata.end() && options.section.empty() && options.name.empty()) {
+        options.section = section->second;
+    }
+    return weights;
+}
+
+int report(const Error& error) {
+    if (!error.message.empty()) {
+        const bool color = color_on(STDERR_FILENO);
+        print_err(fmt::format("{}error{}: {}\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "",
+                              to_string(error)));
+        if (!error.help.empty()) print_err(fmt::format("help: {}\n", error.help));
+        if (error.status == kExitInternal) {
+            print_err("this is a bug in netc: please report it with the .net file and the command\n");
+        }
+    }
+    return error.status;
+}
+
+}  // namespace netc

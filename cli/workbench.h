@@ -1,0 +1,74 @@
+// What most verbs begin with: a checked file, the model or section that is meant, a compiled program.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/backend.h"
+#include "cli/options.h"
+#include "frontend/frontend.h"
+#include "ir/network.h"
+#include "ir/program.h"
+#include "passes/pass_runner.h"
+#include "runtime/data/dataset.h"
+#include "runtime/files/safetensors.h"
+#include "runtime/train/session.h"
+
+namespace netc {
+
+struct Workbench {
+    SourceMap sources;
+    Diagnostics diagnostics;
+    CheckedFile file;
+};
+
+// Checks options.file; prints diagnostics to standard error (with --json to standard output). An Error
+// of status kExitProgram needs no further message.
+Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool open_dimensions = false);
+
+// The model or section that NAME, --section and what the file holds decide. Where several are possible:
+// status 2 with the list.
+Result<const Model*> find_model(const Workbench& bench, const std::string& name);
+Result<const TrainSection*> find_section(const Workbench& bench, const Options& options);
+// A section of this model if there is exactly one, or the one --section names; null without any.
+Result<const TrainSection*> section_of(const Workbench& bench, const Model& model,
+                                       const Options& options);
+
+// A program that runs on this machine.
+struct Runnable {
+    Program program;
+    std::unique_ptr<Executable> executable;
+};
+Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
+                                                const Options& options,
+                                                std::vector<std::string> entries,
+                                                std::int64_t batch_hint, bool log_results = false);
+Result<Program> make_program(const Model& model, const TrainSection* section, const Options& options,
+                             std::vector<std::string> entries, std::int64_t batch_hint,
+                             bool log_results = false,
+                             std::vector<std::string> gradient_inputs = {});
+
+PassRunner make_pass_runner(const Options& options);
+CpuTarget cpu_target(const Options& options);
+int thread_count(const Options& options);
+// Where compiled code is kept; empty when it is off or there is no place.
+std::string cache_directory(const Options& options);
+
+// What the data must supply for an entry: shape and dtype of each input, ranges of labels.
+std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model);
+// The folder data paths start from.
+std::string data_root(const Options& options);
+
+// A weights file, or the best (else last) of a run directory.
+Result<std::string> resolve_weights(const std::string& path);
+// Settings, dims and section that the weights were trained with become defaults of `options`.
+Result<Safetensors> read_weights(const std::string& path, Options& options);
+
+// Prints an error as the terminal shows it; the exit status.
+int report(const Error& error);
+
+}  // namespace netc
