@@ -1,0 +1,84 @@
+// Batches out of a data set: samples copied one after the other, converted from the dtype of the file to the model's.
+#include <cstring>
+
+#include "runtime/data/convert.h"
+#include "runtime/data/dataset.h"
+
+namespace netc {
+namespace {
+
+// One sample. The loop over plain pointers is what the compiler turns into vector code.
+template <class From, class To>
+void convert(const std::byte* from, std::byte* to, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+        From value;
+        std::memcpy(&value, from + i * static_cast<std::int64_t>(sizeof(From)), sizeof(From));
+        const To converted = static_cast<To>(value);
+        std::memcpy(to + i * static_cast<std::int64_t>(sizeof(To)), &converted, sizeof(To));
+    }
+}
+
+using Convert = void (*)(const std::byte*, std::byte*, std::int64_t);
+
+template <class From>
+Convert to_type(DType to) {
+    switch (to) {
+        case DType::f64: return convert<From, double>;
+        case DType::f32: return convert<From, float>;
+        case DType::i64: return convert<From, std::int64_t>;
+        case DType::i32: return convert<From, std::int32_t>;
+        case DType::i16: return convert<From, std::int16_t>;
+        case DType::i8: return convert<From, std::int8_t>;
+        case DType::u8:
+        case DType::b1: return convert<From, std::uint8_t>;
+        case DType::f16:
+        case DType::bf16: return nullptr;
+    }
+    return nullptr;
+}
+
+Convert conversion(DType from, DType to) {
+    switch (from) {
+        case DType::f64: return to_type<double>(to);
+        case DType::f32: return to_type<float>(to);
+        case DType::i64: return to_type<std::int64_t>(to);
+        case DType::i32: return to_type<std::int32_t>(to);
+        case DType::i16: return to_type<std::int16_t>(to);
+        case DType::i8: return to_type<std::int8_t>(to);
+        case DType::u8:
+        case DType::b1: return to_type<std::uint8_t>(to);
+        case DType::f16:
+        case DType::bf16: return nullptr;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out) {
+    const std::int64_t count = field.sample_size();
+    const std::int64_t stored = count * size_of(field.stored);
+    const std::int64_t written = field.sample_bytes();
+    const Convert convert_sample =
+        field.stored == field.dtype ? nullptr : conversion(field.stored, field.dtype);
+    for (const std::int64_t row : rows) {
+        const std::byte* from = field.values.data() + row * stored;
+        if (convert_sample == nullptr) std::memcpy(out, from, static_cast<std::size_t>(written));
+        else convert_sample(from, out, count);
+        out += written;
+    }
+}
+
+double element(const Field& field, std::int64_t row, std::int64_t index) {
+    const std::int64_t at = row * field.sample_size() + index;
+    return load_number(field.stored, field.values.data() + at * size_of(field.stored));
+}
+
+const Field* find_field(const Dataset& dataset, std::string_view name) {
+    for (const Field& field : dataset.fields) {
+        if (field.name == name) return &field;
+    }
+    return nullptr;
+}
+
+}  // namespace netc

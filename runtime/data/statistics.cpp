@@ -1,0 +1,209 @@
+// Means, deviations, ranges, class counts, fingerprints.
+#include "runtime/data/statistics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "runtime/data/convert.h"
+
+namespace netc {
+namespace {
+
+// Calls visit(row, element, value) for the given rows in order. One loop per dtype: a MNIST of 47 million bytes passes in
+// tenths of a second.
+template <class T, class Visit>
+void visit_typed(const Field& field, std::span<const std::int64_t> rows, Visit&& visit) {
+    const std::int64_t size = field.sample_size();
+    for (const std::int64_t row : rows) {
+        const std::byte* sample = field.values.data() + row * size * static_cast<std::int64_t>(sizeof(T));
+        for (std::int64_t i = 0; i < size; ++i) {
+            visit(row, i, static_cast<double>(load_as<T>(sample + i * static_cast<std::int64_t>(sizeof(T)))));
+        }
+    }
+}
+
+template <class Visit>
+void visit_values(const Field& field, std::span<const std::int64_t> rows, Visit&& visit) {
+    switch (field.stored) {
+        case DType::f64: return visit_typed<double>(field, rows, visit);
+        case DType::f32: return visit_typed<float>(field, rows, visit);
+        case DType::i64: return visit_typed<std::int64_t>(field, rows, visit);
+        case DType::i32: return visit_typed<std::int32_t>(field, rows, visit);
+        case DType::i16: return visit_typed<std::int16_t>(field, rows, visit);
+        case DType::i8: return visit_typed<std::int8_t>(field, rows, visit);
+        case DType::u8:
+        case DType::b1: return visit_typed<std::uint8_t>(field, rows, visit);
+        case DType::f16:
+        case DType::bf16: return;
+    }
+}
+
+void learn_range(std::span<const std::int64_t> rows, const Field& field, FieldStatistics& statistics) {
+    double low = std::numeric_limits<double>::infinity();
+    double high = -low;
+    visit_values(field, rows, [&](std::int64_t, std::int64_t, double value) {
+        low = std::min(low, value);
+        high = std::max(high, value);
+    });
+    if (low > high) low = high = 0;
+    statistics.raw_min = low;
+    statistics.raw_max = high;
+}
+
+// Two passes, so that a large mean does not eat a small deviation.
+void learn_normalization(std::span<const std::int64_t> rows, const std::vector<bool>& standardize,
+                         const Field& field, FieldStatistics& statistics) {
+    const auto size = static_cast<std::size_t>(field.sample_size());
+    const bool channels = field.sample_shape.size() >= 2;
+    const std::size_t groups = channels ? static_cast<std::size_t>(field.sample_shape[0]) : size;
+    const std::size_t group_size = groups == 0 ? 1 : size / groups;
+    const double count = static_cast<double>(rows.size()) * static_cast<double>(group_size);
+    const auto scaled = [&](double raw) { return raw * statistics.scale + statistics.offset; };
+    std::vector<double> mean(groups, 0), square(groups, 0);
+    visit_values(field, rows, [&](std::int64_t, std::int64_t i, double value) {
+        mean[static_cast<std::size_t>(i) / group_size] += scaled(value);
+    });
+    for (double& value : mean) value /= std::max(1.0, count);
+    visit_values(field, rows, [&](std::int64_t, std::int64_t i, double value) {
+        const std::size_t group = static_cast<std::size_t>(i) / group_size;
+        const double distance = scaled(value) - mean[group];
+        square[group] += distance * distance;
+    });
+    statistics.mean.assign(size, 0);
+    statistics.deviation.assign(size, 1);
+    for (std::size_t i = 0; i < size; ++i) {
+        if (!standardize[i]) continue;
+        const std::size_t group = i / group_size;
+        const double deviation = std::sqrt(square[group] / std::max(1.0, count));
+        statistics.mean[i] = mean[group];
+        statistics.deviation[i] = deviation > 0 ? deviation : 1;
+    }
+}
+
+std::vector<std::int64_t> all_rows(const Field& field) {
+    const std::int64_t bytes = field.sample_size() * size_of(field.stored);
+    std::vector<std::int64_t> rows(bytes == 0 ? 0 : field.values.size() / static_cast<std::size_t>(bytes));
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
+    return rows;
+}
+
+}  // namespace
+
+void learn_statistics(const DataSource& source, const FieldRequest& request,
+                      std::span<const std::int64_t> training_rows, const DataStatistics* trained,
+                      LoadedField& loaded) {
+    Field& field = loaded.field;
+    if (trained != nullptr) {
+        for (const FieldStatistics& known : *trained) {
+            if (known.name == field.name) field.statistics = known;
+        }
+        if (field.statistics.name == field.name) return;
+    }
+    FieldStatistics& statistics = field.statistics;
+    statistics.name = field.name;
+    learn_range(training_rows, field, statistics);
+    const bool real_input = request.role == FieldRole::input && is_float(request.dtype);
+    if (real_input && is_scaled(source)) {
+        statistics.scaled = true;
+        statistics.scale = source.scale.value_or(1);
+        statistics.offset = source.offset.value_or(0);
+    }
+    const auto& mask = loaded.standardize;
+    if (real_input && std::find(mask.begin(), mask.end(), true) != mask.end()) {
+        statistics.standardized = true;
+        learn_normalization(training_rows, mask, field, statistics);
+    }
+    if (request.role == FieldRole::target && request.classes && *request.classes <= 1'000'000) {
+        statistics.class_counts.assign(static_cast<std::size_t>(*request.classes), 0);
+        visit_values(field, training_rows, [&](std::int64_t, std::int64_t, double value) {
+            if (value >= 0 && value < static_cast<double>(*request.classes)) {
+                ++statistics.class_counts[static_cast<std::size_t>(value)];
+            }
+        });
+    }
+}
+
+Status check_values(const FieldRequest& request, const Field& field, const std::string& origin,
+                    const PlaceOfRow& place) {
+    const bool ranged = request.classes.has_value();
+    if (!ranged && !is_float(field.stored)) return {};
+    const auto limit = static_cast<double>(request.classes.value_or(0));
+    std::int64_t bad_row = -1;
+    double bad_value = 0, low = std::numeric_limits<double>::infinity(), high = -low;
+    visit_values(field, all_rows(field), [&](std::int64_t row, std::int64_t, double value) {
+        low = std::min(low, value);
+        high = std::max(high, value);
+        const bool bad = ranged ? !(value >= 0 && value < limit) : !std::isfinite(value);
+        if (bad && bad_row < 0) {
+            bad_row = row;
+            bad_value = value;
+        }
+    });
+    if (bad_row < 0) return {};
+    const auto where = place(bad_row);
+    const std::string row_text =
+        where ? fmt::format("row {}", bad_row) : fmt::format("row {} of {}", bad_row, origin);
+    if (!ranged) {
+        return Error{.message = fmt::format("`{}` in {} is {}, not a finite number", request.name, row_text,
+                                            bad_value),
+                     .place = where};
+    }
+    Error error{.message = fmt::format("`{}` in {} is {}, outside of 0 to {}", request.name, row_text,
+                                       bad_value, *request.classes - 1),
+                .place = where};
+    if (low == 1 && high == limit) {
+        error.help = fmt::format("the labels of this data start at 1 (they run from 1 to {}); classes count "
+                                 "from 0",
+                                 *request.classes);
+    } else if (low >= 0) {
+        error.help = fmt::format("the data hold values from {} to {}; a model with {} classes would take them",
+                                 low, high, high + 1);
+    }
+    return error;
+}
+
+std::optional<std::string> warn_far_outside(const Field& field) {
+    const FieldStatistics& known = field.statistics;
+    if (!is_float(field.dtype)) return std::nullopt;
+    FieldStatistics here;
+    learn_range(all_rows(field), field, here);
+    const double span = std::max(known.raw_max - known.raw_min, 1e-30);
+    if (here.raw_max <= known.raw_max + span && here.raw_min >= known.raw_min - span) return std::nullopt;
+    return fmt::format("`{}` holds values from {:.6g} to {:.6g}, in training they were from {:.6g} to {:.6g}",
+                       field.name, here.raw_min, here.raw_max, known.raw_min, known.raw_max);
+}
+
+std::optional<std::string> warn_imbalance(const Field& field) {
+    const auto& counts = field.statistics.class_counts;
+    if (counts.size() < 2) return std::nullopt;
+    const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+    if (*most <= 10 * *least) return std::nullopt;
+    return fmt::format("the classes of `{}` are far from even: class {} has {} training samples, class {} has {}",
+                       field.name, most - counts.begin(), *most, least - counts.begin(), *least);
+}
+
+std::string fingerprint_of(const std::vector<Field>& fields) {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    const auto mix = [&](std::uint64_t word) {
+        hash = (hash ^ word) * 0x9fb21c651e98df25u;
+        hash ^= hash >> 29;
+    };
+    for (const Field& field : fields) {
+        for (const char c : field.name) mix(static_cast<std::uint64_t>(c));
+        mix(static_cast<std::uint64_t>(field.stored));
+        for (const std::int64_t extent : field.sample_shape) mix(static_cast<std::uint64_t>(extent));
+        mix(field.values.size());
+        std::size_t at = 0;
+        for (; at + 8 <= field.values.size(); at += 8) mix(load_as<std::uint64_t>(field.values.data() + at));
+        std::uint64_t rest = 0;
+        std::memcpy(&rest, field.values.data() + at, field.values.size() - at);
+        mix(rest);
+    }
+    return fmt::format("{:016x}", hash);
+}
+
+}  // namespace netc
