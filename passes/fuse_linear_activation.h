@@ -1,0 +1,20 @@
+// fuse_linear_activation: groups a contraction with the elementwise operations behind it.
+//
+//     %c = einsum "bi,io->bo" %x, %w                 group {
+//     %z = add %c, broadcast %bias            ->         %c, %z, %y: one kernel, the bias and tanh applied
+//     %y = tanh %z                                       while the sum is in registers }
+//
+// Why: the product's memory traffic is that of its result, once. Residual additions, the optimizer
+// behind a weight gradient and second results (a mask of relu) join as well. An operation joins when it
+// has the contraction's shape and needs nothing that itself waits for the group. An update of a
+// variable joins only if no reader of the old value waits for the group.
+// Requires: no groups. Keeps every bit.
+#pragma once
+
+#include "ir/graph.h"
+
+namespace netc {
+
+void fuse_linear_activation(Function& function);
+
+}  // namespace netc

@@ -1,0 +1,123 @@
+#include "passes/lower.h"
+
+#include <algorithm>
+#include <map>
+
+#include "passes/order.h"
+#include "passes/settle.h"
+
+namespace netc {
+namespace {
+
+// The member that the group is about: its last contraction, else reduction, else its last node.
+NodeId main_node(const GroupInfo& info, const std::vector<NodeId>& nodes) {
+    NodeId best = nodes.back();
+    int rank = 0;
+    for (NodeId id : nodes) {
+        const Probe& p = info.probes[id.index];
+        const int own = p.contraction ? 2 : p.reduces ? 1 : 0;
+        if (own > 0 && own >= rank) {
+            best = id;
+            rank = own;
+        }
+    }
+    return best;
+}
+
+std::string label_of(const GroupInfo& info, const std::vector<NodeId>& nodes) {
+    const Function& function = info.function;
+    const Node& main = function[main_node(info, nodes)];
+    std::string label;
+    std::vector<std::string_view> seen;
+    for (NodeId id : nodes) {
+        const OpDef& def = op_def(function[id].op);
+        const bool shown = nodes.size() == 1 ||
+                           (def.family != OpFamily::view && def.family != OpFamily::leaf);
+        if (!shown || std::find(seen.begin(), seen.end(), def.name) != seen.end()) continue;
+        seen.push_back(def.name);
+        if (!label.empty()) label += "+";
+        label += def.name;
+    }
+    const std::string& instance = function.origins[main.origin].instance;
+    return instance.empty() ? label : instance + ": " + label;
+}
+
+// Updates whose value the group computes.
+std::vector<std::size_t> updates_of(const Function& function, const std::vector<NodeId>& nodes) {
+    std::vector<std::size_t> found;
+    for (std::size_t u = 0; u < function.updates.size(); ++u) {
+        if (std::binary_search(nodes.begin(), nodes.end(), function.updates[u].value)) {
+            found.push_back(u);
+        }
+    }
+    return found;
+}
+
+Error not_one_kernel(const Function& function, const std::string& label, const Error& error) {
+    return {kExitInternal, "`" + function.name + "`: " + label + ": " + error.message};
+}
+
+// All calls, in the order of the groups' last nodes; an update that cannot be done in place is
+// detached and the work begins again.
+Result<Lowered> emit_all(Function function) {
+    for (;;) {
+        group_the_rest(function);
+        const GroupInfo info(function);
+        std::map<GroupId, std::vector<NodeId>> groups;
+        for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+            if (function.nodes[i].group != 0) groups[function.nodes[i].group].push_back(NodeId{i});
+        }
+        Lowered lowered;
+        std::vector<std::size_t> detach;
+        for (const auto& [group, nodes] : groups) {
+            const std::vector<NodeId> stored = outputs(info, nodes);
+            if (stored.empty()) continue;  // nobody reads it
+            std::string label = label_of(info, nodes);
+            Result<EmittedKernel> emitted = emit_group(info, nodes, stored);
+            if (!emitted) {
+                detach = updates_of(function, nodes);
+                std::erase_if(detach, [&](std::size_t u) {
+                    return function[function.updates[u].value].op == OpId::copy;
+                });
+                if (detach.empty()) return not_one_kernel(function, label, emitted.error());
+                break;
+            }
+            lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings), nodes,
+                                     std::move(label), function[main_node(info, nodes)].origin});
+        }
+        if (detach.empty()) {
+            std::stable_sort(lowered.calls.begin(), lowered.calls.end(),
+                             [](const LoweredCall& a, const LoweredCall& b) {
+                                 return a.nodes.back() < b.nodes.back();
+                             });
+            lowered.function = std::move(function);
+            return lowered;
+        }
+        for (std::size_t update : detach) detach_update(function, update);
+    }
+}
+
+}  // namespace
+
+Result<Lowered> lower(const Function& function, std::int64_t batch_hint) {
+    Function settled = function;
+    settle(settled);
+    for (;;) {
+        Result<Lowered> lowered = emit_all(std::move(settled));
+        if (!lowered) return lowered;
+        const CallOrder calls = order(*lowered, batch_hint);
+        if (calls.sequence.size() == lowered->calls.size()) {
+            std::vector<LoweredCall> sorted;
+            for (std::size_t c : calls.sequence) sorted.push_back(std::move(lowered->calls[c]));
+            lowered->calls = std::move(sorted);
+            return lowered;
+        }
+        if (!calls.blocked_by) {
+            return Error{kExitInternal, "`" + function.name + "`: the groups depend on each other"};
+        }
+        settled = std::move(lowered->function);
+        detach_update(settled, *calls.blocked_by);
+    }
+}
+
+}  // namespace netc

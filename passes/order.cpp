@@ -1,0 +1,143 @@
+#include "passes/order.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace netc {
+namespace {
+
+// Reads and writes of the calls, as storage: leaves and outputs of groups.
+struct Traffic {
+    std::vector<std::vector<NodeId>> reads, writes;  // per call
+    std::map<NodeId, std::size_t> writer;
+
+    explicit Traffic(const Lowered& lowered) {
+        const GroupInfo info(lowered.function);
+        for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
+            reads.emplace_back();
+            writes.emplace_back();
+            for (const Binding& binding : lowered.calls[c].bindings) {
+                const NodeId storage = *storage_of(info, binding.value);
+                (binding.written ? writes : reads).back().push_back(storage);
+                if (binding.written) writer[storage] = c;
+            }
+        }
+    }
+};
+
+struct Edges {
+    std::vector<std::set<std::size_t>> after;  // call -> calls that must wait for it
+    std::vector<std::size_t> waits;            // number of calls that it waits for
+
+    explicit Edges(std::size_t calls) : after(calls), waits(calls) {}
+    void add(std::size_t first, std::size_t second) {
+        if (first != second && after[first].insert(second).second) ++waits[second];
+    }
+};
+
+std::optional<std::uint32_t> variable_of(const Function& function, NodeId id) {
+    const Node& node = function[id];
+    if (node.op != OpId::variable) return std::nullopt;
+    return static_cast<std::uint32_t>(node.attributes.get<std::int64_t>("index"));
+}
+
+// Arena bytes that appear and that may go when a call has run.
+class Balance {
+public:
+    Balance(const Lowered& lowered, const Traffic& traffic, std::int64_t batch)
+        : lowered_(lowered), traffic_(traffic), batch_(batch) {
+        for (const auto& list : traffic.reads) {
+            for (NodeId id : std::set<NodeId>(list.begin(), list.end())) ++readers_left_[id];
+        }
+        for (const auto& update : lowered.function.updates) outside_.insert(update.value);
+        for (const auto& result : lowered.function.results) outside_.insert(result.value);
+    }
+
+    std::int64_t growth(std::size_t call) const {
+        std::int64_t bytes = 0;
+        for (NodeId id : traffic_.writes[call]) bytes += size(id);
+        const auto& list = traffic_.reads[call];
+        for (NodeId id : std::set<NodeId>(list.begin(), list.end())) {
+            if (traffic_.writer.count(id) > 0 && readers_left_.at(id) == 1) bytes -= size(id);
+        }
+        return bytes;
+    }
+    void ran(std::size_t call) {
+        const auto& list = traffic_.reads[call];
+        for (NodeId id : std::set<NodeId>(list.begin(), list.end())) --readers_left_[id];
+    }
+
+private:
+    std::int64_t size(NodeId id) const {
+        return outside_.count(id) > 0 ? 0 : bytes_of(lowered_.function[id].type, batch_);
+    }
+    const Lowered& lowered_;
+    const Traffic& traffic_;
+    std::int64_t batch_;
+    std::map<NodeId, std::size_t> readers_left_;
+    std::set<NodeId> outside_;
+};
+
+}  // namespace
+
+std::int64_t bytes_of(const Type& type, std::int64_t batch) {
+    std::int64_t bytes = size_of(type.dtype);
+    for (const Dim& dim : type.shape) bytes *= dim.extent().value_or(Extent{}).at(batch);
+    return bytes;
+}
+
+CallOrder order(const Lowered& lowered, std::int64_t batch_hint) {
+    const Function& function = lowered.function;
+    const Traffic traffic(lowered);
+    const std::size_t count = lowered.calls.size();
+    Edges edges(count);
+    for (std::size_t c = 0; c < count; ++c) {
+        for (NodeId id : traffic.reads[c]) {
+            if (const auto w = traffic.writer.find(id); w != traffic.writer.end()) {
+                edges.add(w->second, c);
+            }
+        }
+    }
+    for (const Function::Update& update : function.updates) {
+        const std::size_t writer = traffic.writer.at(update.value);
+        for (std::size_t c = 0; c < count; ++c) {
+            for (NodeId id : traffic.reads[c]) {
+                if (variable_of(function, id) == update.variable) edges.add(c, writer);
+            }
+        }
+    }
+
+    CallOrder result;
+    Balance balance(lowered, traffic, batch_hint);
+    std::vector<bool> done(count);
+    while (result.sequence.size() < count) {
+        std::optional<std::size_t> first, shrinking;
+        std::int64_t least = 0;
+        for (std::size_t c = 0; c < count; ++c) {
+            if (done[c] || edges.waits[c] > 0) continue;
+            if (!first) first = c;
+            const std::int64_t growth = balance.growth(c);
+            if (growth <= 0 && (!shrinking || growth < least)) {
+                shrinking = c;
+                least = growth;
+            }
+        }
+        if (!first) break;
+        const std::size_t next = shrinking.value_or(*first);
+        done[next] = true;
+        balance.ran(next);
+        result.sequence.push_back(next);
+        for (std::size_t waiting : edges.after[next]) --edges.waits[waiting];
+    }
+    for (std::size_t u = 0; u < function.updates.size() && result.sequence.size() < count; ++u) {
+        const NodeId value = function.updates[u].value;
+        // A copy waits for nothing but its operand, so detaching it again would not help.
+        if (done[traffic.writer.at(value)] || function[value].op == OpId::copy) continue;
+        result.blocked_by = u;
+        break;
+    }
+    return result;
+}
+
+}  // namespace netc

@@ -1,0 +1,45 @@
+// plan_memory: lifetimes to offsets.
+//
+//     call 0 writes %a (64 B/sample)            %a at 0
+//     call 1 reads %a, writes %b          ->    %b at 1024 * ceil(B/16)
+//     call 2 reads %b, writes %c                %c at 0, since %a is dead
+//
+// The arena has a constant part, in front, and a part in units of 16 samples: within each part, one
+// plan holds for every batch. Largest buffers first, each at the lowest place that is free throughout
+// its life.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ir/program.h"
+#include "passes/lower.h"
+
+namespace netc {
+
+// A value in the arena, alive from call `first` (which writes it) to call `last` (which reads it last).
+struct ArenaValue {
+    NodeId value;
+    std::size_t first = 0, last = 0;
+    Bytes size;    // of one kind only: constant, or per_16
+    Bytes offset;  // filled by place_values
+};
+
+struct MemoryPlan {
+    std::vector<ArenaValue> values;
+    Bytes workspace;
+    // Where the most of the arena is alive, at the hinted batch, and what is the largest then.
+    std::int64_t peak = 0;
+    std::string peak_reason;
+};
+
+// What a buffer of this type and layout takes, rounded up so that the next one is aligned.
+Bytes arena_bytes(const Type& type);
+
+// Gives offsets to values whose lives and sizes are known.
+Bytes place_values(std::vector<ArenaValue>& values);
+
+MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint);
+
+}  // namespace netc

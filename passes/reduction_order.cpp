@@ -1,0 +1,31 @@
+#include "passes/reduction_order.h"
+
+namespace netc {
+namespace {
+
+// From this extent on, a sum over one static axis is worth sixteen accumulators.
+constexpr std::int64_t kLongAxis = 64;
+
+Order lanes(AxisId axis) { return {OrderKind::lanes, axis, 0}; }
+
+}  // namespace
+
+Order reduction_order(const ReductionShape& shape) {
+    std::optional<AxisId> batch;
+    std::vector<std::size_t> proper;  // axes that have more than one value
+    for (std::size_t i = 0; i < shape.axes.size(); ++i) {
+        if (shape.extents[i] == Extent{0, 1}) continue;
+        proper.push_back(i);
+        if (!shape.extents[i].is_static() && !batch) batch = shape.axes[i];
+    }
+    if (batch && (proper.size() > 1 || (shape.results && *shape.results < kLanes))) {
+        return lanes(*batch);
+    }
+    if (!shape.contraction && proper.size() == 1 && shape.extents[proper[0]].is_static() &&
+        shape.extents[proper[0]].constant >= kLongAxis) {
+        return lanes(shape.axes[proper[0]]);
+    }
+    return {};
+}
+
+}  // namespace netc

@@ -1,0 +1,27 @@
+// reduction_order: the order of every sum, from logical shape alone.
+//
+//     einsum bi,io->bo             sequential          sum of x[i] over i = 784      lanes(16, i)
+//     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x)  lanes(16, b)
+//
+// Why here and not in a schedule: the order decides the bits, so that no tile, thread or vector width
+// can. `lanes` lets sixteen accumulators run beside each other where there are too few outputs to
+// fill the vectors.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "ir/kernel.h"
+
+namespace netc {
+
+struct ReductionShape {
+    bool contraction = false;
+    std::vector<AxisId> axes;       // outermost first
+    std::vector<Extent> extents;    // of the axes
+    std::optional<std::int64_t> results;  // elements that remain; nothing where it depends on the batch
+};
+
+Order reduction_order(const ReductionShape& shape);
+
+}  // namespace netc
