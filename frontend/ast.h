@@ -44,6 +44,7 @@ struct Block {
 
 enum class Dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u8, b1, real, any };
 std::string_view spelling(Dtype dtype);
+std::optional<Dtype> parse_dtype(std::string_view word);
 
 struct PackDim {  // *S
     Name name;
