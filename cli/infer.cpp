@@ -274,11 +274,9 @@ int verb_predict(Options options) {
                                                      : read_rows(*loaded, entry, options);
     if (!inputs) return report(inputs.error());
     if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
-    if (inputs->batch > 0) {
-        if (Status s = loaded->session->run("prepare", {}, 1); !s) return report(s.error());
-        if (Status s = loaded->session->run("forward", inputs->pointers(), inputs->batch); !s) {
-            return report(s.error());
-        }
+    if (Status s = loaded->session->run("prepare", {}, 1); !s) return report(s.error());
+    if (Status s = loaded->session->run("forward", inputs->pointers(), inputs->batch); !s) {
+        return report(s.error());
     }
     if (!options.output.empty()) {
         Status s = write_outputs(options.output, entry, *loaded->session, inputs->batch);
