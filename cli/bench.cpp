@@ -1,0 +1,218 @@
+// netc bench: steady-state time of a call, its rate, its share of this machine's peak; a row per kernel
+// where asked. Data is random and stays in memory; the training step moves the parameters as it should.
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/cost.h"
+#include "cli/peak.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+#include "ir/philox.h"
+
+namespace netc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Timing {
+    double minimum = 0, median = 0;  // seconds a call
+    Status status;
+};
+
+// Blocks of at least a millisecond, for `seconds` in all and at least five, after a warm-up.
+template <class Work>
+Timing time_calls(double seconds, Work work) {
+    Timing timing;
+    auto block = [&](std::int64_t calls) {
+        const auto start = Clock::now();
+        for (std::int64_t i = 0; i < calls && timing.status; ++i) timing.status = work();
+        return std::chrono::duration<double>(Clock::now() - start).count();
+    };
+    block(2);
+    std::int64_t calls = 1;
+    while (timing.status && block(calls) < 1e-3) calls *= 2;
+    for (double warm = 0; timing.status && warm < 0.1 * seconds;) warm += block(calls);
+    std::vector<double> blocks;
+    for (double spent = 0; timing.status && (spent < seconds || blocks.size() < 5);) {
+        const double time = block(calls);
+        spent += time;
+        blocks.push_back(time / static_cast<double>(calls));
+    }
+    if (!timing.status) return timing;
+    std::ranges::sort(blocks);
+    timing.minimum = blocks.front();
+    timing.median = blocks[blocks.size() / 2];
+    return timing;
+}
+
+// Uniform numbers in -1 .. 1; labels below their limit.
+std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64_t batch) {
+    std::vector<std::vector<std::byte>> inputs;
+    for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
+        const EntryArgument& input = entry.inputs[i];
+        std::int64_t count = 1, limit = 2;
+        for (const Extent& extent : input.dims) count *= extent.at(batch);
+        for (const Entry::IndexRange& range : entry.index_ranges) {
+            if (range.input == i) limit = range.limit;
+        }
+        std::vector<std::byte> bytes(static_cast<std::size_t>(count * size_of(input.dtype)) + 64);
+        for (std::int64_t k = 0; k < count; ++k) {
+            const std::uint32_t word = philox({static_cast<std::uint32_t>(k), 0, 0, 0}, {i, 7})[0];
+            std::byte* to = bytes.data() + k * size_of(input.dtype);
+            if (is_float(input.dtype)) {
+                const double value = static_cast<double>(word) / 2147483648.0 - 1.0;
+                const auto narrow = static_cast<float>(value);
+                std::memcpy(to, input.dtype == DType::f64 ? static_cast<const void*>(&value) : &narrow,
+                            static_cast<std::size_t>(size_of(input.dtype)));
+            } else {
+                const std::int64_t value = static_cast<std::int64_t>(word) % limit;
+                std::memcpy(to, &value, static_cast<std::size_t>(size_of(input.dtype)));
+            }
+        }
+        inputs.push_back(std::move(bytes));
+    }
+    return inputs;
+}
+
+struct Row {
+    std::string what;
+    Timing timing;
+    double flops = 0, bytes = 0;
+    std::int64_t calls = 1;
+};
+
+// Entries of one call each, one for every distinct kernel of the entry.
+Program single_calls(const Program& program, const Entry& entry, std::vector<Row>& rows, std::int64_t batch) {
+    Program single = program;
+    single.entries.clear();
+    std::vector<std::uint32_t> seen;
+    for (const Call& call : entry.calls) {
+        const auto known = std::ranges::find(seen, call.kernel);
+        if (known != seen.end()) {
+            rows[static_cast<std::size_t>(known - seen.begin())].calls += 1;
+            continue;
+        }
+        seen.push_back(call.kernel);
+        Entry one = entry;
+        one.name = fmt::format("call_{}", rows.size());
+        one.calls = {call};
+        single.entries.push_back(std::move(one));
+        const Kernel& kernel = program.kernels[call.kernel];
+        rows.push_back({call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch), 1});
+    }
+    return single;
+}
+
+void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
+    const double gflops = row.flops / row.timing.minimum / 1e9;
+    print_out(fmt::format("{:<44} {:>10.2f} us  median {:>10.2f} us", row.what, row.timing.minimum * 1e6, row.timing.median * 1e6));
+    if (samples > 0) print_out(fmt::format("  {:>10.0f} samples/s", static_cast<double>(samples) / row.timing.minimum));
+    if (row.flops > 0) print_out(fmt::format("  {:>7.1f} GFLOP/s {:>5.1f} %", gflops, 100 * gflops / peak.gflops));
+    if (samples == 0) print_out(fmt::format("  {:>6.1f} GB/s", row.bytes / row.timing.minimum / 1e9));
+    print_out(row.calls > 1 ? fmt::format("  x {}\n", row.calls) : "\n");
+}
+
+nlohmann::ordered_json row_json(const Row& row, const Peak& peak, std::int64_t batch) {
+    return {{"what", row.what}, {"batch", batch}, {"seconds_min", row.timing.minimum},
+            {"seconds_median", row.timing.median}, {"gflops", row.flops / row.timing.minimum / 1e9},
+            {"share_of_peak", row.flops / row.timing.minimum / 1e9 / peak.gflops},
+            {"samples_per_second", static_cast<double>(batch) / row.timing.minimum}};
+}
+
+int bench_peak(const Options& options, const Peak& peak) {
+    if (options.json) {
+        print_out(nlohmann::ordered_json{{"vectors", peak.vectors}, {"fma_gflops", peak.gflops},
+                                         {"read_gbs", peak.read_gbs}, {"copy_gbs", peak.copy_gbs}}.dump() + "\n");
+    } else {
+        print_out(fmt::format("one core, {}: FMA f32 {:.0f} GFLOP/s, memory read {:.1f} GB/s, copy {:.1f} GB/s\n",
+                              peak.vectors, peak.gflops, peak.read_gbs, peak.copy_gbs));
+    }
+    return kExitDone;
+}
+
+}  // namespace
+
+int verb_bench(Options options) {
+    const Peak peak = measure_peak(options.peak ? 1.0 : 0.2);
+    if (options.file.empty()) {
+        if (options.peak) return bench_peak(options, peak);
+        return report({kExitUsage, "bench wants a FILE, or --peak"});
+    }
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    std::string name = options.name;
+    for (const TrainSection& section : (*bench)->file.sections) {
+        if (section.name == name) {
+            options.section = name;
+            name = section.model;
+        }
+    }
+    Result<const Model*> model = find_model(**bench, name);
+    if (!model) return report(model.error());
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return report(section.error());
+    std::vector<std::string> modes = options.modes;
+    if (modes.empty()) modes = *section != nullptr ? std::vector<std::string>{"train"} : std::vector<std::string>{"infer"};
+    const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    for (const std::string& mode : modes) {
+        const bool train = mode == "train";
+        if (train && *section == nullptr) return report({kExitUsage, "--mode=train needs a train section"});
+        const std::string entry_name = train ? "train_step" : "forward";
+        std::vector<std::string> entries{"init", entry_name};
+        if (!train) entries.push_back("prepare");
+        Result<std::unique_ptr<Runnable>> runnable = make_runnable(**model, *section, options, entries, batch);
+        if (!runnable) return report(runnable.error());
+        const Program& program = (*runnable)->program;
+        const Entry& entry = *program.find(entry_name);
+        Result<Session> session = Session::create(program, *(*runnable)->executable);
+        if (!session) return report(session.error());
+        if (Status s = session->init(options.seed.value_or(0)); !s) return report(s.error());
+        session->set_steps_per_epoch(1000);
+        if (!train) {
+            if (Status s = session->run("prepare", {}, 1); !s) return report(s.error());
+        }
+        const auto inputs = random_inputs(entry, batch);
+        std::vector<const std::byte*> pointers;
+        for (const auto& bytes : inputs) pointers.push_back(bytes.data());
+        Row whole{fmt::format("{} {} batch {}", (*model)->name, mode, batch), {}, contraction_flops(program, entry, batch), 0, 1};
+        whole.timing = time_calls(2.0, [&] { return session->run(entry_name, pointers, batch); });
+        if (!whole.timing.status) return report(whole.timing.status.error());
+        if (options.json) json.push_back(row_json(whole, peak, batch));
+        else print_row(whole, peak, batch);
+        if (!options.kernels) continue;
+        std::vector<Row> rows;
+        const Program single = single_calls(program, entry, rows, batch);
+        JitOptions jit_options;
+        jit_options.target = cpu_target(options);
+        jit_options.threads = thread_count(options);
+        jit_options.cache_directory = cache_directory(options);
+        Result<std::unique_ptr<Executable>> executable = jit(single, jit_options);
+        if (!executable) return report(executable.error());
+        Result<Session> parts = Session::create(single, **executable);
+        if (!parts) return report(parts.error());
+        for (const VariablePlace& place : program.weights) {
+            std::memcpy(parts->variable(place).data(), session->variable(place).data(), static_cast<std::size_t>(place.size));
+        }
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            rows[i].timing = time_calls(0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); });
+            if (!rows[i].timing.status) return report(rows[i].timing.status.error());
+        }
+        std::ranges::sort(rows, std::greater{}, [](const Row& r) { return r.timing.minimum * static_cast<double>(r.calls); });
+        for (const Row& row : rows) {
+            if (options.json) json.push_back(row_json(row, peak, batch));
+            else print_row(row, peak, 0);
+        }
+    }
+    if (options.json) print_out(json.dump() + "\n");
+    return kExitDone;
+}
+
+}  // namespace netc

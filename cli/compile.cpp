@@ -1,0 +1,136 @@
+// netc compile: an object file, its header and what else --emit names, all with one stem.
+
+#include <cctype>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+#include "runtime/files/files.h"
+
+namespace netc {
+namespace {
+
+std::string lower_case(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
+bool is_identifier(const std::string& text) {
+    if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0]))) return false;
+    for (const char c : text) {
+        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') return false;
+    }
+    return true;
+}
+
+bool wants_file(const Options& options, const char* kind) {
+    if (options.emit.empty()) return std::string_view(kind) == "obj" || std::string_view(kind) == "header";
+    for (const std::string& name : options.emit) {
+        if (name == kind) return true;
+    }
+    return false;
+}
+
+// The weights region as it lies in memory, see program.h: what the emitted functions take.
+Result<std::string> region_image(const Program& program, const std::string& path, const Safetensors& weights) {
+    std::string image(static_cast<std::size_t>(program.weights_size), '\0');
+    const auto size = static_cast<std::uint64_t>(program.weights_size);
+    std::memcpy(image.data(), &program.model_hash, 8);
+    std::memcpy(image.data() + 8, &size, 8);
+    for (const VariablePlace& place : program.weights) {
+        const Safetensors::Tensor* tensor = weights.find(place.name);
+        if (tensor == nullptr || tensor->dtype != place.dtype || tensor->shape != place.dims) {
+            return Error{kExitData, fmt::format("{}: these are weights of another model: `{}` is missing or has another shape",
+                                                path, place.name)};
+        }
+        const auto bytes = weights.data(*tensor);
+        std::memcpy(image.data() + place.offset, bytes.data(), bytes.size());
+    }
+    return image;
+}
+
+std::string depfile(const std::string& object, const Workbench& bench) {
+    std::string text = object + ":";
+    for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
+        const std::string_view path = bench.sources.path(file);
+        if (path == "std.net") continue;
+        text += " ";
+        for (const char c : path) {
+            if (c == ' ') text += '\\';
+            text += c;
+        }
+    }
+    return text + "\n";
+}
+
+}  // namespace
+
+int verb_compile(Options options) {
+    if (!options.output.ends_with(".o")) {
+        return report({kExitUsage, fmt::format("-o wants NAME.o, found `{}`", options.output)});
+    }
+    if (options.train != "no" && options.train != "all") {
+        return report({kExitUsage, "--train takes no or all; training a part of the weights waits for a later version"});
+    }
+    std::optional<Safetensors> weights;
+    if (!options.weights.empty()) {
+        if (!wants_file(options, "weights")) {
+            return report({kExitUsage, "--weights goes with --emit=obj,header,weights, which writes them beside the object"});
+        }
+        Result<Safetensors> read = read_weights(options.weights, options);
+        if (!read) return report(read.error());
+        weights = std::move(*read);
+    } else if (wants_file(options, "weights")) {
+        return report({kExitUsage, "--emit=weights needs --weights FILE"});
+    }
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    Result<const Model*> model = find_model(**bench, options.name);
+    if (!model) return report(model.error());
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return report(section.error());
+    const bool train = *section != nullptr && options.train == "all";
+    const std::string prefix = options.prefix.empty() ? lower_case((*model)->name) : options.prefix;
+    if (!is_identifier(prefix)) {
+        return report({kExitUsage, fmt::format("--prefix wants a C identifier, found `{}`", prefix)});
+    }
+
+    std::vector<std::string> entries{"init", "prepare", "forward"};
+    if (train) entries.insert(entries.end(), {"gradient", "train_step"});
+    const std::int64_t batch = options.batch.value_or(train ? (*section)->batch : 1);
+    Result<Program> program = make_program(**model, *section, options, entries, batch);
+    if (!program) return report(program.error());
+    ObjectOptions object_options;
+    object_options.target = cpu_target(options);
+    object_options.prefix = prefix;
+    object_options.source_name = options.file.substr(options.file.rfind('/') + 1);
+    object_options.train = train;
+    Result<ObjectFiles> files = emit_object(*program, object_options);
+    if (!files) return report(files.error());
+
+    const std::string stem = options.output.substr(0, options.output.size() - 2);
+    auto write = [&](const std::string& path, std::string_view text) -> Status {
+        return write_file_atomically(path, text);
+    };
+    Status s;
+    if (wants_file(options, "obj")) s = write(options.output, files->object);
+    if (s && wants_file(options, "header")) s = write(stem + ".h", files->header);
+    if (s && wants_file(options, "asm")) s = write(stem + ".s", files->assembly);
+    if (s && wants_file(options, "llvm")) s = write(stem + ".ll", files->llvm_ir);
+    if (s && weights) {
+        Result<std::string> image = region_image(*program, options.weights, *weights);
+        if (!image) return report(image.error());
+        s = write(stem + ".weights", *image);
+    }
+    if (s && options.depfile) s = write(stem + ".d", depfile(options.output, **bench));
+    if (!s) return report(s.error());
+    if (options.cpu == "native" && options.target.empty()) {
+        print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most since 2015\n");
+    }
+    return kExitDone;
+}
+
+}  // namespace netc

@@ -1,0 +1,92 @@
+// netc dump: any stage of the compiler as text.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+#include "frontend/ast_print.h"
+#include "frontend/parse.h"
+#include "ir/graph_text.h"
+#include "passes/pipeline.h"
+#include "runtime/files/files.h"
+
+namespace netc {
+namespace {
+
+int dump_ast(const Options& options) {
+    Result<std::string> text = read_file(options.file);
+    if (!text) return report(text.error());
+    SourceMap sources;
+    Diagnostics diagnostics;
+    const std::uint32_t file = sources.add(options.file, std::move(*text));
+    const ParsedFile parsed = parse(sources, file, diagnostics);
+    print_out(ast_text(parsed.file));
+    return parsed.ok ? kExitDone : kExitProgram;
+}
+
+std::string kernels_text(const Program& program) {
+    std::string text;
+    for (const Entry& entry : program.entries) {
+        text += fmt::format("entry {}\n", entry.name);
+        for (std::size_t i = 0; i < entry.calls.size(); ++i) {
+            const Call& call = entry.calls[i];
+            text += fmt::format("\n# call {} of {}: {}\n{}", i + 1, entry.calls.size(), call.label,
+                                program.kernel_texts[call.kernel]);
+        }
+        text += "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+int verb_dump(Options options) {
+    if (options.stage == "ast") return dump_ast(options);
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    Result<const Model*> model = find_model(**bench, options.name);
+    if (!model) return report(model.error());
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return report(section.error());
+    if (options.stage == "graph") {
+        print_out(to_text(*section != nullptr ? (*section)->module : (*model)->module));
+        return kExitDone;
+    }
+    CompileOptions compile_options;
+    compile_options.entries = options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
+    compile_options.batch_hint = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    PassRunner run = make_pass_runner(options);
+    if (options.stage == "optimized") {
+        Result<Module> module = build_module(**model, *section, compile_options, run);
+        if (!module) return report(module.error());
+        if (Status s = optimize(*module, compile_options, run); !s) return report(s.error());
+        std::erase_if(module->functions, [&](const Function& f) {
+            return std::ranges::find(compile_options.entries, f.name) == compile_options.entries.end();
+        });
+        print_out(to_text(*module));
+        return kExitDone;
+    }
+    Result<Program> program = compile(**model, *section, compile_options, run);
+    if (!program) return report(program.error());
+    std::erase_if(program->entries, [&](const Entry& e) {
+        return std::ranges::find(compile_options.entries, e.name) == compile_options.entries.end();
+    });
+    if (options.stage == "kernels") {
+        print_out(kernels_text(*program));
+        return kExitDone;
+    }
+    const CodeStage stage = options.stage == "schedule" ? CodeStage::schedule
+                            : options.stage == "llvm"   ? CodeStage::llvm
+                                                        : CodeStage::assembly;
+    for (const Entry& entry : program->entries) {
+        Result<std::string> text = print_code(*program, entry.name, stage, cpu_target(options));
+        if (!text) return report(text.error());
+        print_out(*text);
+    }
+    return kExitDone;
+}
+
+}  // namespace netc

@@ -1,0 +1,185 @@
+// netc summary: a row per layer.
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/cost.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/workbench.h"
+#include "ir/op_def.h"
+#include "passes/pipeline.h"
+
+namespace netc {
+namespace {
+
+struct Row {
+    std::string path, kind, shape;
+    std::int64_t parameters = 0, state = 0;
+    double flops = 0;             // a sample
+    double activation_bytes = 0;  // a sample
+};
+
+double numbers_per_sample(const Type& type) {
+    double count = 1;
+    for (const Dim& dim : type.shape) {
+        const auto extent = dim.extent();
+        count *= static_cast<double>(extent ? extent->at(1) : 1);
+    }
+    return count;
+}
+
+std::int64_t numbers(const Type& type) {
+    std::int64_t count = 1;
+    for (const Dim& dim : type.shape) count *= dim.is_static() ? dim.value() : 1;
+    return count;
+}
+
+// 2 for each multiply-accumulate: result elements times the terms of each.
+double node_flops(const Function& f, const Node& node) {
+    if (op_def(node.op).family != OpFamily::contraction || node.inputs.size() < 2) return 0;
+    const Type& w = f[node.inputs[1]].type;
+    const Type& x = f[node.inputs[0]].type;
+    const double out = numbers_per_sample(node.type);
+    if (node.op == OpId::conv_nd) return 2 * out * numbers_per_sample(w) / numbers_per_sample({w.dtype, {w.shape[0]}});
+    // Products: sqrt(|x| |w| |y|) is the number of terms where each axis is in two of three; batch axes
+    // are in all three, and count once.
+    return 2 * std::sqrt(numbers_per_sample(x) * numbers_per_sample(w) * out);
+}
+
+// The instance that owns a value, below the model: `conv_1`.
+std::string owner(const std::string& instance, const std::string& model) {
+    if (instance == model) return {};
+    if (instance.starts_with(model + ".")) return instance.substr(model.size() + 1);
+    return instance;
+}
+
+std::vector<Row> rows_of(const Model& model) {
+    std::vector<Row> rows;
+    std::map<std::string, std::size_t> row_of;
+    auto row = [&](const std::string& path) -> Row& {
+        auto [place, fresh] = row_of.emplace(path, rows.size());
+        if (fresh) rows.push_back({path, {}, {}, 0, 0, 0, 0});
+        return rows[place->second];
+    };
+    const Function* forward = model.module.find("forward");
+    if (forward != nullptr) {
+        for (const Node& node : forward->nodes) {
+            if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant) continue;
+            const std::string path = owner(forward->origins[node.origin].instance, model.name);
+            Row& r = row(path.empty() ? std::string(op_def(node.op).name) : path);
+            r.shape = node.type.to_string();
+            r.flops += node_flops(*forward, node);
+            if (op_def(node.op).family != OpFamily::view) {
+                r.activation_bytes = numbers_per_sample(node.type) * static_cast<double>(size_of(node.type.dtype));
+            }
+        }
+    }
+    for (const Variable& variable : model.module.variables) {
+        const std::size_t dot = variable.name.rfind('.');
+        Row& r = row(dot == std::string::npos ? variable.name : variable.name.substr(0, dot));
+        r.kind = variable.layer;
+        (variable.kind == VariableKind::parameter ? r.parameters : r.state) += numbers(variable.type);
+    }
+    return rows;
+}
+
+std::string with_separators(std::int64_t value) {
+    std::string digits = std::to_string(value);
+    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+        digits.insert(static_cast<std::size_t>(at), "_");
+    }
+    return digits;
+}
+
+std::string amount(double value, const char* unit) {
+    if (value >= 1e9) return fmt::format("{:.2f} G{}", value / 1e9, unit);
+    if (value >= 1e6) return fmt::format("{:.2f} M{}", value / 1e6, unit);
+    if (value >= 1e3) return fmt::format("{:.1f} k{}", value / 1e3, unit);
+    return fmt::format("{:.0f} {}", value, unit);
+}
+
+// Workspace and weights of a call for this batch; optimizer too when training.
+Result<double> memory_of(const Model& model, const TrainSection* section, const Options& options,
+                         const char* entry, std::int64_t batch) {
+    std::vector<std::string> entries{entry};
+    if (std::string_view(entry) == "forward") entries.push_back("prepare");
+    Result<Program> program = make_program(model, section, options, entries, batch);
+    if (!program) return program.error();
+    const bool training = std::string_view(entry) == "train_step";
+    return static_cast<double>(program->find(entry)->workspace.at(batch)) +
+           static_cast<double>(training ? program->weights_size + program->optimizer_size : program->prepared_size);
+}
+
+}  // namespace
+
+int verb_summary(Options options) {
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return report(bench.error());
+    Result<const Model*> model = find_model(**bench, options.name);
+    if (!model) return report(model.error());
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return report(section.error());
+    const std::vector<Row> rows = rows_of(**model);
+    const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    double flops = 0;
+    std::int64_t parameters = 0, state = 0;
+    for (const Row& row : rows) {
+        flops += row.flops;
+        parameters += row.parameters;
+        state += row.state;
+    }
+    Result<double> inference = memory_of(**model, *section, options, "forward", batch);
+    if (!inference) return report(inference.error());
+    std::optional<double> training;
+    if (*section != nullptr) {
+        Result<double> bytes = memory_of(**model, *section, options, "train_step", batch);
+        if (!bytes) return report(bytes.error());
+        training = *bytes;
+    }
+    if (options.json) {
+        nlohmann::ordered_json json;
+        json["model"] = (*model)->name;
+        json["layers"] = nlohmann::ordered_json::array();
+        for (const Row& row : rows) {
+            json["layers"].push_back({{"path", row.path}, {"layer", row.kind}, {"output", row.shape},
+                                      {"parameters", row.parameters}, {"state", row.state},
+                                      {"flops", row.flops}, {"activation_bytes", row.activation_bytes}});
+        }
+        json["parameters"] = parameters;
+        json["trainable_parameters"] = (*model)->parameter_count;
+        json["state"] = state;
+        json["flops_per_sample"] = flops;
+        json["batch"] = batch;
+        json["inference_bytes"] = *inference;
+        if (training) json["training_bytes"] = *training;
+        print_out(json.dump() + "\n");
+        return kExitDone;
+    }
+    std::size_t width = 8, shape = 12;
+    for (const Row& row : rows) {
+        width = std::max(width, row.path.size());
+        shape = std::max(shape, row.shape.size());
+    }
+    print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", "layer", width, "output", shape,
+                          "parameters", "FLOP", "activations"));
+    for (const Row& row : rows) {
+        print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", row.path, width, row.shape, shape,
+                              row.parameters + row.state > 0 ? with_separators(row.parameters + row.state) : "",
+                              row.flops > 0 ? amount(row.flops, "") : "",
+                              row.activation_bytes > 0 ? amount(row.activation_bytes, "B") : ""));
+    }
+    print_out(fmt::format("\nparameters {}{}, of which trainable {}\n", with_separators(parameters),
+                          state > 0 ? fmt::format(" and state {}", with_separators(state)) : "",
+                          with_separators((*model)->parameter_count)));
+    print_out(fmt::format("FLOP a sample {}\n", amount(flops, "FLOP")));
+    print_out(fmt::format("memory, batch {}: inference {}{}\n", batch, amount(*inference, "B"),
+                          training ? fmt::format(", training {}", amount(*training, "B")) : ""));
+    return kExitDone;
+}
+
+}  // namespace netc
