@@ -123,7 +123,7 @@ Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
         const bool standardize = source.standardize && request.role == FieldRole::input && is_float(request.dtype);
         std::vector<bool> mask;
         if (standardize) mask.assign(static_cast<std::size_t>(field->sample_size()), true);
-        fields.push_back({std::move(*field), std::move(mask)});
+        fields.push_back({std::move(*field), std::move(mask), origin});
     }
     return fields;
 }

@@ -16,10 +16,11 @@
 
 namespace netc {
 
-// A field's values, and which elements of its samples are to be standardized (empty: none).
+// A field's values, which elements of its samples are to be standardized (empty: none), and the file it is from.
 struct LoadedField {
     Field field;
     std::vector<bool> standardize;
+    std::string origin;
 };
 
 class CsvSource {

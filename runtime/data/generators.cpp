@@ -124,7 +124,7 @@ Result<Wanted> make_fields(const DataSource& source, const std::vector<FieldRequ
         } else {
             return Error{.message = fmt::format("the generator supplies `x` and `y`, not `{}`", request.name)};
         }
-        fields.push_back({std::move(field), {}});
+        fields.push_back({std::move(field), {}, "the generated data"});
         (request.name == "x" ? result.x : result.y) = &fields.back().field;
     }
     return result;
@@ -187,7 +187,7 @@ Result<std::vector<LoadedField>> generate_function(const DataSource& source,
         if (!is_float(request.dtype) || (request.name == "x" && field.sample_size() != inputs)) {
             return wrong_shape(request, fmt::format("holds real numbers, {} of them for `x`", inputs));
         }
-        fields.push_back({std::move(field), {}});
+        fields.push_back({std::move(field), {}, "the generated data"});
         (request.name == "x" ? x : y) = &fields.back().field;
     }
     const double noise = source.noise.value_or(0);

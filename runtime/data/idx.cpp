@@ -71,7 +71,7 @@ Result<Array> parse_idx(const std::string& bytes, const std::string& path) {
                                            extents(array.shape), size, available));
     }
     array.bytes.resize(available);
-    std::memcpy(array.bytes.data(), bytes.data() + begin, available);
+    if (available > 0) std::memcpy(array.bytes.data(), bytes.data() + begin, available);
     const auto element = static_cast<std::ptrdiff_t>(size_of(*type));
     if (element > 1) {
         for (auto at = array.bytes.begin(); at != array.bytes.end(); at += element) {

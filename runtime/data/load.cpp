@@ -97,14 +97,12 @@ Result<Split> split_rows(const SplitSpec* spec, std::int64_t rows, KeysOf&& keys
 
 Result<Dataset> finish(const DataSource& source, const std::vector<FieldRequest>& wanted,
                        const LoadOptions& options, std::int64_t rows, Split split,
-                       std::vector<LoadedField> fields, const std::string& origin,
-                       const PlaceOfRow& place) {
+                       std::vector<LoadedField> fields, const PlaceOfRow& place) {
     Dataset dataset;
     dataset.rows = rows;
     for (std::size_t i = 0; i < fields.size(); ++i) {
-        if (Status checked = check_values(wanted[i], fields[i].field, origin, place); !checked) {
-            return checked.error();
-        }
+        Status checked = check_values(wanted[i], fields[i].field, fields[i].origin, place);
+        if (!checked) return checked.error();
         learn_statistics(source, wanted[i], split.train, options.trained, fields[i]);
         auto warning = options.trained != nullptr ? warn_far_outside(fields[i].field)
                                                   : warn_imbalance(fields[i].field);
@@ -127,7 +125,7 @@ Result<Dataset> load_csv(const DataSource& source, const std::vector<FieldReques
     if (!split) return std::move(split).error();
     Result<std::vector<LoadedField>> fields = csv->encode(split->train, options.trained);
     if (!fields) return std::move(fields).error();
-    return finish(source, wanted, options, csv->rows(), std::move(*split), std::move(*fields), source.path,
+    return finish(source, wanted, options, csv->rows(), std::move(*split), std::move(*fields),
                   [&](std::int64_t row) { return std::optional(csv->place_of_row(row)); });
 }
 
@@ -160,11 +158,7 @@ Result<Dataset> load_arrays(const DataSource& source, const std::vector<FieldReq
         return keys_of(*fields, name, rows);
     });
     if (!split) return std::move(split).error();
-    std::string origin = "the data";
-    for (const SourceField& field : source.fields) {
-        if (!field.path.empty() && source.fields.size() == 1) origin = field.path;
-    }
-    return finish(source, wanted, options, rows, std::move(*split), std::move(*fields), origin,
+    return finish(source, wanted, options, rows, std::move(*split), std::move(*fields),
                   [](std::int64_t) { return std::nullopt; });
 }
 

@@ -200,7 +200,7 @@ std::string fingerprint_of(const std::vector<Field>& fields) {
         std::size_t at = 0;
         for (; at + 8 <= field.values.size(); at += 8) mix(load_as<std::uint64_t>(field.values.data() + at));
         std::uint64_t rest = 0;
-        std::memcpy(&rest, field.values.data() + at, field.values.size() - at);
+        if (at < field.values.size()) std::memcpy(&rest, field.values.data() + at, field.values.size() - at);
         mix(rest);
     }
     return fmt::format("{:016x}", hash);
