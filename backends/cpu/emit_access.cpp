@@ -1,0 +1,437 @@
+// Memory: where an element lies, loads and stores of elements and vectors, locals, packed copies.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/scalar_ops.h"
+
+namespace netc {
+
+Linear KernelEmitter::axis_value(AxisId axis) {
+    Linear value = base_[axis];
+    const bool vector = vector_axis_ == axis;
+    value.constant += coordinate_[axis] * (vector ? kLanes : 1);
+    if (vector) value.lane += 1;
+    return value;
+}
+
+Linear KernelEmitter::linear(const Index& index) {
+    Linear sum = arithmetic_.constant(index.constant());
+    for (const IndexTerm& term : index.terms()) {
+        Linear value;
+        switch (term.kind) {
+            case IndexTerm::Kind::axis: value = axis_value(term.axis); break;
+            case IndexTerm::Kind::floor_div:
+                value = arithmetic_.floor_div(linear(term.inner[0]), term.divisor);
+                break;
+            case IndexTerm::Kind::mod:
+                value = arithmetic_.floor_mod(linear(term.inner[0]), term.divisor);
+                break;
+        }
+        sum = arithmetic_.add(sum, arithmetic_.scale(value, term.coefficient));
+    }
+    return sum;
+}
+
+// Elements from the start of the buffer.
+Linear KernelEmitter::offset_in(const Param& param, const std::vector<Linear>& index) {
+    Linear offset;
+    // From the innermost dim outwards; a stride is a number times a run-time extent, if there is one.
+    std::int64_t stride = param.layout.lanes ? kLanes : 1;
+    llvm::Value* dynamic = nullptr;
+    for (std::size_t i = param.layout.order.size(); i-- > 0;) {
+        const auto dim = static_cast<std::size_t>(param.layout.order[i]);
+        if (param.layout.lanes && i == 0) {
+            Linear block = arithmetic_.scale(arithmetic_.floor_div(index[dim], kLanes), stride);
+            if (dynamic != nullptr) block = arithmetic_.multiply(block, dynamic);
+            offset = arithmetic_.add(offset, block);
+            offset = arithmetic_.add(offset, arithmetic_.floor_mod(index[dim], kLanes));
+            break;
+        }
+        Linear part = arithmetic_.scale(index[dim], stride);
+        if (dynamic != nullptr) part = arithmetic_.multiply(part, dynamic);
+        offset = arithmetic_.add(offset, part);
+        const Extent extent = param.dims[dim];
+        if (extent.is_static() || batch_) {
+            stride *= extent.is_static() ? extent.constant : extent.at(*batch_);
+        } else {
+            llvm::Value* factor = extent_value(extent);
+            dynamic = dynamic == nullptr ? factor : builder_.CreateMul(dynamic, factor);
+        }
+        if (i + 1 == param.layout.order.size() && param.layout.order.size() >= 2) {
+            if (dynamic != nullptr && param.layout.extra != 0) {
+                fail("a layout has extra elements behind rows of variable length");
+            }
+            stride += param.layout.extra * (param.layout.lanes ? kLanes : 1);
+        }
+    }
+    return offset;
+}
+
+// Whether a vector along the vector axis covers exactly the 16 samples of a block: then memory is there for
+// all lanes.
+bool KernelEmitter::fills_lanes(const Param& param, const std::vector<Index>& index) const {
+    return param.layout.lanes && vector_axis_ && !index.empty() && index[0].is_axis(*vector_axis_) &&
+           extent_of(*vector_axis_) == param.dims[0];
+}
+
+llvm::Value* KernelEmitter::mask_here() {
+    llvm::Value* mask = guard_mask_;
+    if (edge_ && vector_axis_ && coordinate_[*vector_axis_] == edge_coordinate_) {
+        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
+    }
+    return mask;
+}
+
+namespace {
+
+llvm::Constant* lane_offsets(llvm::IRBuilder<>& builder, std::int64_t stride) {
+    llvm::SmallVector<llvm::Constant*, 16> lanes;
+    for (std::int64_t i = 0; i < kLanes; ++i) {
+        lanes.push_back(builder.getInt32(static_cast<std::uint32_t>(i * stride)));
+    }
+    return llvm::ConstantVector::get(lanes);
+}
+
+}  // namespace
+
+Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, bool all_lanes,
+                            llvm::Value* also) {
+    llvm::Type* element = memory_type(context_, type);
+    const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
+    llvm::Value* pointer = arithmetic_.address(base, bytes);
+    llvm::Value* value = nullptr;
+    if (bytes.is_scalar()) {
+        value = builder_.CreateAlignedLoad(element, pointer, align);
+    } else {
+        auto* vector = llvm::FixedVectorType::get(element, kLanes);
+        llvm::Value* mask = all_lanes ? guard_mask_ : mask_here();
+        if (also != nullptr) mask = mask == nullptr ? also : builder_.CreateAnd(mask, also);
+        llvm::Value* zero = llvm::Constant::getNullValue(vector);
+        if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
+            value = mask == nullptr ? static_cast<llvm::Value*>(
+                                          builder_.CreateAlignedLoad(vector, pointer, align))
+                                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
+        } else {
+            llvm::Value* lanes = nullptr;
+            if (bytes.vector == nullptr && std::abs(bytes.lane) < (std::int64_t{1} << 26)) {
+                lanes = lane_offsets(builder_, bytes.lane);
+            } else {
+                Linear varying;
+                varying.lane = bytes.lane;
+                varying.vector = bytes.vector;
+                lanes = arithmetic_.vector(varying);
+            }
+            llvm::Value* pointers = builder_.CreateGEP(builder_.getInt8Ty(), pointer, lanes);
+            value = builder_.CreateMaskedGather(vector, pointers, align, mask, zero);
+        }
+    }
+    if (type == DType::b1) {
+        value = builder_.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
+    }
+    return {value, !bytes.is_scalar()};
+}
+
+void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, Element value,
+                          bool all_lanes) {
+    const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
+    llvm::Value* pointer = arithmetic_.address(base, bytes);
+    llvm::Value* stored = bytes.is_scalar() ? value.value : as_vector(value);
+    if (bytes.is_scalar() && value.vector) return fail("a store does not depend on the vector axis");
+    if (type == DType::b1) {
+        llvm::Type* byte = memory_type(context_, type);
+        stored = builder_.CreateZExt(
+            stored, bytes.is_scalar() ? byte : llvm::FixedVectorType::get(byte, kLanes));
+    }
+    if (bytes.is_scalar()) {
+        builder_.CreateAlignedStore(stored, pointer, align);
+        return;
+    }
+    llvm::Value* mask = all_lanes ? nullptr : mask_here();
+    if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
+        if (mask == nullptr) {
+            builder_.CreateAlignedStore(stored, pointer, align);
+        } else {
+            builder_.CreateMaskedStore(stored, pointer, align, mask);
+        }
+        return;
+    }
+    Linear varying;
+    varying.lane = bytes.lane;
+    varying.vector = bytes.vector;
+    llvm::Value* pointers =
+        builder_.CreateGEP(builder_.getInt8Ty(), pointer, arithmetic_.vector(varying));
+    builder_.CreateMaskedScatter(stored, pointers, align, mask);
+}
+
+std::uint64_t KernelEmitter::outer_point() const {
+    std::uint64_t point = 0;
+    for (const AxisTile& tile : schedule_.outer) {
+        point = point * static_cast<std::uint64_t>(tile.tile) +
+                static_cast<std::uint64_t>(coordinate_[tile.axis]);
+    }
+    return point;
+}
+
+// Of an element in the scratch of a local: [point of the tile][element][lane of the outer vector axis].
+Linear KernelEmitter::local_bytes(std::uint32_t number, const std::vector<Index>& index) {
+    const Local& local = kernel_.locals[number];
+    Linear flat;
+    std::int64_t elements = 1;
+    for (std::size_t dim = 0; dim < index.size(); ++dim) {
+        flat = arithmetic_.add(arithmetic_.scale(flat, local.dims[dim]), linear(index[dim]));
+        elements *= local.dims[dim];
+    }
+    flat.constant += static_cast<std::int64_t>(outer_point()) * elements;
+    const std::int64_t size = size_of(local.dtype);
+    if (!schedule_.vector_axis) return arithmetic_.scale(flat, size);
+    Linear bytes = arithmetic_.scale(flat, size * kLanes);
+    bytes.lane += size;
+    return bytes;
+}
+
+Element KernelEmitter::read_local(const Read& read) {
+    const std::uint32_t number = read.source.index;
+    LocalPlace& place = locals_[number];
+    if (place.in_registers) {
+        Linear flat;
+        for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
+            flat = arithmetic_.add(arithmetic_.scale(flat, kernel_.locals[number].dims[dim]),
+                                   linear(read.index[dim]));
+        }
+        const auto found = place.elements.find({outer_point(), flat.constant});
+        if (!flat.is_constant() || found == place.elements.end()) {
+            fail("a local is read before it is written");
+            return {};
+        }
+        return found->second;
+    }
+    const Linear bytes = local_bytes(number, read.index);
+    return load(place.memory, bytes, kernel_.locals[number].dtype, true);
+}
+
+void KernelEmitter::store_to(const Store& store, Element value) {
+    if (error_) return;
+    if (store.target.kind == Buffer::Kind::local) {
+        LocalPlace& place = locals_[store.target.index];
+        const Local& local = kernel_.locals[store.target.index];
+        if (place.in_registers) {
+            Linear flat;
+            for (std::size_t dim = 0; dim < store.index.size(); ++dim) {
+                flat = arithmetic_.add(arithmetic_.scale(flat, local.dims[dim]),
+                                       linear(store.index[dim]));
+            }
+            if (!flat.is_constant()) return fail("a local in registers has a variable index");
+            place.elements[{outer_point(), flat.constant}] = value;
+            return;
+        }
+        const Linear bytes = local_bytes(store.target.index, store.index);
+        this->store(place.memory, bytes, local.dtype, value, schedule_.vector_axis.has_value());
+        return;
+    }
+    const Param& param = kernel_.params[store.target.index];
+    std::vector<Linear> index;
+    for (const Index& one : store.index) index.push_back(linear(one));
+    const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+    this->store(params_[store.target.index], bytes, param.dtype, value, fills_lanes(param, store.index));
+}
+
+void KernelEmitter::raise_fault(llvm::Value* bad) {
+    if (bad->getType()->isVectorTy()) {
+        if (llvm::Value* mask = mask_here()) bad = builder_.CreateAnd(bad, mask);
+        bad = builder_.CreateOrReduce(bad);
+    }
+    if_then(bad, [&] { builder_.CreateAlignedStore(builder_.getInt32(1), fault_, llvm::Align(4)); });
+}
+
+// One dim of the index is data; outside of it the value is NaN (0 for integers).
+Element KernelEmitter::read_indirect(const Read& read) {
+    const Param& param = kernel_.params[read.source.index];
+    const auto dim = static_cast<std::size_t>(read.indirect);
+    const Element position = evaluate(read.position);
+    if (error_) return {};
+    llvm::Type* wide = builder_.getInt64Ty();
+    if (position.vector) wide = llvm::FixedVectorType::get(wide, kLanes);
+    llvm::Value* at = builder_.CreateSExtOrTrunc(position.value, wide);
+    llvm::Value* limit = extent_value(param.dims[dim]);
+    if (position.vector) limit = builder_.CreateVectorSplat(kLanes, limit);
+    llvm::Value* good = builder_.CreateICmpULT(at, limit);
+    raise_fault(builder_.CreateNot(good));
+    llvm::Value* safe = builder_.CreateSelect(good, at, llvm::Constant::getNullValue(wide));
+    std::vector<Linear> index;
+    for (std::size_t d = 0; d < read.index.size(); ++d) {
+        if (d != dim) {
+            index.push_back(linear(read.index[d]));
+        } else if (position.vector) {
+            Linear varying;
+            varying.vector = safe;
+            index.push_back(varying);
+        } else {
+            index.push_back(arithmetic_.make_value(safe, {0, kUnbounded}));
+        }
+    }
+    const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+    const Element value = load(params_[read.source.index], bytes, param.dtype, false);
+    llvm::Value* missing = is_float(param.dtype)
+                               ? number_constant(context_, param.dtype, std::nan(""))
+                               : integer_constant(context_, param.dtype, 0);
+    if (value.vector) missing = builder_.CreateVectorSplat(kLanes, missing);
+    return {builder_.CreateSelect(good, value.value, missing), value.vector};
+}
+
+Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId node) {
+    if (read.source.kind == Buffer::Kind::local) return read_local(read);
+    if (read.indirect >= 0) return read_indirect(read);
+    const Param& param = kernel_.params[read.source.index];
+    const auto pack = packs_.find(number);
+    if (pack != packs_.end() && pack->second.active) {
+        const PackPlace& place = pack->second;
+        Linear bytes;
+        bytes.lane = size_of(param.dtype);
+        bytes.constant = coordinate_[*vector_axis_] * kLanes * size_of(param.dtype);
+        for (std::size_t k = 0; k < place.reduced.size(); ++k) {
+            bytes = arithmetic_.add(bytes,
+                                    arithmetic_.scale(axis_value(place.reduced[k]), place.strides[k]));
+        }
+        return load(place.memory, bytes, param.dtype, true);
+    }
+    std::vector<Linear> index;
+    Condition condition;
+    for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
+        index.push_back(linear(read.index[dim]));
+        if (read.outside == Outside::zero) {
+            condition = both(condition, inside(index.back(), param.dims[dim]));
+        }
+    }
+    if (condition.never) {
+        return {llvm::Constant::getNullValue(value_type(context_, param.dtype)), false};
+    }
+    llvm::Value* base = params_[read.source.index];
+    Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+    const bool all_lanes = fills_lanes(param, read.index);
+    if (condition.scalar == nullptr && condition.lanes == nullptr) {
+        if (read_transposed(read, node, bytes)) return evaluate(node);
+        return load(base, bytes, param.dtype, all_lanes);
+    }
+    if (condition.scalar != nullptr) {
+        // Outside, the first element is loaded and not used.
+        Linear uniform = bytes;
+        uniform.lane = 0;
+        uniform.vector = nullptr;
+        llvm::Value* safe = builder_.CreateSelect(condition.scalar, arithmetic_.scalar(uniform),
+                                                  builder_.getInt64(0));
+        Linear moved = arithmetic_.make_value(safe, {-kUnbounded, kUnbounded});
+        moved.lane = bytes.lane;
+        moved.vector = bytes.vector;
+        bytes = moved;
+    }
+    llvm::Value* also = condition.lanes;
+    if (also != nullptr && condition.scalar != nullptr) {
+        also = builder_.CreateAnd(also, builder_.CreateVectorSplat(kLanes, condition.scalar));
+    }
+    Element value = load(base, bytes, param.dtype, all_lanes, also);
+    llvm::Value* zero = llvm::Constant::getNullValue(value.value->getType());
+    if (condition.scalar != nullptr) {
+        value.value = builder_.CreateSelect(condition.scalar, value.value, zero);
+    }
+    if (condition.lanes != nullptr) {
+        value = {builder_.CreateSelect(condition.lanes, as_vector(value),
+                                       llvm::Constant::getNullValue(as_vector(value)->getType())),
+                 true};
+    }
+    return value;
+}
+
+namespace {
+
+// rows[i][j] to rows[j][i], 16 by 16, by exchanging blocks of 8, 4, 2, 1.
+void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
+    for (int distance = 8; distance > 0; distance /= 2) {
+        llvm::SmallVector<int, 16> upper;
+        llvm::SmallVector<int, 16> lower;
+        for (int lane = 0; lane < 16; ++lane) {
+            const bool first = (lane & distance) == 0;
+            upper.push_back(first ? lane : 16 + lane - distance);
+            lower.push_back(first ? lane + distance : 16 + lane);
+        }
+        for (int i = 0; i < 16; ++i) {
+            if ((i & distance) != 0) continue;
+            const auto a = static_cast<std::size_t>(i);
+            const auto b = static_cast<std::size_t>(i + distance);
+            llvm::Value* x = rows[a];
+            llvm::Value* y = rows[b];
+            rows[a] = builder.CreateShuffleVector(x, y, upper);
+            rows[b] = builder.CreateShuffleVector(x, y, lower);
+        }
+    }
+}
+
+}  // namespace
+
+// Where an unrolled axis is contiguous and the vector axis is not: rows are loaded and transposed, which gives
+// the vectors of up to 16 points at once. Remembers them all.
+bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linear& bytes) {
+    const Param& param = kernel_.params[read.source.index];
+    const std::int64_t size = size_of(param.dtype);
+    if (node == kNoScalar || size != 4 || bytes.vector != nullptr || bytes.lane == 0 ||
+        bytes.lane == size || guard_mask_ != nullptr) {
+        return false;
+    }
+    if (stage_ != nullptr && stage_->reduction && !stage_->reduction->guards.empty()) return false;
+    for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
+        if (!bound_[axis] || vector_axis_ == axis || count_[axis] < 4) continue;
+        if (((depends_[node] >> axis) & 1) == 0) continue;
+        const std::int64_t here = coordinate_[axis];
+        const auto bytes_at = [&](std::int64_t coordinate) {
+            coordinate_[axis] = coordinate;
+            std::vector<Linear> index;
+            for (const Index& one : read.index) index.push_back(linear(one));
+            coordinate_[axis] = here;
+            return arithmetic_.scale(offset_in(param, index), size);
+        };
+        const Linear first = bytes_at(0);
+        const Linear step = arithmetic_.add(bytes_at(1), arithmetic_.scale(first, -1));
+        const Linear whole = arithmetic_.add(bytes_at(count_[axis] - 1), arithmetic_.scale(first, -1));
+        if (!step.is_constant() || step.constant != size || !whole.is_constant() ||
+            whole.constant != size * (count_[axis] - 1)) {
+            continue;
+        }
+        const std::int64_t block = here / kLanes * kLanes;
+        const std::int64_t columns = std::min<std::int64_t>(kLanes, count_[axis] - block);
+        const Linear start = bytes_at(block);
+        llvm::Type* element = memory_type(context_, param.dtype);
+        auto* vector = llvm::FixedVectorType::get(element, kLanes);
+        llvm::SmallVector<llvm::Constant*, 16> present;
+        for (std::int64_t i = 0; i < kLanes; ++i) present.push_back(builder_.getInt1(i < columns));
+        llvm::Value* columns_mask = llvm::ConstantVector::get(present);
+        llvm::Value* rows_mask = mask_here();
+        std::vector<llvm::Value*> rows;
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+            Linear row = start;
+            row.constant += lane * bytes.lane;
+            row.lane = 0;
+            llvm::Value* pointer = arithmetic_.address(params_[read.source.index], row);
+            llvm::Value* zero = llvm::Constant::getNullValue(vector);
+            llvm::Value* mask = columns < kLanes ? columns_mask : nullptr;
+            if (rows_mask != nullptr) {
+                llvm::Value* here_too = builder_.CreateVectorSplat(
+                    kLanes, builder_.CreateExtractElement(rows_mask, static_cast<std::uint64_t>(lane)));
+                mask = mask == nullptr ? here_too : builder_.CreateAnd(mask, here_too);
+            }
+            rows.push_back(mask == nullptr
+                               ? static_cast<llvm::Value*>(
+                                     builder_.CreateAlignedLoad(vector, pointer, llvm::Align(4)))
+                               : builder_.CreateMaskedLoad(vector, pointer, llvm::Align(4), mask, zero));
+        }
+        transpose(builder_, rows);
+        for (std::int64_t i = 0; i < columns; ++i) {
+            coordinate_[axis] = block + i;
+            remember(node, {rows[static_cast<std::size_t>(i)], true});
+        }
+        coordinate_[axis] = here;
+        return true;
+    }
+    return false;
+}
+
+}  // namespace netc

@@ -1,0 +1,418 @@
+// Reductions: the loops over reduced axes in the kernel's order, with all accumulators of the tile as loop
+// values; the merges of lanes and leaves.
+#include <algorithm>
+
+#include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/scalar_ops.h"
+
+namespace netc {
+
+void KernelEmitter::emit_reduction() {
+    const Reduction& reduction = *stage_->reduction;
+    const bool lanes = reduction.order.kind == OrderKind::lanes;
+    const bool lane_vector = lanes && how_->vector_axis == reduction.order.lane_axis &&
+                             !schedule_.vector_axis;
+    lane_copies_ = lanes && !lane_vector ? kLanes : 1;
+    if (lane_vector) vector_axis_ = reduction.order.lane_axis;
+    vector_states_ = vector_axis_.has_value();
+    guard_resolved_.assign(reduction.guards.size(), false);
+
+    const std::size_t count = point_count() * static_cast<std::size_t>(lane_copies_);
+    states_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+        for (const StateVariable& state : reduction.states) {
+            llvm::Value* identity =
+                is_float(state.dtype)
+                    ? number_constant(context_, state.dtype, state.identity)
+                    : integer_constant(context_, state.dtype, static_cast<std::int64_t>(state.identity));
+            states_.push_back(vector_states_ ? builder_.CreateVectorSplat(kLanes, identity) : identity);
+        }
+    }
+    const auto carried_before = carried_;
+    carried_ = {&states_};
+    if (reduction.order.kind == OrderKind::blocked) {
+        reduce_blocked();
+    } else {
+        reduce(0);
+    }
+    carried_ = carried_before;
+    if (error_) return;
+    if (lane_vector) {
+        vector_axis_.reset();
+        merge_lanes();
+    } else if (lane_copies_ > 1) {
+        merge_lanes();
+    }
+    lane_copies_ = 1;
+}
+
+// Leaves of the first axis, each from the identity, merged left to right.
+void KernelEmitter::reduce_blocked() {
+    const Reduction& reduction = *stage_->reduction;
+    const AxisId axis = reduction.axes[0];
+    const std::int64_t leaf = reduction.order.leaf;
+    const std::vector<llvm::Value*> identity = states_;
+    std::vector<llvm::Value*> totals = states_;
+    const auto extent = static_extent(axis);
+    const auto one_leaf = [&](const Linear& start, bool first) {
+        Segment segment;
+        segment.start = start;
+        segment.tile = 1;
+        llvm::Value* end = extent_value(extent_of(axis));
+        const Linear left = arithmetic_.add(arithmetic_.make_value(end, {1, kUnbounded}),
+                                            arithmetic_.scale(start, -1));
+        if (left.is_constant()) {
+            segment.count = std::min(leaf, left.constant);
+        } else {
+            llvm::Value* rest = arithmetic_.scalar(left);
+            llvm::Value* most = builder_.getInt64(static_cast<std::uint64_t>(leaf));
+            segment.dynamic_count = builder_.CreateSelect(builder_.CreateICmpSLT(rest, most), rest, most);
+        }
+        states_ = identity;
+        reduce_segments(0, {segment});
+        if (error_) return;
+        if (first) {
+            totals = states_;
+            return;
+        }
+        const std::size_t states = reduction.states.size();
+        for_each_point([&](std::size_t point) {
+            std::vector<Element> left_states;
+            std::vector<Element> right_states;
+            for (std::size_t k = 0; k < states; ++k) {
+                left_states.push_back({totals[point * states + k], vector_states_});
+                right_states.push_back({states_[point * states + k], vector_states_});
+            }
+            const std::vector<Element> merged = merge(left_states, right_states);
+            for (std::size_t k = 0; k < states && !error_; ++k) {
+                totals[point * states + k] =
+                    vector_states_ ? as_vector(merged[k]) : merged[k].value;
+            }
+        });
+    };
+    // The first leaf is the total so far: merging it with the identity could change a bit.
+    one_leaf(arithmetic_.constant(0), true);
+    if (error_) return;
+    llvm::Value* leaves = nullptr;
+    bool known = false;
+    if (extent) {
+        const std::int64_t count = (*extent + leaf - 1) / leaf;
+        if (count <= 1) {
+            states_ = totals;
+            return;
+        }
+        leaves = builder_.getInt64(static_cast<std::uint64_t>(count));
+        known = true;
+    } else {
+        const Linear value = arithmetic_.make_value(extent_value(extent_of(axis)), {1, kUnbounded});
+        leaves = arithmetic_.scalar(
+            arithmetic_.floor_div(arithmetic_.add(value, arithmetic_.constant(leaf - 1)), leaf));
+    }
+    carried_ = {&totals};
+    loop(builder_.getInt64(1), leaves, {1, kUnbounded}, known, [&](const Linear& counter) {
+        carried_ = {&states_, &totals};
+        one_leaf(arithmetic_.scale(counter, leaf), false);
+        carried_ = {&totals};
+    });
+    states_ = totals;
+}
+
+void KernelEmitter::reduce(std::size_t level) {
+    const Reduction& reduction = *stage_->reduction;
+    if (error_) return;
+    if (level == reduction.axes.size()) {
+        step();
+        return;
+    }
+    const AxisId axis = reduction.axes[level];
+    const bool lane_axis =
+        reduction.order.kind == OrderKind::lanes && reduction.order.lane_axis == axis;
+    if (lane_axis) {
+        // By quotient; the lanes are the vector, or 16 copies of every accumulator.
+        reduce_segments(level, segments_of(axis, 1, true));
+        return;
+    }
+    std::vector<std::size_t> resolved;
+    llvm::Value* low = nullptr;
+    llvm::Value* high = nullptr;
+    if (!fully_unrolled(axis) && clip(axis, resolved, low, high)) {
+        for (std::size_t guard : resolved) guard_resolved_[guard] = true;
+        const std::int64_t most = static_extent(axis).value_or(kUnbounded) - 1;
+        loop(low, high, {0, most}, false, [&](const Linear& counter) {
+            base_[axis] = counter;
+            bound_[axis] = true;
+            enter();
+            reduce(level + 1);
+            leave();
+            bound_[axis] = false;
+        });
+        for (std::size_t guard : resolved) guard_resolved_[guard] = false;
+        return;
+    }
+    std::vector<Segment> segments;
+    const std::int64_t tile = schedule_tile_[axis];
+    if (const auto extent = static_extent(axis)) {
+        Segment segment;
+        segment.tile = std::min(tile, *extent);
+        segment.count = segment.tile > 0 ? *extent / segment.tile : 0;
+        if (segment.count > 0) segments.push_back(segment);
+        const std::int64_t rest = segment.tile > 0 ? *extent % segment.tile : 0;
+        if (rest > 0) {
+            segment.start = arithmetic_.constant(*extent - rest);
+            segment.tile = rest;
+            segment.count = 1;
+            segments.push_back(segment);
+        }
+    } else {
+        segments = segments_of(axis, tile);
+    }
+    reduce_segments(level, split_by_guards(axis, std::move(segments)));
+}
+
+void KernelEmitter::reduce_segments(std::size_t level, std::vector<Segment> segments) {
+    const AxisId axis = stage_->reduction->axes[level];
+    const bool lane_axis = stage_->reduction->order.kind == OrderKind::lanes &&
+                           stage_->reduction->order.lane_axis == axis;
+    // The vector's tile counts vectors: coordinates within it are not steps.
+    const bool vector = vector_axis_ == axis;
+    for (Segment& segment : segments) {
+        const std::int64_t steps = lane_axis || vector ? 1 : segment.tile;
+        const bool edge_of_copies = segment.edge && lane_copies_ > 1;
+        if (edge_of_copies) segment.edge = false;
+        if (lane_axis && lane_copies_ > 1) {
+            // run_segments advances by tile * unit: 16 copies are 16 elements.
+            segment.tile = kLanes;
+        }
+        run_segments(axis, {segment}, false, [&] {
+            for (std::int64_t i = 0; i < steps; ++i) {
+                coordinate_[axis] = i;
+                reduce(level + 1);
+            }
+            coordinate_[axis] = 0;
+        });
+        if (error_) return;
+    }
+}
+
+// The new range of a reduced loop where guards depend on loops alone, and on nothing further in.
+bool KernelEmitter::clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
+                         llvm::Value*& high) {
+    const Reduction& reduction = *stage_->reduction;
+    for (std::size_t g = 0; g < reduction.guards.size(); ++g) {
+        const Guard& guard = reduction.guards[g];
+        if (guard_resolved_[g] || guard.divisor != 1) continue;
+        const auto coefficient = guard.index.coefficient(axis);
+        if (!coefficient || *coefficient == 0) continue;
+        bool same_everywhere = true;
+        bool constant = true;
+        for (AxisId other = 0; other < kernel_.axes.size(); ++other) {
+            if (other == axis || !guard.index.depends_on(other)) continue;
+            same_everywhere = same_everywhere && bound_[other] && count_[other] == 1 &&
+                              vector_axis_ != other;
+            constant = constant && base_[other].is_constant();
+        }
+        if (!same_everywhere || (constant && guard.limit.is_static())) continue;
+        if (low == nullptr) {
+            low = builder_.getInt64(0);
+            high = extent_value(extent_of(axis));
+        }
+        // 0 <= c * axis + rest < limit
+        bound_[axis] = true;
+        base_[axis] = Linear{};
+        const Linear rest = linear(guard.index);
+        bound_[axis] = false;
+        const Linear limit =
+            guard.limit.is_static()
+                ? arithmetic_.constant(guard.limit.constant)
+                : arithmetic_.make_value(extent_value(guard.limit), {1, kUnbounded});
+        const std::int64_t c = *coefficient;
+        Linear first;
+        Linear end;
+        if (c > 0) {
+            first = arithmetic_.floor_div(
+                arithmetic_.add(arithmetic_.scale(rest, -1), arithmetic_.constant(c - 1)), c);
+            end = arithmetic_.floor_div(
+                arithmetic_.add(arithmetic_.add(limit, arithmetic_.scale(rest, -1)),
+                                arithmetic_.constant(c - 1)),
+                c);
+        } else {
+            const std::int64_t d = -c;
+            // d * axis <= rest and d * axis > rest - limit
+            first = arithmetic_.add(
+                arithmetic_.floor_div(arithmetic_.add(rest, arithmetic_.scale(limit, -1)), d),
+                arithmetic_.constant(1));
+            end = arithmetic_.add(arithmetic_.floor_div(rest, d), arithmetic_.constant(1));
+        }
+        llvm::Value* from = arithmetic_.scalar(first);
+        llvm::Value* to = arithmetic_.scalar(end);
+        low = builder_.CreateSelect(builder_.CreateICmpSGT(from, low), from, low);
+        high = builder_.CreateSelect(builder_.CreateICmpSLT(to, high), to, high);
+        resolved.push_back(g);
+    }
+    return !resolved.empty();
+}
+
+// One term for every accumulator, those that share a condition together.
+void KernelEmitter::step() {
+    const Reduction& reduction = *stage_->reduction;
+    const bool copies = lane_copies_ > 1;
+    std::vector<std::pair<Condition, std::vector<std::pair<std::size_t, std::int64_t>>>> groups;
+    for_each_point([&](std::size_t point) {
+        for (std::int64_t lane = 0; lane < lane_copies_; ++lane) {
+            Condition condition;
+            if (copies) {
+                const AxisId axis = reduction.order.lane_axis;
+                coordinate_[axis] = lane;
+                condition = inside(axis_value(axis), extent_of(axis));
+            }
+            for (std::size_t g = 0; g < reduction.guards.size() && !condition.never; ++g) {
+                if (!guard_resolved_[g]) condition = both(condition, condition_of(reduction.guards[g]));
+            }
+            if (condition.never) continue;
+            auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& known) {
+                return known.first.scalar == condition.scalar &&
+                       known.first.lanes == condition.lanes;
+            });
+            if (group == groups.end()) {
+                groups.push_back({condition, {}});
+                group = groups.end() - 1;
+            }
+            group->second.push_back({point, lane});
+        }
+    });
+    const std::size_t all = point_count() * static_cast<std::size_t>(lane_copies_);
+    for (const auto& group : groups) {
+        const Condition& condition = group.first;
+        const auto& members = group.second;
+        const auto emit_members = [&] {
+            for_each_point([&](std::size_t point) {
+                for (std::int64_t lane = 0; lane < lane_copies_; ++lane) {
+                    if (members.size() < all && std::find(members.begin(), members.end(),
+                                                          std::pair(point, lane)) == members.end()) {
+                        continue;
+                    }
+                    if (copies) coordinate_[reduction.order.lane_axis] = lane;
+                    step_point(point * static_cast<std::size_t>(lane_copies_) +
+                               static_cast<std::size_t>(lane));
+                }
+            });
+        };
+        const auto emit_masked = [&] {
+            llvm::Value* mask_before = guard_mask_;
+            guard_mask_ = condition.lanes;
+            enter();
+            emit_members();
+            leave();
+            guard_mask_ = mask_before;
+        };
+        if (condition.scalar != nullptr) {
+            if_then(condition.scalar, emit_masked);
+        } else if (condition.lanes != nullptr) {
+            emit_masked();
+        } else {
+            emit_members();
+        }
+        if (error_) break;
+    }
+    if (copies) coordinate_[reduction.order.lane_axis] = 0;
+}
+
+void KernelEmitter::step_point(std::size_t point) {
+    const Reduction& reduction = *stage_->reduction;
+    const std::size_t states = reduction.states.size();
+    state_here_.clear();
+    for (std::size_t k = 0; k < states; ++k) {
+        state_here_.push_back({states_[point * states + k], vector_states_});
+    }
+    std::vector<llvm::Value*> next;
+    for (std::size_t k = 0; k < states; ++k) {
+        const Element value = evaluate(reduction.step[k]);
+        if (error_) return;
+        next.push_back(vector_states_ ? as_vector(value) : value.value);
+    }
+    // Lanes that have no term keep their state: conditions, and samples past the end of a lane axis.
+    llvm::Value* mask = guard_mask_;
+    const bool lane_vector =
+        reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
+    if (lane_vector && edge_) mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
+    for (std::size_t k = 0; k < states; ++k) {
+        llvm::Value*& place = states_[point * states + k];
+        place = mask != nullptr ? builder_.CreateSelect(mask, next[k], place) : next[k];
+    }
+    state_here_.clear();
+}
+
+std::vector<Element> KernelEmitter::merge(const std::vector<Element>& left,
+                                          const std::vector<Element>& right) {
+    // Nothing that was remembered elsewhere holds for these states.
+    std::vector<std::unordered_map<std::uint64_t, Element>> memo(1);
+    std::swap(memo, memo_);
+    state_here_ = left;
+    other_here_ = right;
+    std::vector<Element> merged;
+    for (ScalarId id : stage_->reduction->merge) {
+        merged.push_back(evaluate(id));
+        if (error_) break;
+    }
+    state_here_.clear();
+    other_here_.clear();
+    std::swap(memo, memo_);
+    return merged;
+}
+
+// 16 partial states of each point to one, in pairs i, i+8; i, i+4; i, i+2; i, i+1.
+void KernelEmitter::merge_lanes() {
+    const std::size_t states = stage_->reduction->states.size();
+    const auto copies = static_cast<std::size_t>(lane_copies_);
+    std::vector<llvm::Value*> finished;
+    const std::vector<llvm::Value*> partial = states_;
+    lane_copies_ = 1;
+    for_each_point([&](std::size_t point) {
+        if (copies > 1) {
+            std::vector<std::vector<Element>> parts(copies);
+            for (std::size_t lane = 0; lane < copies; ++lane) {
+                for (std::size_t k = 0; k < states; ++k) {
+                    parts[lane].push_back(
+                        {partial[(point * copies + lane) * states + k], vector_states_});
+                }
+            }
+            for (std::size_t half = copies / 2; half > 0; half /= 2) {
+                for (std::size_t lane = 0; lane < half; ++lane) {
+                    parts[lane] = merge(parts[lane], parts[lane + half]);
+                    if (error_) return;
+                }
+            }
+            for (std::size_t k = 0; k < states; ++k) {
+                finished.push_back(vector_states_ ? as_vector(parts[0][k]) : parts[0][k].value);
+            }
+            return;
+        }
+        std::vector<Element> whole;
+        for (std::size_t k = 0; k < states; ++k) whole.push_back({partial[point * states + k], true});
+        for (int half = 8; half > 0; half /= 2) {
+            std::vector<Element> low;
+            std::vector<Element> high;
+            for (const Element& element : whole) {
+                llvm::SmallVector<int, 8> first;
+                llvm::SmallVector<int, 8> second;
+                for (int i = 0; i < half; ++i) {
+                    first.push_back(i);
+                    second.push_back(half + i);
+                }
+                low.push_back({builder_.CreateShuffleVector(element.value, first), true});
+                high.push_back({builder_.CreateShuffleVector(element.value, second), true});
+                if (half == 1) {
+                    low.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{0}), false};
+                    high.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{1}), false};
+                }
+            }
+            whole = merge(low, high);
+            if (error_) return;
+        }
+        for (std::size_t k = 0; k < states; ++k) finished.push_back(whole[k].value);
+    });
+    states_ = finished;
+    if (copies == 1) vector_states_ = false;
+}
+
+}  // namespace netc

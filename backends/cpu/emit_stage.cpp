@@ -1,0 +1,132 @@
+// A stage within a tile: loops over its own axes, its reduction, its stores.
+#include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/scalar_ops.h"
+
+namespace netc {
+
+void KernelEmitter::emit_stage(const Stage& stage, const StageSchedule& how) {
+    stage_ = &stage;
+    how_ = &how;
+    vector_axis_ = schedule_.vector_axis;
+    const bool lane_vector = stage.reduction && stage.reduction->order.kind == OrderKind::lanes &&
+                             how.vector_axis == stage.reduction->order.lane_axis;
+    if (!vector_axis_ && how.vector_axis && !lane_vector) vector_axis_ = how.vector_axis;
+    point_axes_.clear();
+    for (const AxisTile& tile : schedule_.outer) point_axes_.push_back(tile.axis);
+    for (const AxisTile& tile : how.own) point_axes_.push_back(tile.axis);
+    emit_own(0);
+    vector_axis_ = schedule_.vector_axis;
+}
+
+void KernelEmitter::emit_own(std::size_t level) {
+    if (level == how_->own.size()) {
+        emit_points();
+        return;
+    }
+    const AxisTile& tile = how_->own[level];
+    std::vector<Segment> segments = split_by_guards(tile.axis, segments_of(tile.axis, tile.tile));
+    run_segments(tile.axis, std::move(segments), false, [&] { emit_own(level + 1); });
+}
+
+std::size_t KernelEmitter::point_count() const {
+    std::size_t count = 1;
+    for (AxisId axis : point_axes_) count *= static_cast<std::size_t>(count_[axis]);
+    return count;
+}
+
+// Sets the coordinates of each point in turn, the last axis fastest.
+void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body) {
+    for (AxisId axis : point_axes_) coordinate_[axis] = 0;
+    const std::size_t count = point_count();
+    for (std::size_t point = 0; point < count; ++point) {
+        std::size_t rest = point;
+        for (std::size_t i = point_axes_.size(); i-- > 0;) {
+            const auto size = static_cast<std::size_t>(count_[point_axes_[i]]);
+            coordinate_[point_axes_[i]] = static_cast<std::int64_t>(rest % size);
+            rest /= size;
+        }
+        body(point);
+        if (error_) return;
+    }
+    for (AxisId axis : point_axes_) coordinate_[axis] = 0;
+}
+
+void KernelEmitter::emit_points() {
+    states_.clear();
+    if (stage_->reduction) {
+        enter();
+        emit_reduction();
+        leave();
+        if (error_) return;
+    }
+    enter();
+    emit_stores();
+    leave();
+}
+
+// All values of the tile first, then all stores, so that what they share is computed once.
+void KernelEmitter::emit_stores() {
+    const std::size_t states = stage_->reduction ? stage_->reduction->states.size() : 0;
+    const std::vector<llvm::Value*> finished = states_;
+    const auto set_states = [&](std::size_t point) {
+        state_here_.clear();
+        for (std::size_t k = 0; k < states; ++k) {
+            llvm::Value* value = finished[point * states + k];
+            state_here_.push_back({value, value->getType()->isVectorTy()});
+        }
+    };
+    std::vector<std::vector<Element>> values(stage_->stores.size());
+    for_each_point([&](std::size_t point) {
+        set_states(point);
+        for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
+            if (stage_->stores[i].indirect < 0) values[i].push_back(evaluate(stage_->stores[i].value));
+        }
+    });
+    if (error_) return;
+    for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
+        const Store& store = stage_->stores[i];
+        for_each_point([&](std::size_t point) {
+            if (store.indirect >= 0) {
+                set_states(point);
+                emit_scatter(store);
+            } else {
+                store_to(store, values[i][point]);
+            }
+        });
+        if (error_) return;
+    }
+    state_here_.clear();
+}
+
+// target[.., position, ..] += value, dropped where the position is outside.
+void KernelEmitter::emit_scatter(const Store& store) {
+    const Param& param = kernel_.params[store.target.index];
+    const Element value = evaluate(store.value);
+    const Element position = evaluate(store.position);
+    if (error_) return;
+    if (position.vector || store.target.kind == Buffer::Kind::local) {
+        return fail("a scatter's position differs between lanes");
+    }
+    const auto dim = static_cast<std::size_t>(store.indirect);
+    llvm::Value* wide = builder_.CreateSExtOrTrunc(position.value, builder_.getInt64Ty());
+    llvm::Value* good = builder_.CreateICmpULT(wide, extent_value(param.dims[dim]));
+    raise_fault(builder_.CreateNot(good));
+    if_then(good, [&] {
+        std::vector<Linear> index;
+        for (std::size_t d = 0; d < store.index.size(); ++d) {
+            index.push_back(d == dim ? arithmetic_.make_value(wide, {0, kUnbounded})
+                                     : linear(store.index[d]));
+        }
+        const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+        llvm::Value* base = params_[store.target.index];
+        const Element old = load(base, bytes, param.dtype, false);
+        const bool vector = old.vector;
+        llvm::Value* left = old.value;
+        llvm::Value* right = vector ? as_vector(value) : value.value;
+        llvm::Value* sum = is_float(param.dtype) ? builder_.CreateFAdd(left, right)
+                                                 : builder_.CreateAdd(left, right);
+        this->store(base, bytes, param.dtype, {sum, vector}, false);
+    });
+}
+
+}  // namespace netc

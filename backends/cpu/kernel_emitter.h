@@ -1,0 +1,195 @@
+// One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops over tiles
+// of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp);
+// scalars and memory are in emit_value.cpp and emit_access.cpp, conditions in emit_guards.cpp.
+//
+// While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
+// number of the point within the tile that is being emitted. The vector axis also has its 16 lanes.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/cpu/arithmetic.h"
+#include "backends/cpu/machine.h"
+#include "backends/cpu/schedule.h"
+#include "ir/kernel.h"
+
+namespace netc {
+
+// A value at a point: one element, or a vector along the vector axis.
+struct Element {
+    llvm::Value* value = nullptr;
+    bool vector = false;
+};
+
+// Whether something holds at a point: never, or where both conditions hold that are not null.
+struct Condition {
+    bool never = false;
+    llvm::Value* scalar = nullptr;
+    llvm::Value* lanes = nullptr;  // one for each lane
+};
+
+class KernelEmitter {
+public:
+    // With `batch`, code for exactly that B.
+    KernelEmitter(const Kernel& kernel, const Schedule& schedule, const Machine& machine,
+                  llvm::Module& module, std::optional<std::int64_t> batch);
+    // void name(ptr params..., i64 B, i64 begin, i64 end, ptr fault)
+    Result<llvm::Function*> emit(const std::string& name);
+
+private:
+    // Iterations of one loop: `count` tiles of `tile` points from `start` on.
+    struct Segment {
+        Linear start;
+        std::int64_t count = 0;         // where `dynamic_count` is null
+        llvm::Value* dynamic_count = nullptr;
+        std::int64_t tile = 1;
+        bool edge = false;              // the last vector is not full
+        llvm::Value* edge_mask = nullptr;  // where it is known already
+    };
+    struct LocalPlace {
+        bool in_registers = false;
+        llvm::Value* memory = nullptr;
+        std::map<std::pair<std::uint64_t, std::int64_t>, Element> elements;
+    };
+    struct PackPlace {
+        llvm::Value* memory = nullptr;
+        std::vector<AxisId> reduced;  // what the copy is indexed by, besides the vector axis
+        std::vector<std::int64_t> strides;
+        std::int64_t vectors = 1;
+        bool active = false;
+    };
+    using Body = llvm::function_ref<void()>;
+
+    // emit_kernel.cpp
+    void prepare();
+    void emit_outer(std::size_t level);
+    void emit_tile();
+    void emit_pack(std::uint32_t read);
+    std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
+    void run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body);
+    void loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
+              llvm::function_ref<void(const Linear&)> body);
+    void if_then(llvm::Value* condition, Body body);
+    llvm::Value* allocate(std::int64_t bytes, const std::string& name);
+
+    // emit_stage.cpp
+    void emit_stage(const Stage& stage, const StageSchedule& how);
+    void emit_own(std::size_t level);
+    void emit_points();
+    void emit_stores();
+    void emit_scatter(const Store& store);
+    void for_each_point(llvm::function_ref<void(std::size_t)> body);
+    std::size_t point_count() const;
+
+    // emit_reduction.cpp
+    void emit_reduction();
+    void reduce(std::size_t level);
+    void reduce_blocked();
+    void reduce_segments(std::size_t level, std::vector<Segment> segments);
+    void step();
+    void step_point(std::size_t point);
+    void merge_lanes();
+    std::vector<Element> merge(const std::vector<Element>& left, const std::vector<Element>& right);
+    bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low, llvm::Value*& high);
+
+    // emit_guards.cpp
+    Condition condition_of(const Guard& guard);
+    Condition both(const Condition& a, const Condition& b);
+    Condition inside(const Linear& value, Extent limit);
+    std::vector<Segment> split_by_guards(AxisId axis, std::vector<Segment> segments);
+    std::optional<std::vector<std::int64_t>> offsets_beside(const Index& index, AxisId axis,
+                                                            std::int64_t tile) const;
+    std::vector<Guard> guards_and_borders() const;
+
+    // emit_access.cpp
+    Linear linear(const Index& index);
+    Linear axis_value(AxisId axis);
+    Linear offset_in(const Param& param, const std::vector<Linear>& index);
+    llvm::Value* extent_value(Extent extent);
+    Element read(const Read& read, std::uint32_t number, ScalarId node);
+    Element read_local(const Read& read);
+    bool read_transposed(const Read& read, ScalarId node, const Linear& bytes);
+    Element read_indirect(const Read& read);
+    Element load(llvm::Value* base, const Linear& bytes, DType type, bool all_lanes,
+                 llvm::Value* also = nullptr);
+    void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
+    void store_to(const Store& store, Element value);
+    Linear local_bytes(std::uint32_t local, const std::vector<Index>& index);
+    std::uint64_t outer_point() const;
+    bool fills_lanes(const Param& param, const std::vector<Index>& index) const;
+    llvm::Value* mask_here();
+    void raise_fault(llvm::Value* bad);
+
+    // emit_value.cpp
+    Element evaluate(ScalarId id);
+    Element evaluate_index(const Scalar& scalar);
+    Element evaluate_operation(const Scalar& scalar);
+    llvm::Value* as_vector(const Element& element, unsigned width = 16);
+    std::uint64_t memo_key(ScalarId id) const;
+    void find_dependencies();
+    void remember(ScalarId id, Element element);
+    void enter(llvm::Instruction* preheader_end = nullptr);
+    void leave();
+
+    // What the schedule says about an axis.
+    std::optional<std::int64_t> static_extent(AxisId axis) const;
+    Extent extent_of(AxisId axis) const { return kernel_.axes[axis].extent; }
+    bool needs_masks(AxisId axis) const;
+    bool fully_unrolled(AxisId axis) const;
+    void fail(const std::string& message);
+
+    const Kernel& kernel_;
+    const Schedule& schedule_;
+    const Machine& machine_;
+    llvm::Module& module_;
+    llvm::LLVMContext& context_;
+    std::optional<std::int64_t> batch_;
+    llvm::IRBuilder<> builder_;
+    Arithmetic arithmetic_;
+    std::optional<Error> error_;
+
+    llvm::Function* function_ = nullptr;
+    llvm::BasicBlock* entry_ = nullptr;
+    std::vector<llvm::Value*> params_;
+    llvm::Value* batch_value_ = nullptr;
+    llvm::Value* begin_ = nullptr;
+    llvm::Value* end_ = nullptr;
+    llvm::Value* fault_ = nullptr;
+    std::vector<LocalPlace> locals_;
+    std::map<std::uint32_t, PackPlace> packs_;
+    std::vector<std::uint64_t> depends_;        // axes that a scalar depends on, as bits
+    std::vector<std::uint64_t> read_depends_;
+    std::vector<std::uint64_t> weight_;         // of an axis' coordinate in memo keys
+    std::vector<std::int64_t> schedule_tile_;   // greatest count of coordinates of an axis
+
+    // The place in the loops.
+    std::vector<Linear> base_;
+    std::vector<bool> bound_;
+    std::vector<std::int64_t> coordinate_;
+    std::vector<std::int64_t> count_;
+    std::optional<AxisId> vector_axis_;
+    bool edge_ = false;
+    std::int64_t edge_coordinate_ = 0;
+    llvm::Value* edge_mask_ = nullptr;
+    llvm::Value* guard_mask_ = nullptr;
+
+    const Stage* stage_ = nullptr;
+    const StageSchedule* how_ = nullptr;
+    std::vector<AxisId> point_axes_;
+    std::vector<llvm::Value*> states_;          // point by point
+    std::vector<std::vector<llvm::Value*>*> carried_;
+    bool vector_states_ = false;
+    std::vector<Element> state_here_;
+    std::vector<Element> other_here_;
+    std::vector<bool> guard_resolved_;
+    std::int64_t lane_copies_ = 1;
+
+    std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
+};
+
+}  // namespace netc

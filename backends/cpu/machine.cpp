@@ -1,0 +1,113 @@
+// Resolves a CpuTarget by asking LLVM, never by assuming.
+#include "backends/cpu/machine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "backends/llvm.h"
+
+namespace netc {
+namespace {
+
+void initialize_targets() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        llvm::InitializeNativeTarget();
+        llvm::InitializeNativeTargetAsmPrinter();
+        llvm::InitializeNativeTargetAsmParser();
+    });
+}
+
+// The host's features in LLVM's notation, in a fixed order.
+std::string host_features() {
+    std::vector<std::string> words;
+    for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
+        words.push_back((feature.second ? "+" : "-") + feature.first().str());
+    }
+    std::sort(words.begin(), words.end());
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+    return text;
+}
+
+std::int64_t cache_bytes(int name, std::int64_t otherwise) {
+    const long bytes = sysconf(name);
+    return bytes > 0 ? bytes : otherwise;
+}
+
+std::unique_ptr<llvm::TargetMachine> create(const Machine& machine, bool jit, std::string& message) {
+    initialize_targets();
+    const llvm::Target* target = llvm::TargetRegistry::lookupTarget(machine.triple, message);
+    if (target == nullptr) return nullptr;
+    llvm::TargetOptions options;
+    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+    options.MCOptions.AsmVerbose = false;
+    return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+        machine.triple, machine.cpu, machine.features, options, llvm::Reloc::PIC_, std::nullopt,
+        llvm::CodeGenOptLevel::Default, jit));
+}
+
+bool has(const llvm::TargetMachine& target, const char* feature) {
+    return target.getMCSubtargetInfo()->checkFeatures(feature);
+}
+
+}  // namespace
+
+std::unique_ptr<llvm::TargetMachine> make_target_machine(const Machine& machine, bool jit) {
+    std::string ignored;
+    return create(machine, jit, ignored);
+}
+
+Result<Machine> machine_for(const CpuTarget& target) {
+    initialize_targets();
+    Machine machine;
+    machine.triple = target.triple.empty() ? llvm::sys::getProcessTriple() : target.triple;
+    const bool native = target.cpu == "native" || target.cpu.empty();
+    if (native && !target.triple.empty() &&
+        llvm::Triple(target.triple).getArch() !=
+            llvm::Triple(llvm::sys::getProcessTriple()).getArch()) {
+        return Error{kExitUsage, "the target " + target.triple + " needs a --cpu of its own"};
+    }
+    machine.cpu = native ? llvm::sys::getHostCPUName().str() : target.cpu;
+    machine.features = native ? host_features() : "";
+    if (!target.features.empty()) {
+        machine.features += (machine.features.empty() ? "" : ",") + target.features;
+    }
+    std::string message;
+    const auto made = create(machine, false, message);
+    if (!made) {
+        return Error{kExitUsage, "no code can be made for the target " + machine.triple};
+    }
+    if (!made->getMCSubtargetInfo()->isCPUStringValid(machine.cpu)) {
+        return Error{kExitUsage, "no processor is called " + machine.cpu};
+    }
+    const llvm::Triple triple(machine.triple);
+    machine.x86 = triple.getArch() == llvm::Triple::x86_64;
+    if (machine.x86) {
+        if (!has(*made, "+fma") || !has(*made, "+avx2")) {
+            return Error{kExitUsage,
+                         "the processor " + machine.cpu +
+                             " has no fused multiply-add (AVX2 and FMA are needed)",
+                         std::nullopt, "x86-64-v3 is the oldest level that netc makes code for"};
+        }
+        machine.avx2 = true;
+        machine.avx512 = has(*made, "+avx512f") && has(*made, "+avx512vl") &&
+                         has(*made, "+avx512dq") && has(*made, "+avx512bw");
+        machine.vector_bits = machine.avx512 ? 512 : 256;
+        machine.vector_registers = machine.avx512 ? 32 : 16;
+    } else if (triple.getArch() == llvm::Triple::aarch64) {
+        machine.vector_bits = 128;
+        machine.vector_registers = 32;
+    } else {
+        return Error{kExitUsage, "code for " + triple.getArchName().str() + " is not made yet"};
+    }
+    if (native) {
+        machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);
+        machine.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, machine.l2_bytes);
+    }
+    return machine;
+}
+
+}  // namespace netc

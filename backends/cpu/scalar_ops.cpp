@@ -1,0 +1,308 @@
+// Scalar operations to LLVM instructions. The same lines serve single values and vectors. Every operation
+// rounds as ir/scalar.h says: no fast-math flag, fma only where the DAG has one.
+#include "backends/cpu/scalar_ops.h"
+
+#include <array>
+#include <cmath>
+
+#include "ir/layout.h"
+#include "ir/philox.h"
+
+namespace netc {
+namespace {
+
+using Builder = llvm::IRBuilder<>;
+
+bool is_unsigned(DType type) { return type == DType::u8 || type == DType::b1; }
+
+// The type of element `type`, as a vector where `like` is one.
+llvm::Type* shaped_like(llvm::Value* like, llvm::Type* type) {
+    if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(like->getType())) {
+        return llvm::FixedVectorType::get(type, vector->getNumElements());
+    }
+    return type;
+}
+
+bool is_not_nan_constant(llvm::Value* value) {
+    auto* constant = llvm::dyn_cast<llvm::Constant>(value);
+    if (constant == nullptr) return false;
+    if (llvm::Constant* element = constant->getType()->isVectorTy() ? constant->getSplatValue() : constant) {
+        auto* number = llvm::dyn_cast<llvm::ConstantFP>(element);
+        return number != nullptr && !number->isNaN();
+    }
+    return false;
+}
+
+// (a > b or a is NaN) ? a : b, and the mirror image for min.
+llvm::Value* select_extreme(Builder& b, llvm::Value* x, llvm::Value* y, DType type, bool greatest) {
+    if (!is_float(type)) {
+        const auto predicate = greatest
+                                   ? (is_unsigned(type) ? llvm::CmpInst::ICMP_UGT : llvm::CmpInst::ICMP_SGT)
+                                   : (is_unsigned(type) ? llvm::CmpInst::ICMP_ULT : llvm::CmpInst::ICMP_SLT);
+        return b.CreateSelect(b.CreateICmp(predicate, x, y), x, y);
+    }
+    if (is_not_nan_constant(y)) {
+        return b.CreateSelect(greatest ? b.CreateFCmpUGT(x, y) : b.CreateFCmpULT(x, y), x, y);
+    }
+    llvm::Value* larger = b.CreateSelect(greatest ? b.CreateFCmpOGT(x, y) : b.CreateFCmpOLT(x, y), x, y);
+    if (is_not_nan_constant(x)) return larger;
+    return b.CreateSelect(b.CreateFCmpUNO(x, x), x, larger);
+}
+
+llvm::Value* float_from_bf16(Builder& b, llvm::Value* bits) {
+    llvm::Value* wide = b.CreateZExt(bits, shaped_like(bits, b.getInt32Ty()));
+    return b.CreateBitCast(b.CreateShl(wide, 16), shaped_like(bits, b.getFloatTy()));
+}
+
+// Round to nearest even on the bits; NaN stays a quiet NaN.
+llvm::Value* bf16_from_float(Builder& b, llvm::Value* value) {
+    llvm::Type* word = shaped_like(value, b.getInt32Ty());
+    llvm::Value* bits = b.CreateBitCast(value, word);
+    llvm::Value* odd = b.CreateAnd(b.CreateLShr(bits, 16), llvm::ConstantInt::get(word, 1));
+    llvm::Value* rounded =
+        b.CreateAdd(bits, b.CreateAdd(odd, llvm::ConstantInt::get(word, 0x7fff)));
+    llvm::Value* quiet = b.CreateOr(bits, llvm::ConstantInt::get(word, 0x400000));
+    llvm::Value* chosen = b.CreateSelect(b.CreateFCmpUNO(value, value), quiet, rounded);
+    return b.CreateTrunc(b.CreateLShr(chosen, 16), shaped_like(value, b.getInt16Ty()));
+}
+
+// To a float type that arithmetic is done in.
+llvm::Value* widen_float(Builder& b, llvm::Value* value, DType from) {
+    if (from == DType::bf16) return float_from_bf16(b, value);
+    if (from == DType::f16) {
+        return b.CreateFPExt(b.CreateBitCast(value, shaped_like(value, b.getHalfTy())),
+                             shaped_like(value, b.getFloatTy()));
+    }
+    return value;
+}
+
+llvm::Value* narrow_float(Builder& b, llvm::Value* value, DType to) {
+    llvm::Type* wanted = shaped_like(value, to == DType::f64 ? b.getDoubleTy() : b.getFloatTy());
+    if (value->getType() != wanted) {
+        value = to == DType::f64 ? b.CreateFPExt(value, wanted) : b.CreateFPTrunc(value, wanted);
+    }
+    if (to == DType::bf16) return bf16_from_float(b, value);
+    if (to == DType::f16) {
+        return b.CreateBitCast(b.CreateFPTrunc(value, shaped_like(value, b.getHalfTy())),
+                               shaped_like(value, b.getInt16Ty()));
+    }
+    return value;
+}
+
+llvm::Value* emit_cast(Builder& b, llvm::Value* value, DType from, DType to) {
+    if (from == to) return value;
+    llvm::LLVMContext& context = b.getContext();
+    llvm::Type* wanted = shaped_like(value, value_type(context, to));
+    if (is_float(from)) {
+        llvm::Value* wide = widen_float(b, value, from);
+        if (is_float(to)) return narrow_float(b, wide, to);
+        if (to == DType::b1) {
+            return b.CreateFCmpUNE(wide, llvm::ConstantFP::get(wide->getType(), 0.0));
+        }
+        const auto id = is_unsigned(to) ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat;
+        return b.CreateIntrinsic(id, {wanted, wide->getType()}, {wide});
+    }
+    if (is_float(to)) {
+        llvm::Type* arithmetic = shaped_like(value, to == DType::f64 ? b.getDoubleTy() : b.getFloatTy());
+        llvm::Value* number = is_unsigned(from) ? b.CreateUIToFP(value, arithmetic)
+                                                : b.CreateSIToFP(value, arithmetic);
+        return narrow_float(b, number, to);
+    }
+    if (to == DType::b1) return b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
+    return is_unsigned(from) ? b.CreateZExtOrTrunc(value, wanted) : b.CreateSExtOrTrunc(value, wanted);
+}
+
+llvm::Value* emit_compare(Builder& b, ScalarOp op, llvm::Value* x, llvm::Value* y, DType type) {
+    if (is_float(type)) {
+        x = widen_float(b, x, type);
+        y = widen_float(b, y, type);
+        if (op == ScalarOp::equal) return b.CreateFCmpOEQ(x, y);
+        return op == ScalarOp::less ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOLE(x, y);
+    }
+    if (op == ScalarOp::equal) return b.CreateICmpEQ(x, y);
+    if (is_unsigned(type)) return op == ScalarOp::less ? b.CreateICmpULT(x, y) : b.CreateICmpULE(x, y);
+    return op == ScalarOp::less ? b.CreateICmpSLT(x, y) : b.CreateICmpSLE(x, y);
+}
+
+llvm::Constant* table_constant(llvm::Type* element, const std::vector<double>& table, std::size_t from,
+                               std::size_t count) {
+    llvm::SmallVector<llvm::Constant*, 16> values;
+    for (std::size_t i = 0; i < count; ++i) values.push_back(llvm::ConstantFP::get(element, table[from + i]));
+    return llvm::ConstantVector::get(values);
+}
+
+// 32 floats by two registers and one vpermt2ps.
+llvm::Value* lookup_avx512(Builder& b, llvm::Value* index, const std::vector<double>& table) {
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {},
+                             {table_constant(b.getFloatTy(), table, 0, 16), index,
+                              table_constant(b.getFloatTy(), table, 16, 16)});
+}
+
+// Four registers of 8 and selection by the upper two bits.
+llvm::Value* lookup_avx2(Builder& b, llvm::Value* index, const std::vector<double>& table) {
+    std::array<llvm::Value*, 2> halves{};
+    for (int half = 0; half < 2; ++half) {
+        llvm::SmallVector<int, 8> lanes;
+        for (int i = 0; i < 8; ++i) lanes.push_back(half * 8 + i);
+        llvm::Value* part = b.CreateShuffleVector(index, lanes);
+        std::array<llvm::Value*, 4> found{};
+        for (std::size_t piece = 0; piece < 4; ++piece) {
+            found[piece] = b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {},
+                                             {table_constant(b.getFloatTy(), table, piece * 8, 8), part});
+        }
+        const auto bit = [&](std::uint64_t mask) {
+            return b.CreateICmpNE(b.CreateAnd(part, llvm::ConstantInt::get(part->getType(), mask)),
+                                  llvm::Constant::getNullValue(part->getType()));
+        };
+        llvm::Value* eight = bit(8);
+        halves[static_cast<std::size_t>(half)] =
+            b.CreateSelect(bit(16), b.CreateSelect(eight, found[3], found[2]),
+                           b.CreateSelect(eight, found[1], found[0]));
+    }
+    llvm::SmallVector<int, 16> all;
+    for (int i = 0; i < 16; ++i) all.push_back(i);
+    return b.CreateShuffleVector(halves[0], halves[1], all);
+}
+
+llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index, DType type,
+                         const std::vector<double>& table) {
+    llvm::LLVMContext& context = b.getContext();
+    llvm::Type* element = value_type(context, type);
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(index->getType());
+    llvm::Type* word = shaped_like(index, b.getInt32Ty());
+    llvm::Value* narrow = b.CreateAnd(b.CreateZExtOrTrunc(index, word), llvm::ConstantInt::get(word, 31));
+    if (vector != nullptr && type == DType::f32 && table.size() == 32) {
+        if (machine.avx512) return lookup_avx512(b, narrow, table);
+        if (machine.avx2) return lookup_avx2(b, narrow, table);
+    }
+    llvm::SmallVector<llvm::Constant*, 32> values;
+    for (double number : table) values.push_back(llvm::ConstantFP::get(element, number));
+    auto* array = llvm::ArrayType::get(element, table.size());
+    llvm::Module* module = b.GetInsertBlock()->getModule();
+    auto* place = new llvm::GlobalVariable(*module, array, true, llvm::GlobalValue::PrivateLinkage,
+                                           llvm::ConstantArray::get(array, values), "table");
+    place->setAlignment(llvm::Align(64));
+    llvm::Value* pointers = b.CreateGEP(element, place, narrow);
+    if (vector == nullptr) return b.CreateLoad(element, pointers);
+    return b.CreateMaskedGather(llvm::FixedVectorType::get(element, vector->getNumElements()), pointers,
+                                llvm::Align(4));
+}
+
+llvm::Value* emit_philox(Builder& b, std::span<llvm::Value* const> operands, std::int64_t word_number) {
+    llvm::Type* word = shaped_like(operands[0], b.getInt32Ty());
+    llvm::Type* wide = shaped_like(operands[0], b.getInt64Ty());
+    const auto low = [&](llvm::Value* value) { return b.CreateTrunc(value, word); };
+    const auto high = [&](llvm::Value* value) { return b.CreateTrunc(b.CreateLShr(value, 32), word); };
+    std::array<llvm::Value*, 2> key{low(operands[0]), high(operands[0])};
+    std::array<llvm::Value*, 4> c{low(operands[1]), high(operands[1]), low(operands[2]), high(operands[2])};
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+        llvm::Value* product0 =
+            b.CreateMul(b.CreateZExt(c[0], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier0));
+        llvm::Value* product1 =
+            b.CreateMul(b.CreateZExt(c[2], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier1));
+        c = {b.CreateXor(b.CreateXor(high(product1), c[1]), key[0]), low(product1),
+             b.CreateXor(b.CreateXor(high(product0), c[3]), key[1]), low(product0)};
+        key = {b.CreateAdd(key[0], llvm::ConstantInt::get(word, kPhiloxWeyl0)),
+               b.CreateAdd(key[1], llvm::ConstantInt::get(word, kPhiloxWeyl1))};
+    }
+    return c[static_cast<std::size_t>(word_number) & 3];
+}
+
+}  // namespace
+
+llvm::Type* value_type(llvm::LLVMContext& context, DType type) {
+    switch (type) {
+        case DType::f64: return llvm::Type::getDoubleTy(context);
+        case DType::f32: return llvm::Type::getFloatTy(context);
+        case DType::i64: return llvm::Type::getInt64Ty(context);
+        case DType::i32: return llvm::Type::getInt32Ty(context);
+        case DType::f16:
+        case DType::bf16:
+        case DType::i16: return llvm::Type::getInt16Ty(context);
+        case DType::i8:
+        case DType::u8: return llvm::Type::getInt8Ty(context);
+        case DType::b1: return llvm::Type::getInt1Ty(context);
+    }
+    return nullptr;
+}
+
+llvm::Type* memory_type(llvm::LLVMContext& context, DType type) {
+    return type == DType::b1 ? llvm::Type::getInt8Ty(context) : value_type(context, type);
+}
+
+llvm::Value* number_constant(llvm::LLVMContext& context, DType type, double number) {
+    if (type == DType::f16 || type == DType::bf16) {
+        llvm::APFloat value(number);
+        bool inexact = false;
+        value.convert(type == DType::f16 ? llvm::APFloat::IEEEhalf() : llvm::APFloat::BFloat(),
+                      llvm::APFloat::rmNearestTiesToEven, &inexact);
+        return llvm::ConstantInt::get(context, value.bitcastToAPInt());
+    }
+    return llvm::ConstantFP::get(value_type(context, type), number);
+}
+
+llvm::Value* integer_constant(llvm::LLVMContext& context, DType type, std::int64_t value) {
+    return llvm::ConstantInt::get(value_type(context, type), static_cast<std::uint64_t>(value), true);
+}
+
+llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& scalar,
+                            std::span<llvm::Value* const> operands,
+                            std::span<const DType> operand_types, const std::vector<double>* table) {
+    const bool floating = is_float(scalar.type);
+    llvm::Value* const first = operands.empty() ? nullptr : operands[0];
+    llvm::Value* const second = operands.size() < 2 ? nullptr : operands[1];
+    switch (scalar.op) {
+        case ScalarOp::neg: return floating ? b.CreateFNeg(first) : b.CreateNeg(first);
+        case ScalarOp::abs:
+            if (floating) return b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, first);
+            if (is_unsigned(scalar.type)) return first;
+            return b.CreateIntrinsic(llvm::Intrinsic::abs, {first->getType()}, {first, b.getFalse()});
+        case ScalarOp::add: return floating ? b.CreateFAdd(first, second) : b.CreateAdd(first, second);
+        case ScalarOp::mul: return floating ? b.CreateFMul(first, second) : b.CreateMul(first, second);
+        case ScalarOp::div: return floating ? b.CreateFDiv(first, second) : nullptr;
+        case ScalarOp::max: return select_extreme(b, first, second, scalar.type, true);
+        case ScalarOp::min: return select_extreme(b, first, second, scalar.type, false);
+        case ScalarOp::sqrt: return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, first);
+        case ScalarOp::floor:
+            return floating ? b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, first) : first;
+        case ScalarOp::fma:
+            return b.CreateIntrinsic(llvm::Intrinsic::fma, {first->getType()},
+                                     {first, second, operands[2]});
+        case ScalarOp::equal:
+        case ScalarOp::less:
+        case ScalarOp::less_equal:
+            return emit_compare(b, scalar.op, first, second, operand_types[0]);
+        case ScalarOp::logical_and:
+        case ScalarOp::bit_and: return b.CreateAnd(first, second);
+        case ScalarOp::logical_or:
+        case ScalarOp::bit_or: return b.CreateOr(first, second);
+        case ScalarOp::logical_not: return b.CreateNot(first);
+        case ScalarOp::select: return b.CreateSelect(first, second, operands[2]);
+        case ScalarOp::cast: return emit_cast(b, first, operand_types[0], scalar.type);
+        case ScalarOp::bit_xor: return b.CreateXor(first, second);
+        case ScalarOp::shift_left: return b.CreateShl(first, second);
+        case ScalarOp::shift_right: return b.CreateLShr(first, second);
+        case ScalarOp::bitcast:
+            return b.CreateBitCast(first, shaped_like(first, value_type(b.getContext(), scalar.type)));
+        case ScalarOp::lookup: return emit_lookup(b, machine, first, scalar.type, *table);
+        case ScalarOp::philox: return emit_philox(b, operands, scalar.integer);
+        case ScalarOp::exp:
+        case ScalarOp::expm1:
+        case ScalarOp::log:
+        case ScalarOp::log1p:
+        case ScalarOp::sin:
+        case ScalarOp::cos:
+        case ScalarOp::tanh:
+        case ScalarOp::erf:
+        case ScalarOp::pow:
+        case ScalarOp::constant:
+        case ScalarOp::read:
+        case ScalarOp::state:
+        case ScalarOp::other:
+        case ScalarOp::index:
+        case ScalarOp::batch: return nullptr;
+    }
+    return nullptr;
+}
+
+}  // namespace netc

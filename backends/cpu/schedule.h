@@ -1,0 +1,74 @@
+// Schedules: how a kernel becomes loops. A side table; whatever is legal here gives the same bits.
+//
+//     outer b:4v o:6           tiles of 4 vectors of 16 samples by 6 outputs, unrolled
+//     stage 0: i:1             the reduced axis i is a loop
+//
+// Outer axes are loops in the order of `outer`, each taken `tile` points at a time; the points of a tile
+// are unrolled. One axis is the vector axis: an outer one (then all stages use it), or for each stage an
+// own axis, or the lane axis of a lanes(16) reduction. Its tile counts vectors of 16.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/cpu/machine.h"
+#include "ir/kernel.h"
+
+namespace netc {
+
+// Of an outer or own axis: points (vectors of 16 for the vector axis) that are unrolled together; a tile
+// of the whole extent leaves no loop. Of a reduced axis: iterations that are unrolled together.
+struct AxisTile {
+    AxisId axis = 0;
+    std::int64_t tile = 1;
+    friend bool operator==(const AxisTile&, const AxisTile&) = default;
+};
+
+struct StageSchedule {
+    std::vector<AxisTile> own;       // any order
+    std::vector<AxisTile> reduced;   // the kernel's order
+    std::optional<AxisId> vector_axis;  // only where the kernel has no outer vector axis
+};
+
+// The elements of a read that one tile of the loops down to `level` (a count of Schedule::outer) needs are
+// copied into scratch first, the vector axis innermost.
+struct Pack {
+    std::uint32_t read = 0;
+    std::size_t level = 0;
+};
+
+struct Schedule {
+    std::vector<AxisTile> outer;  // a permutation of Kernel::outer, outermost first
+    std::optional<AxisId> vector_axis;
+    std::vector<StageSchedule> stages;
+    std::vector<Pack> packs;
+};
+
+// Chosen by a cost model (choose_schedule.cpp). `batch_hint` guides only.
+Schedule schedule(const Kernel& kernel, const Machine& machine, std::int64_t batch_hint);
+
+// The plainest: the kernel's order, no tiles, no vectors. What tests start from.
+Schedule plain_schedule(const Kernel& kernel);
+
+// Whether the schedule keeps the kernel's meaning; an Error of status 70 says why not.
+Status legal(const Kernel& kernel, const Schedule& schedule);
+
+std::string to_text(const Kernel& kernel, const Schedule& schedule);
+
+// Iterations of the outermost loop: what threads share out. A function of kernel, schedule and B.
+std::int64_t chunk_count(const Kernel& kernel, const Schedule& schedule, std::int64_t batch);
+
+// Multiply-adds and the like of one call; a rough measure for deciding about threads and copies.
+double work_of(const Kernel& kernel, std::int64_t batch);
+
+// Whether all accesses to a local have indices that are known where they are emitted.
+bool local_in_registers(const Kernel& kernel, const Schedule& schedule,
+                        std::optional<std::int64_t> batch, std::size_t local);
+
+// Scratch for locals and packs that a function may take from the stack.
+inline constexpr std::int64_t kLocalLimit = 64 * 1024;
+inline constexpr std::int64_t kPackLimit = 160 * 1024;
+
+}  // namespace netc
