@@ -15,7 +15,7 @@ namespace netc {
 bool is_function(ScalarOp op);  // one of exp .. pow
 
 // The value of `op` on the operands (one, pow two), without nodes of functions. Tables it needs are
-// added, or found again, in `tables`.
+// added, or found again, in `tables`. Types other than f32 are left as they are: the emitter refuses them.
 ScalarId expand_function(ScalarGraph& graph, std::vector<std::vector<double>>& tables, ScalarOp op,
                          std::span<const ScalarId> operands);
 

@@ -1,0 +1,122 @@
+"""Fits the polynomials of backends/expand_functions.cpp; prints backends/function_coefficients.h.
+
+    python3 cmake/fit_functions.py > backends/function_coefficients.h
+
+Least squares of the relative error at Chebyshev points; coefficients are rounded to f32 one by one, from
+the lowest degree, and the rest is fitted again. Needs numpy and mpmath; not part of the build.
+"""
+import sys
+
+import mpmath as mp
+import numpy as np
+
+mp.mp.dps = 60
+
+
+def fit(function, low, high, degree, fixed=None, center=0.0, weight=None, points=160):
+    """Coefficients of powers 0..degree of (x - center), those in `fixed` given."""
+    fixed = dict(fixed or {})
+    angles = (2 * np.arange(points) + 1) * np.pi / (2 * points)
+    xs = (low + high) / 2 + (high - low) / 2 * np.cos(angles)
+    exact = [function(mp.mpf(float(x))) for x in xs]
+    scale = [1 / (weight(mp.mpf(float(x))) if weight else y) for x, y in zip(xs, exact)]
+    ts = [mp.mpf(float(x)) - mp.mpf(center) for x in xs]
+    half = (high - low) / 2
+    for power in range(degree + 1):
+        if power in fixed:
+            continue
+        free = [e for e in range(power, degree + 1) if e not in fixed]
+        rest = [y - sum(mp.mpf(c) * t**e for e, c in fixed.items()) for t, y in zip(ts, exact)]
+        matrix = np.array([[float(t**e * s / mp.mpf(half)**e) for e in free] for t, s in zip(ts, scale)])
+        right = np.array([float(r * s) for r, s in zip(rest, scale)])
+        solution = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        value = float(mp.mpf(float(solution[0])) / mp.mpf(half)**power)
+        fixed[power] = float(np.float32(value))
+    values = [sum(mp.mpf(c) * t**e for e, c in fixed.items()) for t in ts]
+    error = max(abs((v - y) * s) for v, y, s in zip(values, exact, scale))
+    return [fixed[e] for e in range(degree + 1)], float(error * 2**24)
+
+
+def table(function, first_octave, degree):
+    """Index 0: from 0 to 2^first_octave; then four intervals an octave. Odd functions."""
+    centers, rows, worst = [], [], 0
+    for i in range(32):
+        if i == 0:
+            low, high, center, fixed = 0.0, 2.0**first_octave, 0.0, {0: 0.0}
+        else:
+            octave, quarter = divmod(i - 1, 4)
+            low = 2.0**(first_octave + octave) * (1 + quarter / 4)
+            high = 2.0**(first_octave + octave) * (1 + (quarter + 1) / 4)
+            center, fixed = (low + high) / 2, {}
+        if i == 0:
+            low = 1e-9
+        coefficients, error = fit(function, low, high, degree, fixed, center)
+        # Below the least normal number a coefficient is zero on the target anyway.
+        coefficients = [c if abs(c) > 1e-36 else 0.0 for c in coefficients]
+        worst = max(worst, error)
+        centers.append(center)
+        rows.append(coefficients)
+    return centers, rows, worst
+
+
+def number(x):
+    return repr(float(x))
+
+
+def array(name, values):
+    lines, line = [], "   "
+    for value in values:
+        text = " " + number(value) + ","
+        if len(line) + len(text) > 98:
+            lines.append(line)
+            line = "   "
+        line += text
+    lines.append(line)
+    print(f"inline constexpr double {name}[] = {{\n" + "\n".join(lines) + "\n};")
+
+
+def print_table(name, function, first_octave, degree):
+    centers, rows, worst = table(function, first_octave, degree)
+    print(f"\n// {worst:.3f} ulp before rounding in the evaluation.")
+    array(f"k{name}Centers", centers)
+    for power in range(degree + 1):
+        array(f"k{name}{power}", [row[power] for row in rows])
+
+
+print("""// Written by cmake/fit_functions.py. All numbers are exact in f32.
+#pragma once
+
+namespace netc {
+""")
+limit = float(mp.log(2)) / 2 * 1.002
+# e^r = 1 + r + r^2 q(r)
+coefficients, error = fit(lambda r: mp.exp(r), -limit, limit, 6, {0: 1.0, 1: 1.0})
+print(f"// e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2: {error:.3f} ulp.")
+array("kExp", coefficients[2:])
+# log(1 + f) = f + f^2 q(f)
+coefficients, error = fit(lambda f: mp.log1p(f), -1 / 3, 1 / 3, 10, {0: 0.0, 1: 1.0})
+print(f"\n// log(1 + f) = f + f^2 q(f), |f| <= 1/3: {error:.3f} ulp.")
+array("kLog", coefficients[2:])
+quarter = float(mp.pi) / 4 * 1.0001
+coefficients, error = fit(lambda z: mp.sin(mp.sqrt(z)) / mp.sqrt(z), 1e-12, quarter**2, 4, {0: 1.0})
+print(f"\n// sin(x) = x + x z s(z), z = x^2, |x| <= pi/4: {error:.3f} ulp.")
+array("kSin", coefficients[1:])
+coefficients, error = fit(lambda z: mp.cos(mp.sqrt(z)), 1e-12, quarter**2, 4, {0: 1.0, 1: -0.5})
+print(f"\n// cos(x) = 1 - z / 2 + z^2 c(z): {error:.3f} ulp.")
+array("kCos", coefficients[2:])
+print_table("Tanh", mp.tanh, -3, 5)
+print_table("Erf", mp.erf, -3, 5)
+
+# 2^(4k) * 2 / pi modulo 4, for k = 0 .. 31, in four parts of 24 bits each.
+mp.mp.dps = 100
+parts = [[], [], [], []]
+for k in range(32):
+    rest = mp.fmod(mp.mpf(2)**(4 * k) * 2 / mp.pi, 4)
+    for index, lowest in enumerate((-22, -46, -70, -94)):
+        part = mp.floor(rest * mp.mpf(2)**-lowest) * mp.mpf(2)**lowest
+        parts[index].append(part)
+        rest -= part
+print("\n// 16^k * 2/pi modulo 4 = the sum of four parts of 24 bits.")
+for index, values in enumerate(parts):
+    array(f"kTwoOverPi{index}", values)
+print("\n}  // namespace netc")
