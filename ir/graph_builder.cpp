@@ -89,9 +89,11 @@ Value GraphBuilder::broadcast(Value x, const Shape& shape) {
     return make(OpId::broadcast, {x}, {{"shape", shape}});
 }
 
-Value GraphBuilder::unbroadcast(Value x, const Shape& shape) {
-    const Shape& from = x.type().shape;
-    if (from == shape) return x;
+Value GraphBuilder::unbroadcast(Value x, const Shape& wanted) {
+    if (x.type().shape == wanted) return x;
+    // Copies: both may lie in nodes, which move while nodes are made.
+    const Shape shape = wanted;
+    const Shape from = x.type().shape;
     const std::size_t leading = from.size() - shape.size();
     std::vector<std::int64_t> axes;
     for (std::size_t i = 0; i < from.size(); ++i) {

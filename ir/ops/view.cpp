@@ -206,7 +206,7 @@ Result<Type> infer_concat(const InferContext& context) {
 
 void grad_of_concat(GradBuilder& g) {
     const auto along = static_cast<std::size_t>(g.attributes().get<std::int64_t>("axis"));
-    const Shape& y = g.y().type().shape;
+    const Shape y = g.y().type().shape;  // a copy: nodes move while slices are made
     const std::size_t rank = y.size();
     Dim total = 0;
     for (std::size_t k = 0; total != y[along]; ++k) {
