@@ -167,8 +167,9 @@ void widen(std::span<const std::byte> from, std::byte* to) {
 // Elements of a Fortran array in row-major order: the first index runs fastest in `from`.
 std::vector<std::byte> transpose_fortran(const std::vector<std::byte>& from,
                                          const std::vector<std::int64_t>& shape, std::size_t size) {
-    std::vector<std::byte> to(from.size());
     const std::size_t rank = shape.size();
+    if (rank < 2) return from;
+    std::vector<std::byte> to(from.size());
     std::vector<std::int64_t> index(rank, 0);
     std::vector<std::size_t> stride(rank, size);
     for (std::size_t d = 1; d < rank; ++d) {
