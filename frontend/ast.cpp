@@ -22,8 +22,9 @@ std::string_view spelling(Dtype dtype) {
 }
 
 std::optional<Dtype> parse_dtype(std::string_view word) {
-    for (const Dtype dtype : {Dtype::f64, Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i64, Dtype::i32, Dtype::i16, Dtype::i8,
-                              Dtype::u8, Dtype::b1, Dtype::real, Dtype::any}) {
+    for (const Dtype dtype :
+         {Dtype::f64, Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i64, Dtype::i32, Dtype::i16,
+          Dtype::i8, Dtype::u8, Dtype::b1, Dtype::real, Dtype::any}) {
         if (spelling(dtype) == word) return dtype;
     }
     return std::nullopt;

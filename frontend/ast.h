@@ -93,7 +93,7 @@ struct FloatLiteral {
 };
 enum class Unit { epochs, steps, seconds, minutes, hours };
 std::string_view spelling(Unit unit);  // "ep", "st", "s", "min", "h"
-struct QuantityLiteral {  // 20ep
+struct QuantityLiteral {               // 20ep
     double value;
     Unit unit;
 };
@@ -158,9 +158,24 @@ struct Unary {
 };
 
 enum class BinaryOperator {
-    add, subtract, concat, multiply, divide, floor_divide, modulo, matmul, power,
-    equal, not_equal, less, less_equal, greater, greater_equal,
-    logical_and, logical_or, range
+    add,
+    subtract,
+    concat,
+    multiply,
+    divide,
+    floor_divide,
+    modulo,
+    matmul,
+    power,
+    equal,
+    not_equal,
+    less,
+    less_equal,
+    greater,
+    greater_equal,
+    logical_and,
+    logical_or,
+    range
 };
 std::string_view spelling(BinaryOperator op);  // "+", "-", "++", "*", ...
 struct Binary {
@@ -190,7 +205,7 @@ struct Lambda {  // x -> e, (x, y) -> e
     std::vector<Name> parameters;
     ExprPtr body;
 };
-struct Repeat {  // repeat n { e }, repeat p in list { e }
+struct Repeat {                      // repeat n { e }, repeat p in list { e }
     std::optional<Pattern> pattern;  // absent: `source` is a count
     ExprPtr source;
     ExprPtr body;
@@ -204,8 +219,9 @@ struct Scan {  // scan p in unstack(x, 1) { ... yield e }
 struct Expr {
     Span span;  // with the parentheses, where the text has some
     bool parenthesized = false;
-    std::variant<IntLiteral, FloatLiteral, QuantityLiteral, StringLiteral, BoolLiteral, DtypeLiteral, NameRef, Tuple, List,
-                 Call, Index, Member, Ascribe, Unary, Binary, Pipe, Compose, IfExpr, Lambda, Repeat, Scan>
+    std::variant<IntLiteral, FloatLiteral, QuantityLiteral, StringLiteral, BoolLiteral,
+                 DtypeLiteral, NameRef, Tuple, List, Call, Index, Member, Ascribe, Unary, Binary,
+                 Pipe, Compose, IfExpr, Lambda, Repeat, Scan>
         kind;
 };
 

@@ -27,18 +27,26 @@ bool TreeBuilder::version(const SyntaxNode& node, ast::File& file) {
 }
 
 void TreeBuilder::no_version(Span first) {
-    diagnostics_.add(diagnose<Code::no_version>(first).text("the program begins here").help("begin the file with `net 1`"));
+    diagnostics_.add(diagnose<Code::no_version>(first)
+                         .text("the program begins here")
+                         .help("begin the file with `net 1`"));
 }
 
 void TreeBuilder::item(const SyntaxNode& node, ast::File& file) {
     const SyntaxNode& declaration = node.children.front();
     ast::Item item{declaration.span, doc_before(declaration.span), ast::Import{}};
-    if (declaration.is(Rule::importDecl)) item.kind = import(declaration);
-    else if (declaration.is(Rule::constDecl)) item.kind = constant(declaration);
-    else if (declaration.is(Rule::optionDecl)) item.kind = option(declaration);
-    else if (declaration.is(Rule::trainDecl)) item.kind = train(declaration);
-    else if (declaration.is(Rule::assertStmt)) item.kind = assertion(declaration);
-    else item.kind = callable(declaration);
+    if (declaration.is(Rule::importDecl))
+        item.kind = import(declaration);
+    else if (declaration.is(Rule::constDecl))
+        item.kind = constant(declaration);
+    else if (declaration.is(Rule::optionDecl))
+        item.kind = option(declaration);
+    else if (declaration.is(Rule::trainDecl))
+        item.kind = train(declaration);
+    else if (declaration.is(Rule::assertStmt))
+        item.kind = assertion(declaration);
+    else
+        item.kind = callable(declaration);
     file.items.push_back(std::move(item));
 }
 
@@ -69,11 +77,14 @@ ast::Import TreeBuilder::import(const SyntaxNode& node) {
     return result;
 }
 
-ast::Const TreeBuilder::constant(const SyntaxNode& node) { return {name_in(node), type_in(node), value_in(node)}; }
+ast::Const TreeBuilder::constant(const SyntaxNode& node) {
+    return {name_in(node), type_in(node), value_in(node)};
+}
 
 ast::Option TreeBuilder::option(const SyntaxNode& node) {
     const SyntaxNode& last = node.children.back();
-    const bool has_help = last.token == TokenKind::string && !node.children[node.children.size() - 2].is_token("=");
+    const bool has_help =
+        last.token == TokenKind::string && !node.children[node.children.size() - 2].is_token("=");
     return {name_in(node), *type_in(node), value_in(node), has_help ? decoded(last) : ""};
 }
 
@@ -82,7 +93,13 @@ ast::Callable TreeBuilder::callable(const SyntaxNode& node) {
     const ast::CallableKind kind = node.is(Rule::fnDecl)      ? ast::CallableKind::fn
                                    : node.is(Rule::layerDecl) ? ast::CallableKind::layer
                                                               : ast::CallableKind::model;
-    ast::Callable result{kind, keyword.span, name_in(node), std::nullopt, {}, type_in(node), body(*node.find(Rule::body))};
+    ast::Callable result{kind,
+                         keyword.span,
+                         name_in(node),
+                         std::nullopt,
+                         {},
+                         type_in(node),
+                         body(*node.find(Rule::body))};
     std::vector<ast::FormalList> lists;
     for (const SyntaxNode& child : node.children) {
         if (child.is(Rule::paramList)) lists.push_back(formals(child));
@@ -120,9 +137,12 @@ ast::Train TreeBuilder::train(const SyntaxNode& node) {
 ast::TrainItem TreeBuilder::train_item(const SyntaxNode& node) {
     const SyntaxNode& first = node.children.front();
     std::string doc = doc_before(node.span);
-    if (first.is_token("target")) return {node.span, std::move(doc), ast::Target{name_in(node), *type_in(node)}};
-    if (first.is_token("augment")) return {node.span, std::move(doc), ast::Augment{name_in(node), value_in(node)}};
-    if (first.is_token("metric")) return {node.span, std::move(doc), ast::Metric{name_in(node), value_in(node)}};
+    if (first.is_token("target"))
+        return {node.span, std::move(doc), ast::Target{name_in(node), *type_in(node)}};
+    if (first.is_token("augment"))
+        return {node.span, std::move(doc), ast::Augment{name_in(node), value_in(node)}};
+    if (first.is_token("metric"))
+        return {node.span, std::move(doc), ast::Metric{name_in(node), value_in(node)}};
     return {node.span, std::move(doc), ast::Setting{name_in(node), value_in(node)}};
 }
 

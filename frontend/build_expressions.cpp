@@ -12,12 +12,24 @@ namespace {
 using ast::BinaryOperator;
 
 constexpr std::pair<std::string_view, BinaryOperator> kBinaryOperators[] = {
-    {"+", BinaryOperator::add}, {"-", BinaryOperator::subtract}, {"++", BinaryOperator::concat},
-    {"*", BinaryOperator::multiply}, {"/", BinaryOperator::divide}, {"//", BinaryOperator::floor_divide},
-    {"%", BinaryOperator::modulo}, {"@", BinaryOperator::matmul}, {"^", BinaryOperator::power},
-    {"==", BinaryOperator::equal}, {"!=", BinaryOperator::not_equal}, {"<", BinaryOperator::less},
-    {"<=", BinaryOperator::less_equal}, {">", BinaryOperator::greater}, {">=", BinaryOperator::greater_equal},
-    {"and", BinaryOperator::logical_and}, {"or", BinaryOperator::logical_or}, {"..", BinaryOperator::range},
+    {"+", BinaryOperator::add},
+    {"-", BinaryOperator::subtract},
+    {"++", BinaryOperator::concat},
+    {"*", BinaryOperator::multiply},
+    {"/", BinaryOperator::divide},
+    {"//", BinaryOperator::floor_divide},
+    {"%", BinaryOperator::modulo},
+    {"@", BinaryOperator::matmul},
+    {"^", BinaryOperator::power},
+    {"==", BinaryOperator::equal},
+    {"!=", BinaryOperator::not_equal},
+    {"<", BinaryOperator::less},
+    {"<=", BinaryOperator::less_equal},
+    {">", BinaryOperator::greater},
+    {">=", BinaryOperator::greater_equal},
+    {"and", BinaryOperator::logical_and},
+    {"or", BinaryOperator::logical_or},
+    {"..", BinaryOperator::range},
 };
 
 BinaryOperator binary_operator(std::string_view sign) {
@@ -56,7 +68,9 @@ private:
 
 }  // namespace
 
-ast::ExprPtr TreeBuilder::boxed(const SyntaxNode& node) { return std::make_unique<ast::Expr>(expression(node)); }
+ast::ExprPtr TreeBuilder::boxed(const SyntaxNode& node) {
+    return std::make_unique<ast::Expr>(expression(node));
+}
 
 ast::Expr TreeBuilder::value_in(const SyntaxNode& node) {
     std::size_t at = 0;
@@ -66,7 +80,8 @@ ast::Expr TreeBuilder::value_in(const SyntaxNode& node) {
 
 ast::Expr TreeBuilder::expression(const SyntaxNode& node) {
     // A chain `a + b + c` makes a tree as deep as it is long.
-    const bool chain = node.is(Rule::orExpr) || node.is(Rule::andExpr) || node.is(Rule::sum) || node.is(Rule::term);
+    const bool chain = node.is(Rule::orExpr) || node.is(Rule::andExpr) || node.is(Rule::sum) ||
+                       node.is(Rule::term);
     const Deeper deeper(depth_, chain || node.is(Rule::postfix) ? node.children.size() / 2 : 1);
     if (depth_ > kMaxTreeDepth) {
         report(diagnose<Code::nested_too_deeply>(node.span, "this expression", kMaxTreeDepth)
@@ -87,7 +102,8 @@ ast::Expr TreeBuilder::expression(const SyntaxNode& node) {
     if (node.is(Rule::list)) {
         ast::List list;
         for (const SyntaxNode& child : parts) {
-            if (child.token != TokenKind::sign || child.is_token("true") || child.is_token("false")) {
+            if (child.token != TokenKind::sign || child.is_token("true") ||
+                child.is_token("false")) {
                 list.items.push_back(expression(child));
             }
         }
@@ -98,10 +114,12 @@ ast::Expr TreeBuilder::expression(const SyntaxNode& node) {
         return make(node.span, ast::IfExpr{boxed(parts[1]), boxed(parts[3]), boxed(parts[5])});
     }
     if (node.is(Rule::unary)) {
-        return make(node.span, ast::Unary{ast::UnaryOperator::negate, parts[0].span, boxed(parts[1])});
+        return make(node.span,
+                    ast::Unary{ast::UnaryOperator::negate, parts[0].span, boxed(parts[1])});
     }
     if (node.is(Rule::notExpr)) {
-        return make(node.span, ast::Unary{ast::UnaryOperator::logical_not, parts[0].span, boxed(parts[1])});
+        return make(node.span,
+                    ast::Unary{ast::UnaryOperator::logical_not, parts[0].span, boxed(parts[1])});
     }
     return binary_chain(node);
 }
@@ -113,7 +131,8 @@ ast::Expr TreeBuilder::binary_chain(const SyntaxNode& node) {
         const SyntaxNode& sign = node.children[at];
         ast::Expr right = expression(node.children[at + 1]);
         const Span span = cover(left.span, right.span);
-        left = make(span, ast::Binary{binary_operator(sign.text), sign.span, std::make_unique<ast::Expr>(std::move(left)),
+        left = make(span, ast::Binary{binary_operator(sign.text), sign.span,
+                                      std::make_unique<ast::Expr>(std::move(left)),
                                       std::make_unique<ast::Expr>(std::move(right))});
     }
     return left;
@@ -131,8 +150,10 @@ std::vector<ast::Stage> TreeBuilder::stages(const SyntaxNode& node) {
 
 ast::Expr TreeBuilder::token_value(const SyntaxNode& node) {
     if (node.token == TokenKind::string) return make(node.span, ast::StringLiteral{decoded(node)});
-    if (node.token == TokenKind::dtype) return make(node.span, ast::DtypeLiteral{*ast::parse_dtype(node.text)});
-    if (node.token == TokenKind::sign) return make(node.span, ast::BoolLiteral{node.text == "true"});
+    if (node.token == TokenKind::dtype)
+        return make(node.span, ast::DtypeLiteral{*ast::parse_dtype(node.text)});
+    if (node.token == TokenKind::sign)
+        return make(node.span, ast::BoolLiteral{node.text == "true"});
     const std::string digits = digits_of(node.text);
     const char* const end = digits.data() + digits.size();
     if (node.token == TokenKind::integer) {
@@ -147,11 +168,13 @@ ast::Expr TreeBuilder::token_value(const SyntaxNode& node) {
     if (error != std::errc()) {
         // Too large, or so small that it is zero.
         value = std::strtod(digits.c_str(), nullptr);
-        if (std::isinf(value)) report(diagnose<Code::number_too_large>(node.span, node.text, "a float of 64 bits"));
+        if (std::isinf(value))
+            report(diagnose<Code::number_too_large>(node.span, node.text, "a float of 64 bits"));
     }
     if (node.token == TokenKind::floating) return make(node.span, ast::FloatLiteral{value});
     const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
-    for (const ast::Unit known : {ast::Unit::epochs, ast::Unit::steps, ast::Unit::seconds, ast::Unit::minutes, ast::Unit::hours}) {
+    for (const ast::Unit known : {ast::Unit::epochs, ast::Unit::steps, ast::Unit::seconds,
+                                  ast::Unit::minutes, ast::Unit::hours}) {
         if (spelling(known) == unit) return make(node.span, ast::QuantityLiteral{value, known});
     }
     return make(node.span, ast::QuantityLiteral{value, ast::Unit::steps});
@@ -167,11 +190,15 @@ std::string TreeBuilder::decoded(const SyntaxNode& string) {
             continue;
         }
         const char escape = raw[++at];
-        if (escape == 'n') text += '\n';
-        else if (escape == 't') text += '\t';
-        else if (escape == '"' || escape == '\\') text += escape;
+        if (escape == 'n')
+            text += '\n';
+        else if (escape == 't')
+            text += '\t';
+        else if (escape == '"' || escape == '\\')
+            text += escape;
         else {
-            report(diagnose<Code::unexpected_text>(string.span, fmt::format("`\\{}` in a string", escape))
+            report(diagnose<Code::unexpected_text>(string.span,
+                                                   fmt::format("`\\{}` in a string", escape))
                        .help("the escapes are \\n, \\t, \\\" and \\\\"));
         }
     }
@@ -223,7 +250,8 @@ ast::Expr TreeBuilder::lambda(const SyntaxNode& node) {
 // repeat n { e }, repeat p in list { e }
 ast::Expr TreeBuilder::repeat(const SyntaxNode& node) {
     const auto& parts = node.children;
-    if (!parts[2].is_token("in")) return make(node.span, ast::Repeat{std::nullopt, boxed(parts[1]), boxed(parts[3])});
+    if (!parts[2].is_token("in"))
+        return make(node.span, ast::Repeat{std::nullopt, boxed(parts[1]), boxed(parts[3])});
     std::optional<ast::Pattern> pattern = pattern_from(parts[1]);
     if (!pattern) {
         report(diagnose<Code::unexpected_text>(parts[1].span, "text between `repeat` and `in`")
@@ -280,9 +308,11 @@ ast::SliceItem TreeBuilder::slice_item(const SyntaxNode& node) {
     const SyntaxNode& first = parts.front();
     if (first.is_token(":")) return {node.span, ast::WholeAxis{}};
     if (first.is_token("...")) return {node.span, ast::Ellipsis{}};
-    if (first.is_token("..")) return {node.span, ast::SliceRange{nullptr, parts.size() > 1 ? boxed(parts[1]) : nullptr}};
+    if (first.is_token(".."))
+        return {node.span, ast::SliceRange{nullptr, parts.size() > 1 ? boxed(parts[1]) : nullptr}};
     if (parts.size() > 1) return {node.span, ast::SliceRange{boxed(first), nullptr}};
-    if (first.is(Rule::range)) return {node.span, ast::SliceRange{boxed(first.children[0]), boxed(first.children[2])}};
+    if (first.is(Rule::range))
+        return {node.span, ast::SliceRange{boxed(first.children[0]), boxed(first.children[2])}};
     return {node.span, ast::SliceIndex{boxed(first)}};
 }
 

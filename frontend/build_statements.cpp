@@ -21,9 +21,11 @@ std::optional<ast::Type> TreeBuilder::type_in(const SyntaxNode& node) {
 namespace {
 
 constexpr std::pair<std::string_view, ast::StaticKind> kStaticKinds[] = {
-    {"int", ast::StaticKind::integer}, {"float", ast::StaticKind::floating}, {"bool", ast::StaticKind::boolean},
-    {"string", ast::StaticKind::string}, {"list", ast::StaticKind::list}, {"fn", ast::StaticKind::fn},
-    {"layer", ast::StaticKind::layer}, {"init", ast::StaticKind::init}, {"dtype", ast::StaticKind::dtype},
+    {"int", ast::StaticKind::integer},  {"float", ast::StaticKind::floating},
+    {"bool", ast::StaticKind::boolean}, {"string", ast::StaticKind::string},
+    {"list", ast::StaticKind::list},    {"fn", ast::StaticKind::fn},
+    {"layer", ast::StaticKind::layer},  {"init", ast::StaticKind::init},
+    {"dtype", ast::StaticKind::dtype},
 };
 
 ast::StaticKind static_kind(std::string_view word) {
@@ -93,17 +95,22 @@ ast::Stmt TreeBuilder::statement(const SyntaxNode& node) {
     if (first.is(Rule::assertStmt)) return {node.span, assertion(first)};
     if (first.is(Rule::name)) return {node.span, ast::Assign{name(first), expression(last)}};
     const std::string_view word = first.text;
-    if (word == "let") return {node.span, ast::Let{pattern(*node.find(Rule::pattern)), type_in(node), expression(last)}};
+    if (word == "let")
+        return {node.span,
+                ast::Let{pattern(*node.find(Rule::pattern)), type_in(node), expression(last)}};
     if (word == "var") return {node.span, ast::Var{name_in(node), type_in(node), expression(last)}};
-    if (word == "state") return {node.span, ast::State{name_in(node), *type_in(node), expression(last)}};
+    if (word == "state")
+        return {node.span, ast::State{name_in(node), *type_in(node), expression(last)}};
     if (word == "update") return {node.span, ast::Update{name_in(node), expression(last)}};
     if (word == "yield") return {node.span, ast::Yield{expression(last)}};
     if (word == "return") return {node.span, ast::Return{expression(last)}};
     if (word == "for") {
-        return {node.span, ast::For{pattern(*node.find(Rule::pattern)), expression(node.children[3]), block(last)}};
+        return {node.span, ast::For{pattern(*node.find(Rule::pattern)),
+                                    expression(node.children[3]), block(last)}};
     }
     ast::Param param{name_in(node), *type_in(node), value_in(node), {}};
-    if (const SyntaxNode* attributes = node.find(Rule::withClause)) param.attributes = arguments(*attributes);
+    if (const SyntaxNode* attributes = node.find(Rule::withClause))
+        param.attributes = arguments(*attributes);
     return {node.span, std::move(param)};
 }
 
@@ -137,21 +144,28 @@ std::vector<ast::TextPart> TreeBuilder::interpolated(const SyntaxNode& string) {
         const std::size_t open = std::min(string.text.find('{', at), end);
         if (open > at) {
             SyntaxNode piece = string;
-            piece.text = string.text.substr(at - 1, open - at + 2);  // decoded() leaves out its first and last byte
+            piece.text = string.text.substr(
+                at - 1, open - at + 2);  // decoded() leaves out its first and last byte
             parts.push_back({decoded(piece), nullptr});
         }
         if (open == end) break;
         const std::size_t close = string.text.find('}', open);
-        const auto place = [&](std::size_t offset) { return string.span.begin + static_cast<std::uint32_t>(offset); };
+        const auto place = [&](std::size_t offset) {
+            return string.span.begin + static_cast<std::uint32_t>(offset);
+        };
         if (close == std::string_view::npos) {
-            report(diagnose<Code::unclosed_bracket>({string.span.file, place(open), place(open + 1)}, "{")
+            report(diagnose<Code::unclosed_bracket>(
+                       {string.span.file, place(open), place(open + 1)}, "{")
                        .text("opened here")
                        .help("braces in the text of an assert hold an expression: `{{x}}`"));
             break;
         }
         if (close == open + 1) {
-            report(diagnose<Code::missing_value>({string.span.file, place(close), place(close + 1)}, "a value", "{"));
-        } else if (const auto node = parse_expression_({string.span.file, place(open + 1), place(close)})) {
+            report(diagnose<Code::missing_value>({string.span.file, place(close), place(close + 1)},
+                                                 "a value", "{")
+                       .text("an expression is missing here"));
+        } else if (const auto node =
+                       parse_expression_({string.span.file, place(open + 1), place(close)})) {
             parts.push_back({"", boxed(*node)});
         } else {
             ok_ = false;

@@ -29,9 +29,10 @@ class TreeBuilder {
 public:
     using ParseExpression = std::function<std::optional<SyntaxNode>(Span)>;
 
-    TreeBuilder(const SourceMap& sources, Diagnostics& diagnostics, ParseExpression parse_expression,
-                const std::vector<DocLine>& docs)
-        : sources_(sources), diagnostics_(diagnostics), parse_expression_(std::move(parse_expression)), docs_(docs) {}
+    TreeBuilder(const SourceMap& sources, Diagnostics& diagnostics,
+                ParseExpression parse_expression, const std::vector<DocLine>& docs)
+        : sources_(sources), diagnostics_(diagnostics),
+          parse_expression_(std::move(parse_expression)), docs_(docs) {}
 
     bool version(const SyntaxNode& node, ast::File& file);  // false when netc does not know it
     void no_version(Span first);
@@ -77,7 +78,8 @@ private:
     std::vector<ast::Argument> arguments(const SyntaxNode& node);
     ast::Argument argument(const SyntaxNode& node);
     std::vector<ast::Stage> stages(const SyntaxNode& node);
-    std::optional<ast::Pattern> pattern_from(const SyntaxNode& node);  // of an expression that should be one
+    std::optional<ast::Pattern>
+    pattern_from(const SyntaxNode& node);  // of an expression that should be one
     std::string decoded(const SyntaxNode& string);
 
     void report(Diagnostic diagnostic) {

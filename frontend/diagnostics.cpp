@@ -8,7 +8,7 @@ namespace netc {
 namespace {
 
 constexpr DiagnosticInfo kRegistry[] = {
-#define NETC_DIAGNOSTIC(code, severity, name, message, explanation) \
+#define NETC_DIAGNOSTIC(code, severity, name, message, explanation)                                \
     {#code, #name, Severity::severity, message, explanation},
 #include "frontend/diagnostics.def"
 #undef NETC_DIAGNOSTIC
@@ -29,7 +29,8 @@ const DiagnosticInfo& info(Code code) { return kRegistry[static_cast<std::size_t
 
 const DiagnosticInfo* find_diagnostic(std::string_view code_or_name) {
     for (const DiagnosticInfo& entry : kRegistry) {
-        if (equal_ignoring_case(entry.code, code_or_name) || entry.name == code_or_name) return &entry;
+        if (equal_ignoring_case(entry.code, code_or_name) || entry.name == code_or_name)
+            return &entry;
     }
     return nullptr;
 }
@@ -58,9 +59,10 @@ std::string fill_holes(std::string_view message, std::span<const std::string> va
 }  // namespace detail
 
 void Diagnostics::add(Diagnostic diagnostic) {
-    const bool same_place = std::any_of(
-        diagnostics_.begin(), diagnostics_.end(), [&](const Diagnostic& earlier) {
-            return earlier.primary.span.known() && earlier.primary.span == diagnostic.primary.span &&
+    const bool same_place =
+        std::any_of(diagnostics_.begin(), diagnostics_.end(), [&](const Diagnostic& earlier) {
+            return earlier.primary.span.known() &&
+                   earlier.primary.span == diagnostic.primary.span &&
                    (earlier.severity == Severity::error || earlier.code == diagnostic.code);
         });
     if (same_place) return;

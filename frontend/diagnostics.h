@@ -36,8 +36,8 @@ enum class Code : std::uint16_t {
 };
 
 struct DiagnosticInfo {
-    std::string_view code;         // "E0302"
-    std::string_view name;         // "inner_dimensions_differ"; for a warning, the lint's name
+    std::string_view code;  // "E0302"
+    std::string_view name;  // "inner_dimensions_differ"; for a warning, the lint's name
     Severity severity;
     std::string_view message;      // with {holes}
     std::string_view explanation;  // a paragraph, for `netc explain`
@@ -78,7 +78,8 @@ struct Diagnostic {
     // A secondary place: where a number comes from. An unknown span is left out.
     template <class... Args>
     Diagnostic&& label(Span span, fmt::format_string<Args...> format, Args&&... args) && {
-        if (span.known()) labels.push_back({span, fmt::format(format, std::forward<Args>(args)...)});
+        if (span.known())
+            labels.push_back({span, fmt::format(format, std::forward<Args>(args)...)});
         return std::move(*this);
     }
     template <class... Args>
@@ -88,8 +89,10 @@ struct Diagnostic {
     }
     // A note that shows a source line: `place` is marked with `label`.
     template <class... Args>
-    Diagnostic&& note_at(Span place, std::string label, fmt::format_string<Args...> format, Args&&... args) && {
-        notes.push_back({fmt::format(format, std::forward<Args>(args)...), {place, std::move(label)}});
+    Diagnostic&& note_at(Span place, std::string label, fmt::format_string<Args...> format,
+                         Args&&... args) && {
+        notes.push_back(
+            {fmt::format(format, std::forward<Args>(args)...), {place, std::move(label)}});
         return std::move(*this);
     }
     template <class... Args>
@@ -120,7 +123,8 @@ inline constexpr NamedCode kMessages[] = {
 constexpr std::size_t count_holes(std::string_view message) {
     std::array<std::string_view, 16> seen{};
     std::size_t count = 0;
-    for (std::size_t at = message.find('{'); at != std::string_view::npos; at = message.find('{', at + 1)) {
+    for (std::size_t at = message.find('{'); at != std::string_view::npos;
+         at = message.find('{', at + 1)) {
         const std::string_view name = message.substr(at, message.find('}', at) - at);
         bool known = false;
         for (std::size_t i = 0; i < count; ++i) known = known || seen[i] == name;
@@ -137,7 +141,8 @@ std::string fill_holes(std::string_view message, std::span<const std::string> va
 template <Code code, class... Args>
 Diagnostic diagnose(Span span, const Args&... args) {
     constexpr detail::NamedCode entry = detail::kMessages[static_cast<std::size_t>(code)];
-    static_assert(detail::count_holes(entry.message) == sizeof...(Args), "one value for each hole of the message in diagnostics.def");
+    static_assert(detail::count_holes(entry.message) == sizeof...(Args),
+                  "one value for each hole of the message in diagnostics.def");
     const std::array<std::string, sizeof...(Args)> values{fmt::format("{}", args)...};
     Diagnostic diagnostic;
     diagnostic.code = code;

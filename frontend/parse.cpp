@@ -16,7 +16,10 @@
 #include "NetParser.h"
 
 #include <algorithm>
+#include <cctype>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,14 +47,17 @@ struct TooDeep {
 class ByteOffsets {
 public:
     explicit ByteOffsets(std::string_view text) {
-        if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return;
+        if (std::all_of(text.begin(), text.end(),
+                        [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+            return;
         for (std::size_t at = 0; at < text.size(); at += utf8_length(text, at)) {
             offsets_.push_back(static_cast<std::uint32_t>(at));
         }
         offsets_.push_back(static_cast<std::uint32_t>(text.size()));
     }
     std::uint32_t operator()(std::size_t code_point) const {
-        return offsets_.empty() ? static_cast<std::uint32_t>(code_point) : offsets_[std::min(code_point, offsets_.size() - 1)];
+        return offsets_.empty() ? static_cast<std::uint32_t>(code_point)
+                                : offsets_[std::min(code_point, offsets_.size() - 1)];
     }
 
 private:
@@ -72,8 +78,9 @@ TokenKind kind_of(std::size_t type) {
 }
 
 // ANTLR's tokens as ours; `numbers` maps the index of each of ANTLR's to that of ours. Comments go to `docs`.
-std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std::uint32_t file, std::string_view text,
-                                  std::uint32_t base, std::vector<std::size_t>& numbers, std::vector<DocLine>& docs) {
+std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std::uint32_t file,
+                                  std::string_view text, std::uint32_t base,
+                                  std::vector<std::size_t>& numbers, std::vector<DocLine>& docs) {
     const ByteOffsets bytes(text.substr(base));
     std::vector<Token> tokens;
     tokens.reserve(theirs.size());
@@ -82,7 +89,8 @@ std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std
     for (antlr4::Token* token : theirs) {
         numbers.push_back(tokens.size());
         const bool end = token->getType() == antlr4::Token::EOF;
-        const std::uint32_t begin = end ? static_cast<std::uint32_t>(text.size()) : base + bytes(token->getStartIndex());
+        const std::uint32_t begin =
+            end ? static_cast<std::uint32_t>(text.size()) : base + bytes(token->getStartIndex());
         const std::uint32_t stop = end ? begin : base + bytes(token->getStopIndex() + 1);
         const Span span{file, begin, stop};
         const std::string_view spelled = text.substr(begin, stop - begin);
@@ -92,7 +100,8 @@ std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std
         }
         const bool closes = spelled == ")" || spelled == "]" || spelled == "}";
         if (closes && depth > 0) --depth;
-        tokens.push_back({kind_of(token->getType()), span, spelled, depth, token->getLine() != line});
+        tokens.push_back({kind_of(token->getType()), span, spelled, depth, token->getLine() != line,
+                          static_cast<std::uint32_t>(token->getCharPositionInLine())});
         if (spelled == "(" || spelled == "[" || spelled == "{") ++depth;
         line = token->getLine();
     }
@@ -110,7 +119,8 @@ struct Context {
     std::vector<Token> tokens;
     std::vector<std::size_t> numbers;
     std::vector<SyntaxError> errors;
-    std::vector<std::string> signs;  // the spelling of ANTLR's tokens; made when the first error asks
+    std::vector<std::string>
+        signs;  // the spelling of ANTLR's tokens; made when the first error asks
 
     std::size_t number(const antlr4::Token* token) const {
         return numbers[std::min(token->getTokenIndex(), numbers.size() - 1)];
@@ -121,16 +131,20 @@ Rule rule_of(const antlr4::ParserRuleContext* context) {
     return context == nullptr ? Rule::file : static_cast<Rule>(context->getRuleIndex());
 }
 
-// Where a statement, a train setting or an item can begin again.
-bool begins_statement(const std::vector<Token>& tokens, std::size_t at) {
-    if (is_one_of(tokens[at].text, {"let", "var", "param", "for", "assert", "yield", "return"})) return true;
-    if (!tokens[at].starts_line) return false;
-    return is_one_of(tokens[at].text, {"if", "state", "update", "target", "metric", "augment"}) ||
-           (at + 1 < tokens.size() && tokens[at + 1].text == "=");
+// Where a statement, a train setting or an item can begin again: a word at the start of a line that is not indented further than
+// the start of the broken one, or a word that cannot be anything else.
+bool begins_line(const Token& token, const Token& broken) {
+    return token.starts_line && token.column <= broken.column &&
+           std::isalpha(static_cast<unsigned char>(token.text.front())) != 0;
 }
-bool begins_item(const std::vector<Token>& tokens, std::size_t at) {
-    return tokens[at].starts_line &&
-           is_one_of(tokens[at].text, {"import", "const", "option", "fn", "layer", "model", "train", "assert"});
+bool begins_statement(const Token& token, const Token& broken) {
+    return begins_line(token, broken) ||
+           is_one_of(token.text, {"let", "var", "param", "for", "assert", "yield", "return"});
+}
+bool begins_item(const Token& token, const Token& broken) {
+    return begins_line(token, broken) ||
+           (token.starts_line &&
+            is_one_of(token.text, {"import", "const", "fn", "layer", "model", "train", "assert"}));
 }
 
 class Strategy final : public antlr4::DefaultErrorStrategy {
@@ -143,18 +157,23 @@ public:
         add(parser, error.getOffendingToken());
     }
 
-    antlr4::Token* recoverInline(antlr4::Parser* parser) override { throw antlr4::InputMismatchException(parser); }
+    antlr4::Token* recoverInline(antlr4::Parser* parser) override {
+        throw antlr4::InputMismatchException(parser);
+    }
 
     // Called in every rule that an error passes through: the ones that repeat go on, the others pass it up.
     void recover(antlr4::Parser* parser, std::exception_ptr error) override {
         const Rule rule = rule_of(parser->getRuleContext());
-        if (rule != Rule::stmt && rule != Rule::trainItem && rule != Rule::item && rule != Rule::versionDecl) {
+        if (rule != Rule::stmt && rule != Rule::trainItem && rule != Rule::item &&
+            rule != Rule::versionDecl) {
             std::rethrow_exception(error);
         }
         raised_ = false;
         const std::size_t start = context_.number(parser->getRuleContext()->getStart());
-        if (rule == Rule::item || rule == Rule::versionDecl) skip_to_item(parser, start);
-        else skip_to_statement(parser, start, context_.tokens[start].depth);
+        if (rule == Rule::item || rule == Rule::versionDecl)
+            skip_to_item(parser, start);
+        else
+            skip_to_statement(parser, start, context_.tokens[start].depth);
     }
 
     // Between the statements of a block and the items of a train section: text that begins none is skipped.
@@ -167,21 +186,28 @@ public:
         if (at == start || context_.tokens[at].kind == TokenKind::none || token.text == "}") return;
         const antlr4::misc::IntervalSet expected = parser->getExpectedTokens();
         if (expected.contains(parser->getCurrentToken()->getType())) return;
-        if (!expected.contains(std::size_t{NetParser::ID}) || context_.tokens[at - 1].text == "train") return;
-        if (rule == Rule::trainDecl && token.depth == context_.tokens[start].depth) return;  // before its `{`
+        if (!expected.contains(std::size_t{NetParser::ID}) ||
+            context_.tokens[at - 1].text == "train")
+            return;
+        if (rule == Rule::trainDecl && token.depth == context_.tokens[start].depth)
+            return;  // before its `{`
         add(parser, parser->getCurrentToken());
         skip_to_statement(parser, at, context_.tokens[start].depth + 1);
     }
 
 private:
-    std::size_t current(antlr4::Parser* parser) const { return context_.number(parser->getCurrentToken()); }
+    std::size_t current(antlr4::Parser* parser) const {
+        return context_.number(parser->getCurrentToken());
+    }
 
     void skip_to_statement(antlr4::Parser* parser, std::size_t start, std::uint32_t depth) {
         while (true) {
             const std::size_t at = current(parser);
             const Token& token = context_.tokens[at];
             if (token.kind == TokenKind::none || token.depth < depth) return;
-            if (at > start && token.depth == depth && begins_statement(context_.tokens, at)) return;
+            if (at > start && token.depth == depth &&
+                begins_statement(token, context_.tokens[start]))
+                return;
             parser->consume();
         }
     }
@@ -190,7 +216,8 @@ private:
             const std::size_t at = current(parser);
             const Token& token = context_.tokens[at];
             if (token.kind == TokenKind::none) return;
-            if (at > start && token.depth == 0 && begins_item(context_.tokens, at)) return;
+            if (at > start && token.depth == 0 && begins_item(token, context_.tokens[start]))
+                return;
             parser->consume();
         }
     }
@@ -199,8 +226,10 @@ private:
         SyntaxError error;
         error.at = context_.number(offending);
         error.rule = rule_of(parser->getRuleContext());
-        if (error.at == current(parser)) error.expected = expected_of(parser);
-        else error.expected = expected_behind(error);
+        if (error.at == current(parser))
+            error.expected = expected_of(parser);
+        else
+            error.expected = expected_behind(error);
         context_.errors.push_back(std::move(error));
     }
 
@@ -211,12 +240,14 @@ private:
         expected.type = set.contains(std::size_t{NetParser::DTYPE}) && !expected.value;
         expected.string = set.contains(std::size_t{NetParser::STRING}) && !expected.value;
         for (const ssize_t type : set.toList()) {
-            const std::string& literal = signs(parser)[static_cast<std::size_t>(std::max<ssize_t>(type, 0))];
+            const std::string& literal =
+                signs(parser)[static_cast<std::size_t>(std::max<ssize_t>(type, 0))];
             if (!literal.empty()) expected.signs.push_back(literal);
         }
         expected.statement = expected.sign("let");
         expected.item = expected.sign("import");
-        expected.name = set.contains(std::size_t{NetParser::ID}) && !expected.value && !expected.type && !expected.statement && !expected.item;
+        expected.name = set.contains(std::size_t{NetParser::ID}) && !expected.value &&
+                        !expected.type && !expected.statement && !expected.item;
         return expected;
     }
 
@@ -224,16 +255,21 @@ private:
     Expected expected_behind(const SyntaxError& error) const {
         Expected expected;
         const std::string_view before = error.at > 0 ? context_.tokens[error.at - 1].text : "";
-        if (is_one_of(before, {"state", "update", "target", "metric", "augment"})) expected.name = true;
-        else if (before == "," && error.rule == Rule::paramList) expected.name = true;
-        else if (before == "," && error.rule == Rule::type) expected.type = true;
-        else if (before == ",") expected.value = true;
+        if (is_one_of(before, {"state", "update", "target", "metric", "augment"}))
+            expected.name = true;
+        else if (before == "," && error.rule == Rule::paramList)
+            expected.name = true;
+        else if (before == "," && error.rule == Rule::type)
+            expected.type = true;
+        else if (before == ",")
+            expected.value = true;
         return expected;
     }
 
     // The words and signs of the language by ANTLR's number of the token, without their quotes.
     const std::vector<std::string>& signs(antlr4::Parser* parser) {
-        for (std::size_t type = context_.signs.size(); type <= parser->getATN().maxTokenType; ++type) {
+        for (std::size_t type = context_.signs.size(); type <= parser->getATN().maxTokenType;
+             ++type) {
             const std::string quoted = parser->getVocabulary().getLiteralName(type);
             context_.signs.push_back(quoted.size() > 2 ? quoted.substr(1, quoted.size() - 2) : "");
         }
@@ -247,7 +283,8 @@ private:
 // The generated parser with a limit on the depth of its recursion.
 class LimitedParser final : public NetParser {
 public:
-    LimitedParser(antlr4::TokenStream* input, const Context& context) : NetParser(input), context_(context) {}
+    LimitedParser(antlr4::TokenStream* input, const Context& context)
+        : NetParser(input), context_(context) {}
 
     void enterRule(antlr4::ParserRuleContext* local, std::size_t state, std::size_t rule) override {
         NetParser::enterRule(local, state, rule);
@@ -258,7 +295,8 @@ public:
 
 private:
     const Context& context_;
-    std::vector<antlr4::tree::ParseTree*> active_;  // the rules that are being matched, outermost first
+    std::vector<antlr4::tree::ParseTree*>
+        active_;  // the rules that are being matched, outermost first
 };
 
 // ---------------------------------------------------------------- from ANTLR's tree to ours
@@ -285,13 +323,15 @@ SyntaxNode convert(antlr4::tree::ParseTree* tree, const Context& context) {
     }
     node.rule = rule_of(rule);
     node.children.reserve(rule->children.size());
-    for (antlr4::tree::ParseTree* child : rule->children) node.children.push_back(convert(child, context));
+    for (antlr4::tree::ParseTree* child : rule->children)
+        node.children.push_back(convert(child, context));
     if (node.children.empty()) {  // a train section without items has none in its list
         node.span = context.tokens[context.number(rule->getStart())].span;
         return node;
     }
     node.span = cover(node.children.front().span, node.children.back().span);
-    if (node.rule == Rule::name || node.rule == Rule::argKeyword) node.text = node.children.front().text;
+    if (node.rule == Rule::name || node.rule == Rule::argKeyword)
+        node.text = node.children.front().text;
     return node;
 }
 
@@ -299,11 +339,13 @@ SyntaxNode convert(antlr4::tree::ParseTree* tree, const Context& context) {
 class Session {
 public:
     Session(const SourceMap& sources, std::uint32_t file, std::size_t begin, std::size_t end)
-        : input_(std::string(sources.text(file).substr(begin, end - begin))), lexer_(&input_), stream_(&lexer_) {
+        : input_(std::string(sources.text(file).substr(begin, end - begin))), lexer_(&input_),
+          stream_(&lexer_) {
         lexer_.removeErrorListeners();
         stream_.fill();
         const std::string_view text = sources.text(file).substr(0, end);
-        context.tokens = convert_tokens(stream_.getTokens(), file, text, static_cast<std::uint32_t>(begin), context.numbers, docs);
+        context.tokens = convert_tokens(stream_.getTokens(), file, text,
+                                        static_cast<std::uint32_t>(begin), context.numbers, docs);
         parser.emplace(&stream_, context);
         parser->removeErrorListeners();
         parser->setErrorHandler(std::make_shared<Strategy>(context));
@@ -314,16 +356,19 @@ public:
 
     const Token& token() { return context.tokens[context.number(parser->getCurrentToken())]; }
     bool at_end() { return parser->getCurrentToken()->getType() == antlr4::Token::EOF; }
-    // Whether there were none.
+    // Hands the errors so far over; true when there were none.
     bool report_errors(Diagnostics& diagnostics) {
         for (SyntaxError& error : context.errors) {
             error.tokens = context.tokens;
             diagnostics.add(describe(error));
         }
-        return context.errors.empty();
+        const bool none = context.errors.empty();
+        context.errors.clear();
+        return none;
     }
     void report(const TooDeep& deep, Diagnostics& diagnostics) {
-        diagnostics.add(diagnose<Code::nested_too_deeply>(context.tokens[deep.token].span, "this expression", kMaxBracketDepth)
+        diagnostics.add(diagnose<Code::nested_too_deeply>(context.tokens[deep.token].span,
+                                                          "this expression", kMaxBracketDepth)
                             .help("bind inner parts to names with `let`"));
     }
 
@@ -340,7 +385,8 @@ public:
 };
 
 // The expression in braces in an assert's text.
-std::optional<SyntaxNode> parse_expression(const SourceMap& sources, Span span, Diagnostics& diagnostics) {
+std::optional<SyntaxNode> parse_expression(const SourceMap& sources, Span span,
+                                           Diagnostics& diagnostics) {
     Session session(sources, span.file, span.begin, span.end);
     std::optional<SyntaxNode> node;
     try {
@@ -368,12 +414,16 @@ ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diag
     if (!parsed.ok) return parsed;
     const std::string_view text = sources.text(file);
     Session session(sources, file, text.starts_with("\xEF\xBB\xBF") ? 3 : 0, text.size());
-    const auto expressions = [&](Span span) { return parse_expression(sources, span, diagnostics); };
+    const auto expressions = [&](Span span) {
+        return parse_expression(sources, span, diagnostics);
+    };
     TreeBuilder builder(sources, diagnostics, expressions, session.docs);
     try {
         if (session.token().text == "net") {
             antlr4::ParserRuleContext* version = session.parser->versionDecl();
-            if (session.context.errors.empty() && !builder.version(convert(version, session.context), parsed.file)) {
+            if (!session.report_errors(diagnostics)) {
+                parsed.ok = false;
+            } else if (!builder.version(convert(version, session.context), parsed.file)) {
                 parsed.ok = false;
                 return parsed;
             }
@@ -381,16 +431,18 @@ ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diag
             builder.no_version(session.token().span);
         }
         while (!session.at_end()) {
-            const std::size_t errors = session.context.errors.size();
             antlr4::ParserRuleContext* item = session.parser->item();
-            if (session.context.errors.size() == errors) builder.item(convert(item, session.context), parsed.file);
+            if (session.report_errors(diagnostics))
+                builder.item(convert(item, session.context), parsed.file);
+            else
+                parsed.ok = false;
             session.parser->getTreeTracker().reset();
         }
     } catch (const TooDeep& deep) {
         session.report(deep, diagnostics);
         parsed.ok = false;
     }
-    if (!session.report_errors(diagnostics) || !builder.ok()) parsed.ok = false;
+    if (!builder.ok()) parsed.ok = false;
     return parsed;
 }
 

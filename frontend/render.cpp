@@ -28,20 +28,26 @@ std::size_t gutter_of(const Diagnostic& diagnostic, const SourceMap& sources) {
 
 }  // namespace
 
-std::string render(const Diagnostic& diagnostic, const SourceMap& sources, const RenderOptions& options) {
+std::string render(const Diagnostic& diagnostic, const SourceMap& sources,
+                   const RenderOptions& options) {
     const bool error = diagnostic.severity == Severity::error;
     const Style loud = error ? Style::error : Style::warning;
-    const std::string head = fmt::format("{}[{}]", error ? "error" : "warning", info(diagnostic.code).code);
-    std::string out = styled(head, loud, options.color) + styled(": " + one_line(diagnostic.message), Style::bold, options.color) + "\n";
+    const std::string head =
+        fmt::format("{}[{}]", error ? "error" : "warning", info(diagnostic.code).code);
+    std::string out = styled(head, loud, options.color) +
+                      styled(": " + one_line(diagnostic.message), Style::bold, options.color) +
+                      "\n";
     const Span primary = diagnostic.primary.span;
     const std::size_t gutter = gutter_of(diagnostic, sources);
     if (primary.known()) {
-        out += std::string(gutter, ' ') + styled("--> ", Style::place, options.color) + sources.describe(primary) + "\n";
+        out += std::string(gutter, ' ') + styled("--> ", Style::place, options.color) +
+               sources.describe(primary) + "\n";
         out += styled(std::string(gutter, ' ') + " |", Style::place, options.color) + "\n";
     }
     std::vector<Mark> marks;
     if (primary.known()) marks.push_back({{primary, one_line(diagnostic.primary.text)}, true});
-    for (const Label& label : diagnostic.labels) marks.push_back({{label.span, one_line(label.text)}, false});
+    for (const Label& label : diagnostic.labels)
+        marks.push_back({{label.span, one_line(label.text)}, false});
     out += render_snippet(marks, sources, primary.file, gutter, loud, options);
     for (const Note& note : diagnostic.notes) {
         out += styled("note", Style::bold, options.color) + ": " + note.text + "\n";
@@ -49,24 +55,28 @@ std::string render(const Diagnostic& diagnostic, const SourceMap& sources, const
         const Mark mark{{note.place.span, one_line(note.place.text)}, false};
         out += render_snippet({&mark, 1}, sources, primary.file, gutter, loud, options);
     }
-    for (const std::string& help : diagnostic.helps) out += styled("help", Style::help, options.color) + ": " + help + "\n";
+    for (const std::string& help : diagnostic.helps)
+        out += styled("help", Style::help, options.color) + ": " + help + "\n";
     return out;
 }
 
-std::string render(const Diagnostics& diagnostics, const SourceMap& sources, const RenderOptions& options) {
+std::string render(const Diagnostics& diagnostics, const SourceMap& sources,
+                   const RenderOptions& options) {
     std::string out;
     for (const Diagnostic& diagnostic : diagnostics.all()) {
         if (!out.empty()) out += '\n';
         out += render(diagnostic, sources, options);
     }
     if (diagnostics.left_out() > 0) {
-        out += fmt::format("\nand {} more {}\n", diagnostics.left_out(), diagnostics.left_out() == 1 ? "error" : "errors");
+        out += fmt::format("\nand {} more {}\n", diagnostics.left_out(),
+                           diagnostics.left_out() == 1 ? "error" : "errors");
     }
     return out;
 }
 
 std::string render_explanation(const DiagnosticInfo& info) {
-    std::string out = fmt::format("{} {} ({})\n\n    {}\n\n", info.severity == Severity::error ? "error" : "warning", info.code,
+    std::string out = fmt::format("{} {} ({})\n\n    {}\n\n",
+                                  info.severity == Severity::error ? "error" : "warning", info.code,
                                   info.name, info.message);
     constexpr std::size_t kColumns = 80;
     std::size_t column = 0;

@@ -35,8 +35,10 @@ Json object_of(const Diagnostic& diagnostic, const SourceMap& sources) {
     object["message"] = diagnostic.message;
     add_place(object, diagnostic.primary.span, sources);
     object["labels"] = Json::array();
-    if (diagnostic.primary.span.known()) object["labels"].push_back(label_object(diagnostic.primary, true, sources));
-    for (const Label& label : diagnostic.labels) object["labels"].push_back(label_object(label, false, sources));
+    if (diagnostic.primary.span.known())
+        object["labels"].push_back(label_object(diagnostic.primary, true, sources));
+    for (const Label& label : diagnostic.labels)
+        object["labels"].push_back(label_object(label, false, sources));
     object["notes"] = Json::array();
     for (const Note& note : diagnostic.notes) {
         Json entry;
@@ -56,7 +58,8 @@ Json object_of(const Diagnostic& diagnostic, const SourceMap& sources) {
 std::string render_json(const Diagnostics& diagnostics, const SourceMap& sources) {
     Json all;
     all["diagnostics"] = Json::array();
-    for (const Diagnostic& diagnostic : diagnostics.all()) all["diagnostics"].push_back(object_of(diagnostic, sources));
+    for (const Diagnostic& diagnostic : diagnostics.all())
+        all["diagnostics"].push_back(object_of(diagnostic, sources));
     if (diagnostics.left_out() > 0) all["left_out"] = diagnostics.left_out();
     // Texts may quote bytes of a file that is not UTF-8.
     return all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t kTabWidth = 4;
 
 char32_t decode(std::string_view bytes) {
-    const auto low = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(bytes[i]) & 0x3Fu); };
+    const auto low = [&](std::size_t i) {
+        return static_cast<char32_t>(static_cast<unsigned char>(bytes[i]) & 0x3Fu);
+    };
     const auto first = static_cast<char32_t>(static_cast<unsigned char>(bytes[0]));
     switch (bytes.size()) {
         case 2: return (first & 0x1Fu) << 6u | low(1);
@@ -28,9 +30,12 @@ std::size_t width_of(char32_t c) {
     struct Range {
         char32_t first, last;
     };
-    constexpr Range kNone[] = {{0x300, 0x36F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}};
-    constexpr Range kWide[] = {{0x1100, 0x115F}, {0x2E80, 0x303E}, {0x3041, 0xA4CF}, {0xAC00, 0xD7A3}, {0xF900, 0xFAFF},
-                               {0xFE30, 0xFE6F}, {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
+    constexpr Range kNone[] = {
+        {0x300, 0x36F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}};
+    constexpr Range kWide[] = {{0x1100, 0x115F},  {0x2E80, 0x303E}, {0x3041, 0xA4CF},
+                               {0xAC00, 0xD7A3},  {0xF900, 0xFAFF}, {0xFE30, 0xFE6F},
+                               {0xFF00, 0xFF60},  {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF},
+                               {0x20000, 0x3FFFD}};
     const auto within = [c](const Range& range) { return c >= range.first && c <= range.last; };
     if (std::any_of(std::begin(kNone), std::end(kNone), within)) return 0;
     return std::any_of(std::begin(kWide), std::end(kWide), within) ? 2 : 1;
@@ -51,7 +56,8 @@ std::vector<Cell> cells_of(std::string_view line) {
         const std::size_t length = std::max<std::size_t>(utf8_length(line, at), 1);
         const std::string_view bytes = line.substr(at, length);
         const auto first = static_cast<unsigned char>(bytes[0]);
-        const bool broken = (first < 0x20 && first != '\t') || first == 0x7F || (first >= 0x80 && length == 1) ||
+        const bool broken = (first < 0x20 && first != '\t') || first == 0x7F ||
+                            (first >= 0x80 && length == 1) ||
                             (first == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
         std::string text = broken ? "\uFFFD" : std::string(bytes);
         std::size_t width = broken ? 1 : width_of(decode(bytes));
@@ -68,7 +74,8 @@ std::vector<Cell> cells_of(std::string_view line) {
 }
 
 std::size_t column_at(const std::vector<Cell>& cells, std::size_t offset) {
-    const auto cell = std::upper_bound(cells.begin(), cells.end(), offset, [](std::size_t at, const Cell& c) { return at < c.offset; });
+    const auto cell = std::upper_bound(cells.begin(), cells.end(), offset,
+                                       [](std::size_t at, const Cell& c) { return at < c.offset; });
     return cell == cells.begin() ? 0 : std::prev(cell)->column;
 }
 
@@ -87,7 +94,8 @@ struct Piece {
 };
 
 std::string row_text(std::vector<Piece> pieces, bool color) {
-    std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.column < b.column; });
+    std::stable_sort(pieces.begin(), pieces.end(),
+                     [](const Piece& a, const Piece& b) { return a.column < b.column; });
     std::string row;
     std::size_t at = 0;
     for (const Piece& piece : pieces) {
@@ -101,7 +109,8 @@ std::string row_text(std::vector<Piece> pieces, bool color) {
 
 class SnippetWriter {
 public:
-    SnippetWriter(const SourceMap& sources, std::size_t gutter, Style loud, const RenderOptions& options)
+    SnippetWriter(const SourceMap& sources, std::size_t gutter, Style loud,
+                  const RenderOptions& options)
         : sources_(sources), gutter_(gutter), loud_(loud), options_(options) {}
 
     void file(std::uint32_t file, std::span<const Mark> marks);
@@ -114,7 +123,8 @@ public:
     std::string out;
 
 private:
-    void line(std::uint32_t file, std::uint32_t number, std::vector<LineMark> marks, const std::vector<Cell>& cells);
+    void line(std::uint32_t file, std::uint32_t number, std::vector<LineMark> marks,
+              const std::vector<Cell>& cells);
     void marks(std::vector<LineMark> marks);
     void row(std::string_view number, std::string_view text) {
         std::string left = fmt::format("{:>{}} |", number, gutter_);
@@ -135,7 +145,8 @@ private:
 void SnippetWriter::file(std::uint32_t file, std::span<const Mark> marks) {
     std::map<std::uint32_t, std::vector<LineMark>> lines;
     std::map<std::uint32_t, std::vector<Cell>> cells;
-    const auto add = [&](std::uint32_t number, std::size_t begin, std::size_t end, std::string text, bool primary) {
+    const auto add = [&](std::uint32_t number, std::size_t begin, std::size_t end, std::string text,
+                         bool primary) {
         auto& line_cells = cells[number];
         if (line_cells.empty()) line_cells = cells_of(sources_.line_text(file, number));
         const std::size_t first = column_at(line_cells, begin);
@@ -146,16 +157,19 @@ void SnippetWriter::file(std::uint32_t file, std::span<const Mark> marks) {
         const Span span = mark.label.span;
         if (span.file != file) continue;
         const std::uint32_t first = sources_.begin(span).line;
-        const std::uint32_t last = sources_.position(file, span.end > span.begin ? span.end - 1 : span.end).line;
+        const std::uint32_t last =
+            sources_.position(file, span.end > span.begin ? span.end - 1 : span.end).line;
         const std::size_t begin = span.begin - sources_.line_begin(file, first);
         if (first == last) {
-            add(first, begin, span.end - sources_.line_begin(file, first), mark.label.text, mark.primary);
+            add(first, begin, span.end - sources_.line_begin(file, first), mark.label.text,
+                mark.primary);
             continue;
         }
         const std::string_view last_text = sources_.line_text(file, last);
         const std::size_t indent = std::min(last_text.find_first_not_of(" \t"), last_text.size());
         add(first, begin, sources_.line_text(file, first).size(), "", mark.primary);
-        add(last, indent, span.end - sources_.line_begin(file, last), mark.label.text, mark.primary);
+        add(last, indent, span.end - sources_.line_begin(file, last), mark.label.text,
+            mark.primary);
     }
     std::uint32_t previous = 0;
     for (auto& [number, line_marks] : lines) {
@@ -170,14 +184,18 @@ void SnippetWriter::file(std::uint32_t file, std::span<const Mark> marks) {
 }
 
 // One line and what hangs below it. A line that is too long is shown through a window round its primary mark.
-void SnippetWriter::line(std::uint32_t file, std::uint32_t number, std::vector<LineMark> marks, const std::vector<Cell>& cells) {
+void SnippetWriter::line(std::uint32_t file, std::uint32_t number, std::vector<LineMark> marks,
+                         const std::vector<Cell>& cells) {
     static_cast<void>(file);
     constexpr std::string_view kCut = "...";
     std::size_t from = 0;
     std::size_t to = cells.back().column;
     if (to > options_.width) {
-        const auto chosen = std::find_if(marks.begin(), marks.end(), [](const LineMark& mark) { return mark.primary; });
-        const std::size_t center = marks.empty() ? 0 : chosen == marks.end() ? marks.front().begin : chosen->begin;
+        const auto chosen = std::find_if(marks.begin(), marks.end(),
+                                         [](const LineMark& mark) { return mark.primary; });
+        const std::size_t center = marks.empty()           ? 0
+                                   : chosen == marks.end() ? marks.front().begin
+                                                           : chosen->begin;
         from = center > options_.width / 3 ? center - options_.width / 3 : 0;
         to = std::min(to, from + options_.width);
         from = std::min(from, to - options_.width);
@@ -191,7 +209,9 @@ void SnippetWriter::line(std::uint32_t file, std::uint32_t number, std::vector<L
     while (!text.empty() && text.back() == ' ') text.pop_back();
     row(std::to_string(number), text);
     for (LineMark& mark : marks) {
-        const auto place = [&](std::size_t column) { return std::clamp(column, from, to + 1) - from + shift; };
+        const auto place = [&](std::size_t column) {
+            return std::clamp(column, from, to + 1) - from + shift;
+        };
         mark.begin = place(mark.begin);
         mark.end = std::max(place(mark.end), mark.begin + 1);
     }
@@ -199,7 +219,8 @@ void SnippetWriter::line(std::uint32_t file, std::uint32_t number, std::vector<L
 }
 
 void SnippetWriter::marks(std::vector<LineMark> marks) {
-    std::stable_sort(marks.begin(), marks.end(), [](const LineMark& a, const LineMark& b) { return a.begin < b.begin; });
+    std::stable_sort(marks.begin(), marks.end(),
+                     [](const LineMark& a, const LineMark& b) { return a.begin < b.begin; });
     std::size_t width = 0;
     for (const LineMark& mark : marks) width = std::max(width, mark.end);
 
@@ -207,13 +228,17 @@ void SnippetWriter::marks(std::vector<LineMark> marks) {
     std::string signs(width, ' ');
     for (const bool primary : {false, true}) {
         for (const LineMark& mark : marks) {
-            if (mark.primary == primary) std::fill_n(signs.begin() + static_cast<std::ptrdiff_t>(mark.begin), mark.end - mark.begin, primary ? '^' : '-');
+            if (mark.primary == primary)
+                std::fill_n(signs.begin() + static_cast<std::ptrdiff_t>(mark.begin),
+                            mark.end - mark.begin, primary ? '^' : '-');
         }
     }
     std::vector<Piece> pieces;
     for (std::size_t at = 0; at < width;) {
         const std::size_t stop = std::min(signs.find_first_not_of(signs[at], at), width);
-        if (signs[at] != ' ') pieces.push_back({at, signs.substr(at, stop - at), signs[at] == '^' ? loud_ : Style::place});
+        if (signs[at] != ' ')
+            pieces.push_back(
+                {at, signs.substr(at, stop - at), signs[at] == '^' ? loud_ : Style::place});
         at = stop;
     }
 
@@ -222,7 +247,8 @@ void SnippetWriter::marks(std::vector<LineMark> marks) {
     for (const LineMark& mark : marks) {
         if (!mark.text.empty()) hanging.push_back(mark);
     }
-    const bool beside = !hanging.empty() && hanging.back().end == width && hanging.back().begin == marks.back().begin;
+    const bool beside = !hanging.empty() && hanging.back().end == width &&
+                        hanging.back().begin == marks.back().begin;
     if (beside) {
         pieces.push_back({width + 1, hanging.back().text, style(hanging.back())});
         hanging.pop_back();
@@ -235,7 +261,10 @@ void SnippetWriter::marks(std::vector<LineMark> marks) {
         for (const LineMark& other : hanging) {
             if (other.begin < mark.begin) below.push_back({other.begin, "|", style(other)});
         }
-        below.erase(std::unique(below.begin(), below.end(), [](const Piece& a, const Piece& b) { return a.column == b.column; }), below.end());
+        below.erase(
+            std::unique(below.begin(), below.end(),
+                        [](const Piece& a, const Piece& b) { return a.column == b.column; }),
+            below.end());
         below.push_back({mark.begin, mark.text, style(mark)});
         row("", row_text(std::move(below), options_.color));
     }
@@ -257,12 +286,15 @@ std::string styled(std::string_view text, Style style, bool color) {
     return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
-std::string render_snippet(std::span<const Mark> marks, const SourceMap& sources, std::uint32_t file, std::size_t gutter,
-                           Style loud, const RenderOptions& options) {
+std::string render_snippet(std::span<const Mark> marks, const SourceMap& sources,
+                           std::uint32_t file, std::size_t gutter, Style loud,
+                           const RenderOptions& options) {
     SnippetWriter writer(sources, gutter, loud, options);
     std::vector<std::uint32_t> files;
     for (const Mark& mark : marks) {
-        if (!mark.label.span.known() || std::find(files.begin(), files.end(), mark.label.span.file) != files.end()) continue;
+        if (!mark.label.span.known() ||
+            std::find(files.begin(), files.end(), mark.label.span.file) != files.end())
+            continue;
         files.push_back(mark.label.span.file);
         if (files.back() != file) writer.header(files.back(), sources.begin(mark.label.span));
         writer.file(files.back(), marks);

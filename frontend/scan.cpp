@@ -30,7 +30,8 @@ constexpr Foreign kForeign[] = {
     {"`", "names stand without quotes"},
 };
 
-constexpr std::array<std::string_view, 6> kDeclarations = {"model", "layer", "fn", "train", "import", "const"};
+constexpr std::array<std::string_view, 6> kDeclarations = {"model", "layer",  "fn",
+                                                           "train", "import", "const"};
 
 class Scanner {
 public:
@@ -76,13 +77,15 @@ private:
 
 bool Scanner::run() {
     if (text_.size() > kMaxFileBytes) {
-        return !report(diagnose<Code::file_too_large>(span(0, 0), kMaxFileBytes >> 20u, "MiB of text"));
+        return !report(
+            diagnose<Code::file_too_large>(span(0, 0), kMaxFileBytes >> 20u, "MiB of text"));
     }
     for (std::size_t at = 0; at < text_.size();) {
         const std::size_t length = utf8_length(text_, at);
         if (length == 0) {
             const auto byte = static_cast<unsigned char>(text_[at]);
-            return !report(diagnose<Code::not_utf8>(span(at, at + 1), fmt::format("0x{:02X}", byte)));
+            return !report(
+                diagnose<Code::not_utf8>(span(at, at + 1), fmt::format("0x{:02X}", byte)));
         }
         at += length;
     }
@@ -99,16 +102,24 @@ bool Scanner::run() {
             continue;
         }
         if (++tokens_ > kMaxTokens) {
-            return !report(diagnose<Code::file_too_large>(span(at_, at_ + 1), kMaxTokens, "words and signs"));
+            return !report(
+                diagnose<Code::file_too_large>(span(at_, at_ + 1), kMaxTokens, "words and signs"));
         }
-        if (c == '"') proceed = string();
-        else if (c == '(' || c == '[' || c == '{') proceed = open();
-        else if (c == ')' || c == ']' || c == '}') proceed = close();
-        else if (is_word(c)) word();
-        else proceed = foreign();
+        if (c == '"')
+            proceed = string();
+        else if (c == '(' || c == '[' || c == '{')
+            proceed = open();
+        else if (c == ')' || c == ']' || c == '}')
+            proceed = close();
+        else if (is_word(c))
+            word();
+        else
+            proceed = foreign();
         if (!proceed) return false;
     }
-    if (tokens_ == 0) return !report(diagnose<Code::empty_file>(span(0, 0)).help("begin with `net 1`, then declare a model"));
+    if (tokens_ == 0)
+        return !report(diagnose<Code::empty_file>(span(0, 0))
+                           .help("begin with `net 1`, then declare a model"));
     if (!open_.empty()) never_closed(open_.back(), {}, "");
     return ok_;
 }
@@ -121,24 +132,28 @@ void Scanner::comment() {
 bool Scanner::string() {
     const std::size_t begin = at_++;
     while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\n' && text_[at_] != '\r') {
-        const bool escape = text_[at_] == '\\' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n' && text_[at_ + 1] != '\r';
+        const bool escape = text_[at_] == '\\' && at_ + 1 < text_.size() &&
+                            text_[at_ + 1] != '\n' && text_[at_ + 1] != '\r';
         at_ += escape ? 2 : 1;
     }
     if (at_ < text_.size() && text_[at_] == '"') {
         ++at_;
         return true;
     }
-    report(diagnose<Code::unclosed_bracket>(span(begin, begin + 1), "\"")
-               .text("opened here")
-               .help("a string ends on its own line, with `\"`; a line break inside is written `\\n`"));
+    report(
+        diagnose<Code::unclosed_bracket>(span(begin, begin + 1), "\"")
+            .text("opened here")
+            .help(
+                "a string ends on its own line, with `\"`; a line break inside is written `\\n`"));
     return false;  // what follows may be text or program, nobody knows
 }
 
 bool Scanner::open() {
     open_.push_back({text_[at_], at_});
     if (open_.size() > kMaxBracketDepth) {
-        report(diagnose<Code::nested_too_deeply>(span(at_, at_ + 1), "this bracket", kMaxBracketDepth)
-                   .help("bind inner parts to names with `let`"));
+        report(
+            diagnose<Code::nested_too_deeply>(span(at_, at_ + 1), "this bracket", kMaxBracketDepth)
+                .help("bind inner parts to names with `let`"));
         return false;
     }
     ++at_;
@@ -153,24 +168,29 @@ bool Scanner::close() {
     while (match > 0 && closer_of(open_[match - 1].bracket) != c) --match;
     if (match > 0) {
         if (match < open_.size()) {
-            never_closed(open_.back(), here, fmt::format("`{}` is wanted before this `{}`", closer_of(open_.back().bracket), c));
+            never_closed(
+                open_.back(), here,
+                fmt::format("`{}` is wanted before this `{}`", closer_of(open_.back().bracket), c));
         }
         open_.resize(match - 1);
         return true;
     }
     if (open_.empty()) {
-        report(diagnose<Code::unexpected_text>(here, fmt::format("`{}`", c)).text("no bracket is open here"));
+        report(diagnose<Code::unexpected_text>(here, fmt::format("`{}`", c))
+                   .text("no bracket is open here"));
         return false;
     }
     const Opener opener = open_.back();
-    never_closed(opener, here, fmt::format("`{}` does not close it; `{}` does", c, closer_of(opener.bracket)));
+    never_closed(opener, here,
+                 fmt::format("`{}` does not close it; `{}` does", c, closer_of(opener.bracket)));
     open_.pop_back();
     return true;
 }
 
 void Scanner::never_closed(const Opener& opener, Span noticed, std::string label) {
     if (!ok_) return;  // one missing bracket upsets all that follow: the first is the cause
-    report(diagnose<Code::unclosed_bracket>(span(opener.at, opener.at + 1), std::string(1, opener.bracket))
+    report(diagnose<Code::unclosed_bracket>(span(opener.at, opener.at + 1),
+                                            std::string(1, opener.bracket))
                .text("opened here")
                .label(noticed, "{}", label));
 }
@@ -182,7 +202,8 @@ bool Scanner::starts_line(std::size_t at) const {
 
 bool Scanner::name_follows(std::size_t at) const {
     while (at < text_.size() && (text_[at] == ' ' || text_[at] == '\t')) ++at;
-    return at < text_.size() && (std::isalpha(static_cast<unsigned char>(text_[at])) != 0 || text_[at] == '_');
+    return at < text_.size() &&
+           (std::isalpha(static_cast<unsigned char>(text_[at])) != 0 || text_[at] == '_');
 }
 
 // A word. A declaration at the start of a line cannot stand inside brackets, so there an open one was forgotten.
@@ -195,8 +216,9 @@ void Scanner::word() {
         if (word != declaration || !name_follows(at_)) continue;
         const Opener opener = open_.back();
         never_closed(opener, span(begin, at_),
-                     fmt::format("`{}` cannot appear inside `{}`, so the `{}` was probably forgotten before this line", word,
-                                 opener.bracket, closer_of(opener.bracket)));
+                     fmt::format("`{}` cannot appear inside `{}`, so the `{}` was probably "
+                                 "forgotten before this line",
+                                 word, opener.bracket, closer_of(opener.bracket)));
         open_.clear();
         return;
     }
@@ -224,12 +246,15 @@ bool Scanner::foreign() {
         break;
     }
     const auto byte = static_cast<unsigned char>(rest.front());
-    const std::string shown = byte < 0x20 || byte == 0x7F ? fmt::format("character U+{:04X}", byte)
-                                                           : fmt::format("`{}`", rest.substr(0, length));
+    const std::string shown = byte < 0x20 || byte == 0x7F
+                                  ? fmt::format("character U+{:04X}", byte)
+                                  : fmt::format("`{}`", rest.substr(0, length));
     report(diagnose<Code::unexpected_text>(span(at_, at_ + length), shown)
-               .text("{}", byte >= 0x80 ? "names are made of the letters a to z, digits and `_`" : "this sign has no meaning here")
+               .text("{}", byte >= 0x80 ? "names are made of the letters a to z, digits and `_`"
+                                        : "this sign has no meaning here")
                .help_text(std::string(help)));
-    if (byte < 0x20 || byte >= 0x7F) return false;  // probably not a program at all: one message is enough
+    if (byte < 0x20 || byte >= 0x7F)
+        return false;  // probably not a program at all: one message is enough
     at_ += length;
     return true;
 }
@@ -237,7 +262,9 @@ bool Scanner::foreign() {
 }  // namespace
 
 std::size_t utf8_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
+    const auto byte = [&](std::size_t i) {
+        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+    };
     const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
     const unsigned first = byte(0);
     if (first < 0x80) return 1;

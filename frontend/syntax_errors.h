@@ -12,12 +12,12 @@ namespace netc {
 
 // What could have stood there.
 struct Expected {
-    bool value = false;      // an expression
-    bool name = false;       // a name that is being declared
+    bool value = false;  // an expression
+    bool name = false;   // a name that is being declared
     bool type = false;
-    bool string = false;     // text in quotes
+    bool string = false;  // text in quotes
     bool statement = false;
-    bool item = false;       // a declaration
+    bool item = false;                    // a declaration
     std::vector<std::string_view> signs;  // signs and words of the language
 
     bool sign(std::string_view wanted) const {

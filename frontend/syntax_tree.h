@@ -14,14 +14,66 @@ namespace netc {
 
 // The rules in the order of Net.g4; parse.cpp checks that.
 enum class Rule : std::uint8_t {
-    file, versionDecl, item, importDecl, constDecl, optionDecl, fnDecl, layerDecl, modelDecl, trainDecl, paramList, formal, body,
-    block, type, field, shape, dim, stmt, ifStmt, assertStmt, withClause, pattern, trainItem, expr, pipe, compose, orExpr,
-    andExpr, notExpr, cmp, range, sum, term, unary, power, postfix, postOp, sliceItem, arg, argKeyword, primary, paren, list,
-    repeatExpr, scanExpr, name,
+    file,
+    versionDecl,
+    item,
+    importDecl,
+    constDecl,
+    optionDecl,
+    fnDecl,
+    layerDecl,
+    modelDecl,
+    trainDecl,
+    paramList,
+    formal,
+    body,
+    block,
+    type,
+    field,
+    shape,
+    dim,
+    stmt,
+    ifStmt,
+    assertStmt,
+    withClause,
+    pattern,
+    trainItem,
+    expr,
+    pipe,
+    compose,
+    orExpr,
+    andExpr,
+    notExpr,
+    cmp,
+    range,
+    sum,
+    term,
+    unary,
+    power,
+    postfix,
+    postOp,
+    sliceItem,
+    arg,
+    argKeyword,
+    primary,
+    paren,
+    list,
+    repeatExpr,
+    scanExpr,
+    name,
     token,  // no rule: a leaf
 };
 
-enum class TokenKind : std::uint8_t { none, sign, dtype, quantity, floating, integer, string, identifier };
+enum class TokenKind : std::uint8_t {
+    none,
+    sign,
+    dtype,
+    quantity,
+    floating,
+    integer,
+    string,
+    identifier
+};
 
 // A token of the text, comments left out. The list of a file's tokens ends with one of kind none and no text.
 struct Token {
@@ -30,6 +82,7 @@ struct Token {
     std::string_view text;
     std::uint32_t depth = 0;  // of open brackets around it; a bracket has the depth outside
     bool starts_line = false;
+    std::uint32_t column = 0;  // from 0
 };
 
 struct SyntaxNode {

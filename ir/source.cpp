@@ -61,7 +61,8 @@ std::uint32_t SourceMap::line_begin(std::uint32_t file, std::uint32_t line) cons
 std::string_view SourceMap::line_text(std::uint32_t file, std::uint32_t line) const {
     const File& entry = files_[file];
     const std::size_t begin = entry.line_starts[line - 1];
-    std::size_t end = line < entry.line_starts.size() ? entry.line_starts[line] - 1 : entry.text.size();
+    std::size_t end =
+        line < entry.line_starts.size() ? entry.line_starts[line] - 1 : entry.text.size();
     if (end > begin && entry.text[end - 1] == '\r') --end;
     return std::string_view(entry.text).substr(begin, end - begin);
 }
