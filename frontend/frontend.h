@@ -29,7 +29,7 @@ struct CheckOptions {
 };
 
 // Reads, parses and elaborates a file with all that it imports. Afterwards `sources` holds every text
-// that took part (the file first, its imports, the library as "std.net"): what a cache key needs.
+// that took part (the library as "std.net", the file, its imports): what a cache key needs.
 //
 // Errors of the program are in `diagnostics`; the Error then has the status kExitProgram and only says
 // how many there are. Other statuses: kExitUsage for settings and dims that the file does not have or

@@ -1,0 +1,410 @@
+// What happens to a file: read, parse, import, check names, then elaborate its models, its train
+// sections and its asserts.
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "frontend/elaborate_model.h"
+#include "frontend/elaborate_names.h"
+#include "frontend/elaborate_variables.h"
+#include "frontend/parse.h"
+#include "frontend/standard_library.h"
+#include "frontend/suggest.h"
+#include "frontend/train_section.h"
+
+namespace netc::frontend {
+
+Datum global_value(Context& context, Global& global) {
+    global.used = true;
+    if (global.kind == GlobalKind::alias) return {global.module, global.place};
+    if (global.kind == GlobalKind::callable) {
+        auto function = std::make_shared<FunctionValue>();
+        function->declaration = &global.declaration;
+        function->place = global.place;
+        return {function, global.place};
+    }
+    if (global.progress == Progress::done) return global.value;
+    if (global.progress == Progress::running) {
+        return report(context,
+                      diagnose<Code::recursion>(global.place,
+                                                source_text(context, global.place)));
+    }
+    global.progress = Progress::running;
+    Context inner(context.session);
+    Frame frame;
+    frame.file = global.file;
+    inner.frame = &frame;
+    global.value = evaluate(inner, *global.expression, std::make_shared<Scope>());
+    global.progress = Progress::done;
+    return global.value;
+}
+
+namespace {
+
+std::optional<std::string> read_text(const std::string& path, std::string& reason) {
+    std::error_code code;
+    if (std::filesystem::is_directory(path, code)) {
+        reason = "it is a directory";
+        return std::nullopt;
+    }
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream) {
+        reason = std::filesystem::exists(path, code) ? "it cannot be read" : "there is no such file";
+        return std::nullopt;
+    }
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+struct Loader {
+    Session& session;
+    std::vector<std::string> loading;  // for cycles
+
+    void declare(FileScope& scope, const ast::Name& name, Global global) {
+        global.place = name.span;
+        global.file = &scope;
+        const auto found = scope.names.find(name.text);
+        if (found != scope.names.end()) {
+            session.diagnostics.add(diagnose<Code::declared_twice>(name.span, name.text)
+                                        .text("declared again")
+                                        .label(found->second->place, "first declared here"));
+            return;
+        }
+        if (session.library && find_global(session.library, name.text)) {
+            session.diagnostics.add(
+                diagnose<Code::shadowed_name>(name.span, name.text, "a name of the library"));
+        }
+        auto kept = std::make_shared<Global>(std::move(global));
+        kept->declaration.file = &scope;
+        scope.names.emplace(name.text, std::move(kept));
+    }
+
+    void declare_item(FileScope& scope, const ast::Item& item) {
+        Global global;
+        global.doc = item.doc;
+        if (const auto* constant = std::get_if<ast::Const>(&item.kind)) {
+            global.kind = GlobalKind::constant;
+            global.expression = &constant->value;
+            declare(scope, constant->name, std::move(global));
+        } else if (const auto* option = std::get_if<ast::Option>(&item.kind)) {
+            global.kind = GlobalKind::option;
+            global.expression = &option->value;
+            global.option = option;
+            declare(scope, option->name, std::move(global));
+        } else if (const auto* callable = std::get_if<ast::Callable>(&item.kind)) {
+            global.kind = GlobalKind::callable;
+            global.declaration = {callable, &scope, item.doc};
+            declare(scope, callable->name, std::move(global));
+        }
+    }
+
+    void import_file(FileScope& scope, const ast::Import& import) {
+        const std::filesystem::path own(std::string(session.sources.path(scope.file.file)));
+        const std::string path = (own.parent_path() / import.path).lexically_normal().string();
+        if (std::find(loading.begin(), loading.end(), path) != loading.end()) {
+            session.diagnostics.add(diagnose<Code::cyclic_import>(import.path_span, import.path));
+            return;
+        }
+        std::unique_ptr<FileScope>& slot = session.files[path];
+        if (!slot) {
+            std::string reason;
+            std::optional<std::string> text = read_text(path, reason);
+            if (!text) {
+                session.diagnostics.add(
+                    diagnose<Code::import_not_found>(import.path_span, import.path, reason)
+                        .note("tried {}", path));
+                session.files.erase(path);
+                return;
+            }
+            slot = load(path, std::move(*text));
+        }
+        const FileScope& other = *slot;
+        if (import.alias) {
+            Global global;
+            global.kind = GlobalKind::alias;
+            global.module = &other;
+            declare(scope, *import.alias, std::move(global));
+            return;
+        }
+        for (const auto& [name, global] : other.names) {
+            if (name[0] == '_') continue;
+            const auto [found, fresh] = scope.names.emplace(name, global);
+            if (fresh || found->second == global) continue;
+            session.diagnostics.add(diagnose<Code::declared_twice>(import.path_span, name)
+                                        .text("this file declares it too")
+                                        .label(found->second->place, "first declared here"));
+        }
+    }
+
+    std::unique_ptr<FileScope> load(const std::string& path, std::string text) {
+        auto scope = std::make_unique<FileScope>();
+        const std::uint32_t file = session.sources.add(path, std::move(text));
+        loading.push_back(std::filesystem::path(path).lexically_normal().string());
+        scope->parent = session.library;
+        ParsedFile parsed = parse(session.sources, file, session.diagnostics);
+        scope->file = std::move(parsed.file);
+        scope->file.file = file;
+        for (const ast::Item& item : scope->file.items) {
+            if (const auto* import = std::get_if<ast::Import>(&item.kind)) {
+                import_file(*scope, *import);
+            }
+        }
+        for (const ast::Item& item : scope->file.items) declare_item(*scope, item);
+        loading.pop_back();
+        return scope;
+    }
+};
+
+// ---- options
+
+Error usage(std::string message, std::string help = {}) {
+    return {kExitUsage, std::move(message), {}, std::move(help)};
+}
+
+std::optional<Datum> parse_setting(const ast::Option& option, const std::string& text) {
+    const auto* type = std::get_if<ast::StaticType>(&option.type.kind);
+    if (!type) return std::nullopt;
+    std::string digits = text;
+    std::erase(digits, '_');
+    const char* const begin = digits.data();
+    const char* const end = begin + digits.size();
+    switch (type->kind) {
+        case ast::StaticKind::integer: {
+            std::int64_t number = 0;
+            const auto [at, code] = std::from_chars(begin, end, number);
+            if (code != std::errc() || at != end) return std::nullopt;
+            return Datum{number, option.name.span};
+        }
+        case ast::StaticKind::floating: {
+            double number = 0;
+            const auto [at, code] = std::from_chars(begin, end, number);
+            if (code != std::errc() || at != end) return std::nullopt;
+            return Datum{number, option.name.span};
+        }
+        case ast::StaticKind::boolean:
+            if (text != "true" && text != "false") return std::nullopt;
+            return Datum{text == "true", option.name.span};
+        case ast::StaticKind::string: return Datum{text, option.name.span};
+        case ast::StaticKind::list:
+        case ast::StaticKind::fn:
+        case ast::StaticKind::layer:
+        case ast::StaticKind::init:
+        case ast::StaticKind::dtype: break;
+    }
+    return std::nullopt;
+}
+
+Status apply_settings(Session& session) {
+    for (const auto& [name, text] : session.options.settings) {
+        const auto found = session.main->names.find(name);
+        if (found == session.main->names.end() || found->second->kind != GlobalKind::option) {
+            std::vector<std::string> names;
+            for (const auto& [known, global] : session.main->names) {
+                if (global->kind == GlobalKind::option) names.push_back(known);
+            }
+            std::string help = names.empty() ? "the file declares no option"
+                                             : "its options are " + fmt::format("{}", fmt::join(names, ", "));
+            if (const auto meant = suggest(name, names)) help = "did you mean `" + *meant + "`?";
+            return usage(fmt::format("--set {}={}: the file has no option `{}`", name, text, name),
+                         std::move(help));
+        }
+        Global& global = *found->second;
+        std::optional<Datum> value = parse_setting(*global.option, text);
+        if (!value) {
+            std::string wanted = "another type";
+            if (const auto* type = std::get_if<ast::StaticType>(&global.option->type.kind)) {
+                wanted = wanted_text(type->kind);
+            }
+            return usage(fmt::format("--set {}={}: the option `{}` is {}", name, text, name, wanted));
+        }
+        global.value = std::move(*value);
+        global.progress = Progress::done;
+    }
+    return {};
+}
+
+// Evaluates options and constants, so that their types are checked though nobody reads them.
+void check_globals(Session& session, std::vector<OptionInfo>& options) {
+    for (const ast::Item& item : session.main->file.items) {
+        Context context(session);
+        Frame frame;
+        frame.file = session.main;
+        context.frame = &frame;
+        const auto* option = std::get_if<ast::Option>(&item.kind);
+        const auto* constant = std::get_if<ast::Const>(&item.kind);
+        if (!option && !constant) continue;
+        const std::string& name = option ? option->name.text : constant->name.text;
+        const auto found = session.main->names.find(name);
+        if (found == session.main->names.end()) continue;
+        Global& global = *found->second;
+        const bool used = global.used;
+        const Datum value = global_value(context, global);
+        global.used = used;
+        if (value.failed()) continue;
+        const ast::Type* type = option ? &option->type : constant->type ? &*constant->type : nullptr;
+        const auto* kind = type ? std::get_if<ast::StaticType>(&type->kind) : nullptr;
+        if (kind) {
+            std::optional<Datum> adapted = adapt_static(context, value, kind->kind);
+            if (!adapted) {
+                report(context, diagnose<Code::wrong_static_type>(
+                                    (option ? option->value : constant->value).span,
+                                    fmt::format("`{}`", name), wanted_text(kind->kind))
+                                    .text("this is {}", describe_kind(value)));
+                continue;
+            }
+            global.value = *adapted;
+        }
+        if (option) {
+            options.push_back({name, source_text(context, option->type.span),
+                               describe_value(global.value),
+                               option->help.empty() ? item.doc : option->help, option->name.span});
+        }
+    }
+}
+
+// `assert param_count(Xor) == 17`, false: each side with its value.
+void check_file_assert(Session& session, const ast::Assert& assertion) {
+    Context context(session);
+    Frame frame;
+    frame.file = session.main;
+    context.frame = &frame;
+    const auto scope = std::make_shared<Scope>();
+    const std::optional<bool> truth =
+        condition_value(context, assertion.condition, "assert", scope);
+    if (!truth || *truth) return;
+    std::string text = assert_text(context, assertion, scope);
+    const std::string condition = source_text(context, assertion.condition.span);
+    if (text.empty()) text = "`" + condition + "`";
+    Diagnostic diagnostic = diagnose<Code::assert_failed>(assertion.condition.span, text);
+    if (const auto* node = std::get_if<ast::Binary>(&assertion.condition.kind)) {
+        const Datum left = evaluate(context, *node->left, scope);
+        const Datum right = evaluate(context, *node->right, scope);
+        const auto literal = [](const ast::Expr& expression) {
+            return std::holds_alternative<ast::IntLiteral>(expression.kind) ||
+                   std::holds_alternative<ast::FloatLiteral>(expression.kind);
+        };
+        if (!left.failed() && !literal(*node->left)) {
+            diagnostic = std::move(diagnostic)
+                             .label(node->left->span, "this is {}", describe_value(left));
+        }
+        if (!right.failed() && !literal(*node->right)) {
+            diagnostic = std::move(diagnostic)
+                             .label(node->right->span, "this is {}", describe_value(right));
+        }
+    }
+    session.diagnostics.add(std::move(diagnostic));
+}
+
+void elaborate_items(Session& session, CheckedFile& checked) {
+    for (const ast::Item& item : session.main->file.items) {
+        const auto* callable = std::get_if<ast::Callable>(&item.kind);
+        if (!callable || callable->kind != ast::CallableKind::model) continue;
+        const auto found = session.main->names.find(callable->name.text);
+        if (found == session.main->names.end()) continue;
+        if (found->second->declaration.callable != callable) continue;
+        const ModelResult* result = elaborate_model(session, found->second->declaration);
+        if (result && result->ok) checked.models.push_back(result->model);
+    }
+    for (const ast::Item& item : session.main->file.items) {
+        const auto* train = std::get_if<ast::Train>(&item.kind);
+        if (!train) continue;
+        if (auto section = elaborate_section(session, *train, item.doc)) {
+            checked.sections.push_back(std::move(*section));
+        }
+    }
+    for (const ast::Item& item : session.main->file.items) {
+        if (const auto* assertion = std::get_if<ast::Assert>(&item.kind)) {
+            check_file_assert(session, *assertion);
+        }
+    }
+}
+
+void check_section_names(Session& session) {
+    std::map<std::string, Span> seen;
+    for (const ast::Item& item : session.main->file.items) {
+        const auto* train = std::get_if<ast::Train>(&item.kind);
+        if (!train) continue;
+        const ast::Name& name = train->name ? *train->name : train->model;
+        const auto [found, fresh] = seen.emplace(name.text, name.span);
+        if (fresh) continue;
+        session.diagnostics.add(diagnose<Code::declared_twice>(name.span, name.text)
+                                    .label(found->second, "first declared here")
+                                    .help("name the section: `train {} as finetune`",
+                                          train->model.text));
+    }
+}
+
+void lint_unused_options(Session& session) {
+    for (const auto& [name, global] : session.main->names) {
+        if (global->kind != GlobalKind::option || global->used) continue;
+        session.diagnostics.add(diagnose<Code::unused_option>(global->place, name));
+    }
+}
+
+Status check_dims(const Session& session) {
+    for (const auto& [name, value] : session.options.dims) {
+        const auto& used = session.used_dims;
+        if (std::find(used.begin(), used.end(), name) == used.end()) {
+            return usage(fmt::format("--dim {}={}: no model has a dimension `{}`", name, value, name));
+        }
+        if (value < 1) {
+            return usage(fmt::format("--dim {}={}: a dimension is at least 1", name, value));
+        }
+    }
+    return {};
+}
+
+Error program_error(const Diagnostics& diagnostics) {
+    const std::size_t count = diagnostics.error_count();
+    return {kExitProgram, fmt::format("{} error{}", count, count == 1 ? "" : "s"), {}, {}};
+}
+
+}  // namespace
+}  // namespace netc::frontend
+
+namespace netc {
+
+Result<CheckedFile> check_text(const std::string& path, std::string text,
+                               const CheckOptions& options, SourceMap& sources,
+                               Diagnostics& diagnostics) {
+    using namespace frontend;
+    const auto owner = std::make_shared<Session>(sources, diagnostics, options);
+    Session& session = *owner;
+    Loader loader{session, {}};
+    const std::string normal = std::filesystem::path(path).lexically_normal().string();
+    std::unique_ptr<FileScope> library = loader.load("std.net", std::string(kStandardLibrary));
+    library->library = true;
+    session.library = library.get();
+    session.files["\1library"] = std::move(library);
+    std::unique_ptr<FileScope> main = loader.load(path, std::move(text));
+    session.main = main.get();
+    session.files[normal] = std::move(main);
+    if (diagnostics.has_errors()) return program_error(diagnostics);
+    if (Status status = apply_settings(session); !status) return status.error();
+    CheckedFile checked;
+    check_names(session);
+    check_section_names(session);
+    if (diagnostics.has_errors()) return program_error(diagnostics);
+    check_globals(session, checked.options);
+    elaborate_items(session, checked);
+    if (Status status = check_dims(session); !status) return status.error();
+    lint_unused_options(session);
+    if (diagnostics.has_errors()) return program_error(diagnostics);
+    return checked;
+}
+
+Result<CheckedFile> check_file(const std::string& path, const CheckOptions& options,
+                               SourceMap& sources, Diagnostics& diagnostics) {
+    std::string reason;
+    std::optional<std::string> text = frontend::read_text(path, reason);
+    if (!text) {
+        return Error{kExitData, fmt::format("cannot read {}: {}", path, reason), {}, {}};
+    }
+    return check_text(path, std::move(*text), options, sources, diagnostics);
+}
+
+}  // namespace netc

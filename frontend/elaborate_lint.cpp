@@ -1,0 +1,67 @@
+// Warnings about what the user's calls of library layers are applied to.
+#include <fmt/format.h>
+
+#include "frontend/elaborate.h"
+
+namespace netc::frontend {
+
+namespace {
+
+bool is_affine(std::string_view name) {
+    return name == "linear" || name == "conv" || name == "conv1d" || name == "conv_transpose";
+}
+
+bool applies_own_activation(std::string_view loss) {
+    return loss == "cross_entropy" || loss == "bce_with_logits" || loss == "one_vs_rest";
+}
+
+}  // namespace
+
+void lint_call(Context& context, const FunctionValue& function, const std::vector<Datum>& values,
+               const Datum& result, Span place) {
+    const std::string name(function.name());
+    const Tensor* x = values.empty() ? nullptr : values[0].tensor();
+    const auto before = x ? context.made_by.find(x->id.index) : context.made_by.end();
+    Diagnostics& diagnostics = context.session.diagnostics;
+    if (before != context.made_by.end()) {
+        const Lint& made = before->second;
+        if (applies_own_activation(name) && (made.layer == "softmax" || made.layer == "sigmoid" ||
+                                             made.layer == "log_softmax")) {
+            diagnostics.add(diagnose<Code::softmax_before_cross_entropy>(place, name, made.layer)
+                                .label(made.place, "applied here")
+                                .help("leave `{}` out of the model; apply it to predictions only",
+                                      made.layer));
+        }
+        if (is_affine(name) && is_affine(made.layer)) {
+            diagnostics.add(
+                diagnose<Code::no_activation_between_linear>(
+                    place, source_text(context, made.place, 30), source_text(context, place, 30))
+                    .label(made.place, "the first"));
+        }
+        if (name == "batch_norm" && made.layer == "dropout") {
+            diagnostics.add(diagnose<Code::dropout_before_batch_norm>(place).label(
+                made.place, "the dropout"));
+        }
+        const bool bias = made.path.find('b') != std::string::npos;
+        if (name == "batch_norm" && is_affine(made.layer) && bias) {
+            diagnostics.add(diagnose<Code::bias_before_batch_norm>(
+                                made.place, source_text(context, made.place, 30))
+                                .label(place, "this removes it")
+                                .help("configure it with `bias=false`"));
+        }
+    }
+    const Tensor* made = result.tensor();
+    if (!made) return;
+    // Whether a bias was asked for stands in the configuration.
+    std::string flags;
+    if (is_affine(name)) {
+        const std::vector<std::string> names = configuration_names(function);
+        for (std::size_t i = 0; i < names.size() && i < function.configuration.size(); ++i) {
+            const bool* truth = function.configuration[i].as<bool>();
+            if (names[i] == "bias" && truth && *truth) flags = "b";
+        }
+    }
+    context.made_by[made->id.index] = {name, flags, place};
+}
+
+}  // namespace netc::frontend

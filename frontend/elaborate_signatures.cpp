@@ -1,0 +1,343 @@
+// Matching tensors against the signature of a declaration. The whole inference of shapes: for each
+// formal, dimension by dimension, `_` accepts, a new name binds, anything else is evaluated and
+// compared; `*S` takes what is left.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "frontend/elaborate.h"
+
+namespace netc::frontend {
+
+DType resolve(const Context& context, ast::Dtype dtype) {
+    switch (dtype) {
+        case ast::Dtype::f64: return DType::f64;
+        case ast::Dtype::f32: return DType::f32;
+        case ast::Dtype::f16: return DType::f16;
+        case ast::Dtype::bf16: return DType::bf16;
+        case ast::Dtype::i64: return DType::i64;
+        case ast::Dtype::i32: return DType::i32;
+        case ast::Dtype::i16: return DType::i16;
+        case ast::Dtype::i8: return DType::i8;
+        case ast::Dtype::u8: return DType::u8;
+        case ast::Dtype::b1: return DType::b1;
+        case ast::Dtype::real:
+        case ast::Dtype::any: break;
+    }
+    return context.real;
+}
+
+std::string type_text(const Context& context, const ast::Type& type) {
+    return source_text(context, type.span);
+}
+
+namespace {
+
+const ast::PackDim* pack_of(const ast::Dim& dim) { return std::get_if<ast::PackDim>(&dim.kind); }
+
+const std::string* name_of_dim(const ast::Dim& dim) {
+    if (const ast::PackDim* pack = pack_of(dim)) return &pack->name.text;
+    const auto* expression = std::get_if<ast::ExprPtr>(&dim.kind);
+    if (!expression) return nullptr;
+    const auto* reference = std::get_if<ast::NameRef>(&(*expression)->kind);
+    return reference ? &reference->name : nullptr;
+}
+
+bool mentions(const ast::TensorType& type, std::string_view name) {
+    return std::any_of(type.dims.begin(), type.dims.end(), [&](const ast::Dim& dim) {
+        const std::string* other = name_of_dim(dim);
+        return other && *other == name;
+    });
+}
+
+struct Matching {
+    Context& context;
+    const FunctionValue& function;
+    const std::vector<ast::Formal>& formals;
+    const std::vector<Datum>& values;
+    Span call;
+    const ScopePointer& scope;
+
+    // Names of this call stand in `scope` itself, not in what encloses it.
+    Entry* bound(std::string_view name) const {
+        for (Entry& entry : scope->entries) {
+            if (entry.name == name) return &entry;
+        }
+        return nullptr;
+    }
+
+    std::string what(const Tensor& tensor, std::size_t at) const {
+        if (!tensor.name.empty()) return "`" + tensor.name + "`";
+        if (formals.size() > 1) return "`" + formals[at].name.text + "`";
+        return "the input";
+    }
+
+    bool wrong_rank(std::size_t at, const ast::TensorType& type, const Tensor& tensor) const {
+        const std::size_t wanted = type.dims.size();
+        const bool pack = std::any_of(type.dims.begin(), type.dims.end(),
+                                      [](const ast::Dim& dim) { return pack_of(dim) != nullptr; });
+        const std::string rank = pack ? fmt::format("{}+", wanted - 1) : fmt::format("{}", wanted);
+        const std::size_t found = tensor.type.rank();
+        Diagnostic diagnostic =
+            diagnose<Code::wrong_rank>(blame(context, call), function.name(), rank,
+                                       what(tensor, at), found)
+                .text("expects {}", type_text(context, formals[at].type));
+        if (tensor.role != Role::expression) {
+            diagnostic = std::move(diagnostic)
+                             .label(tensor.place, "{} is {}", tensor.name,
+                                    tensor.type.to_string());
+        } else {
+            diagnostic = std::move(diagnostic)
+                             .note("the input is {}", tensor.type.to_string());
+        }
+        if (!pack && wanted == 4 && found == 3) {
+            Shape shape = tensor.type.shape;
+            shape.insert(shape.begin() + 1, Dim(1));
+            const std::string text = shape_text(shape);
+            diagnostic = std::move(diagnostic).note("the channel dimension is missing");
+            if (tensor.role == Role::input) {
+                diagnostic = std::move(diagnostic)
+                                 .help("declare the input as `{}: {}{}`, or insert "
+                                       "`|> reshape({})`",
+                                       tensor.name, name_of(tensor.type.dtype), text, text);
+            } else {
+                diagnostic = std::move(diagnostic).help("insert `|> reshape({})`", text);
+            }
+        } else if (!pack && wanted == 2 && found > 2) {
+            diagnostic = std::move(diagnostic).help("insert `|> flatten`");
+        }
+        report(context, std::move(diagnostic));
+        return false;
+    }
+
+    bool wrong_dtype(std::size_t at, const ast::TensorType& type, const Tensor& tensor) const {
+        const DType wanted = resolve(context, type.dtype);
+        const Span place = blame(context, values[at].place.known() ? values[at].place : call);
+        if (!context.setting.empty() && is_int(wanted) && is_float(tensor.type.dtype)) {
+            Shape shape;
+            for (std::size_t i = 0; i < type.dims.size(); ++i) {
+                const std::string* name = name_of_dim(type.dims[i]);
+                Entry* entry = name ? bound(*name) : nullptr;
+                if (!entry) continue;
+                if (const Items* items = entry->value.items()) {
+                    for (const Datum& item : *items) shape.push_back(dim_of(item));
+                } else if (entry->value.is_integer()) {
+                    shape.push_back(dim_of(entry->value));
+                }
+            }
+            Diagnostic diagnostic = diagnose<Code::wrong_label_type>(
+                place, function.name(),
+                fmt::format("class indices {}{}", name_of(wanted), shape_text(shape)),
+                tensor.type.to_string());
+            if (tensor.role == Role::target) {
+                diagnostic = std::move(diagnostic)
+                                 .label(tensor.place, "the target `{}` is declared here",
+                                        tensor.name)
+                                 .help("declare `target {}: {}{}`; for one-hot or probability "
+                                       "targets write `-mean(reduce_sum(-1)({} * "
+                                       "log_softmax(out)))`",
+                                       tensor.name, name_of(wanted), shape_text(shape),
+                                       tensor.name);
+            }
+            report(context, std::move(diagnostic));
+            return false;
+        }
+        Diagnostic diagnostic =
+            diagnose<Code::dtypes_differ>(
+                place, fmt::format("{}", tensor.type.to_string()),
+                fmt::format("argument `{}` of `{}`, {},", formals[at].name.text, function.name(),
+                            type_text(context, formals[at].type)))
+                .text("this is {}", tensor.type.to_string());
+        if (tensor.role == Role::input || tensor.role == Role::target) {
+            diagnostic = std::move(diagnostic)
+                             .label(tensor.place, "`{}` is declared here", tensor.name);
+        }
+        diagnostic = std::move(diagnostic)
+                         .help("convert it: `cast({}, {})`", source_text(context, place, 30),
+                               name_of(wanted));
+        report(context, std::move(diagnostic));
+        return false;
+    }
+
+    bool mismatch(std::size_t at, const ast::Dim& dim, std::size_t axis,
+                  const Tensor& tensor) const {
+        const std::string* name = name_of_dim(dim);
+        for (std::size_t i = 0; name && i < at; ++i) {
+            const auto* type = std::get_if<ast::TensorType>(&formals[i].type.kind);
+            if (!type || !mentions(*type, *name) || !values[i].tensor()) continue;
+            const Span place = blame(context, call);
+            shapes_error(context, function.name(), *values[i].tensor(), tensor,
+                         values[i].place, values[at].place, place);
+            return false;
+        }
+        Diagnostic diagnostic =
+            diagnose<Code::shapes_do_not_line_up>(blame(context, call), tensor.type.to_string(),
+                                                  type_text(context, formals[at].type))
+                .text("`{}` expects {}", function.name(), type_text(context, formals[at].type));
+        if (axis < tensor.origins.size()) {
+            const Span origin = blame(context, tensor.origins[axis]);
+            if (!(origin == blame(context, call))) {
+                diagnostic = std::move(diagnostic)
+                                 .label(origin, "the {} comes from here",
+                                        tensor.type.shape[axis].to_string());
+            }
+        }
+        report(context, std::move(diagnostic));
+        return false;
+    }
+
+    void bind_name(const ast::Dim& dim, const std::string& name, Datum value,
+                   const Tensor& tensor) const {
+        scope->entries.push_back(
+            {name, std::move(value), EntryKind::dimension, tensor.place, std::nullopt});
+        (void)dim;
+    }
+
+    bool match_dim(std::size_t at, const ast::Dim& dim, std::size_t axis,
+                   const Tensor& tensor) const {
+        if (std::holds_alternative<ast::AnyDim>(dim.kind)) return true;
+        const std::string* name = name_of_dim(dim);
+        const Dim& found = tensor.type.shape[axis];
+        Entry* entry = name ? bound(*name) : nullptr;
+        if (name && !entry) {
+            bind_name(dim, *name, integer_datum(found, tensor.origins[axis]), tensor);
+            return true;
+        }
+        const Datum wanted =
+            entry ? entry->value
+                  : evaluate(context, *std::get<ast::ExprPtr>(dim.kind), scope);
+        if (wanted.failed()) return false;
+        if (wanted.is_integer() && dim_of(wanted) == found) return true;
+        return mismatch(at, dim, axis, tensor);
+    }
+
+    bool match_pack(std::size_t at, const ast::Dim& dim, std::size_t axis, std::size_t count,
+                    const Tensor& tensor) const {
+        const std::string& name = pack_of(dim)->name.text;
+        Items items;
+        for (std::size_t i = axis; i < axis + count; ++i) {
+            items.push_back(integer_datum(tensor.type.shape[i], tensor.origins[i]));
+        }
+        Entry* entry = bound(name);
+        Datum list = make_list(std::move(items), tensor.place);
+        if (!entry) {
+            bind_name(dim, name, std::move(list), tensor);
+            return true;
+        }
+        if (same_static(entry->value, list)) return true;
+        return mismatch(at, dim, axis, tensor);
+    }
+
+    bool match_tensor(std::size_t at, const ast::TensorType& type, const Tensor& tensor) const {
+        const std::size_t formal_rank = type.dims.size();
+        const std::size_t rank = tensor.type.rank();
+        std::size_t pack = formal_rank;
+        for (std::size_t i = 0; i < formal_rank; ++i) {
+            if (pack_of(type.dims[i])) pack = i;
+        }
+        const bool dtype_fits = type.dtype == ast::Dtype::any ||
+                                resolve(context, type.dtype) == tensor.type.dtype;
+        if (!dtype_fits) return wrong_dtype(at, type, tensor);
+        if (pack == formal_rank ? rank != formal_rank : rank + 1 < formal_rank) {
+            return wrong_rank(at, type, tensor);
+        }
+        const std::size_t taken = pack == formal_rank ? 0 : rank + 1 - formal_rank;
+        std::size_t axis = 0;
+        for (std::size_t i = 0; i < formal_rank; ++i) {
+            if (i == pack) {
+                if (!match_pack(at, type.dims[i], axis, taken, tensor)) return false;
+                axis += taken;
+                continue;
+            }
+            if (!match_dim(at, type.dims[i], axis, tensor)) return false;
+            ++axis;
+        }
+        return true;
+    }
+};
+
+}  // namespace
+
+bool match_inputs(Context& context, const FunctionValue& function,
+                  const std::vector<ast::Formal>& formals, std::vector<Datum>& values, Span call,
+                  const ScopePointer& scope) {
+    const Matching matching{context, function, formals, values, call, scope};
+    for (std::size_t i = 0; i < formals.size(); ++i) {
+        const ast::Formal& formal = formals[i];
+        Datum& value = values[i];
+        if (value.failed()) return false;
+        if (const auto* type = std::get_if<ast::TensorType>(&formal.type.kind)) {
+            if (FunctionValue* layer = value.function()) {
+                const Span place = blame(context, value.place.known() ? value.place : call);
+                report(context, diagnose<Code::layer_instead_of_tensor>(
+                                    place, fmt::format("the argument `{}` of `{}`",
+                                                       formal.name.text, function.name()))
+                                    .text("a {}, nothing has flowed through it",
+                                          layer->is_layer() ? "layer" : "function"));
+                return false;
+            }
+            if (!value.tensor()) {
+                value = as_tensor(context, value, resolve(context, type->dtype), call);
+                if (value.failed()) return false;
+            }
+            if (!matching.match_tensor(i, *type, *value.tensor())) return false;
+        } else if (const auto* kind = std::get_if<ast::StaticType>(&formal.type.kind)) {
+            std::optional<Datum> adapted = adapt_static(context, value, kind->kind);
+            if (!adapted) {
+                report(context,
+                       diagnose<Code::wrong_static_type>(
+                           blame(context, value.place),
+                           fmt::format("argument `{}` of `{}`", formal.name.text, function.name()),
+                           wanted_text(kind->kind))
+                           .text("this is {}", describe_kind(value)));
+                return false;
+            }
+            value = std::move(*adapted);
+        }
+        scope->entries.push_back({formal.name.text, value, EntryKind::formal, formal.name.span,
+                                  std::nullopt});
+    }
+    return true;
+}
+
+std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& type,
+                                    const ScopePointer& scope) {
+    Shape shape;
+    for (const ast::Dim& dim : type.dims) {
+        if (const ast::PackDim* pack = pack_of(dim)) {
+            const Datum value = lookup(context, pack->name.text, pack->name.span, scope);
+            if (value.failed()) return std::nullopt;
+            const Items* items = value.items();
+            if (!items) {
+                report(context, diagnose<Code::wrong_static_type>(
+                                    blame(context, dim.span), "`*" + pack->name.text + "`",
+                                    "a list of sizes"));
+                return std::nullopt;
+            }
+            for (const Datum& item : *items) {
+                if (!item.is_integer()) return std::nullopt;
+                shape.push_back(dim_of(item));
+            }
+            continue;
+        }
+        const auto* expression = std::get_if<ast::ExprPtr>(&dim.kind);
+        if (!expression) {
+            report(context, diagnose<Code::wrong_static_type>(blame(context, dim.span),
+                                                              "this dimension", "a number")
+                                .text("`_` stands only in the inputs of a layer"));
+            return std::nullopt;
+        }
+        const Datum value = evaluate(context, **expression, scope);
+        if (value.failed()) return std::nullopt;
+        if (!value.is_integer()) {
+            report(context, diagnose<Code::wrong_static_type>(blame(context, dim.span),
+                                                              "a dimension", "an int")
+                                .text("this is {}", describe_kind(value)));
+            return std::nullopt;
+        }
+        shape.push_back(dim_of(value));
+    }
+    return shape;
+}
+
+}  // namespace netc::frontend
