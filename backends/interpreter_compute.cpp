@@ -85,52 +85,46 @@ Value on_integers(const Instruction& instruction, Value a, Value b) {
     const auto ua = static_cast<std::uint64_t>(a.integer);
     const auto ub = static_cast<std::uint64_t>(b.integer);
     const DType type = instruction.type;
-    switch (instruction.op) {
-        case ScalarOp::neg: return wrapped(0 - ua, type);
-        case ScalarOp::abs: return wrapped(a.integer < 0 ? 0 - ua : ua, type);
-        case ScalarOp::add: return wrapped(ua + ub, type);
-        case ScalarOp::mul: return wrapped(ua * ub, type);
-        case ScalarOp::max: return a.integer > b.integer ? a : b;
-        case ScalarOp::min: return a.integer < b.integer ? a : b;
-        case ScalarOp::equal: return {.integer = a.integer == b.integer};
-        case ScalarOp::less: return {.integer = a.integer < b.integer};
-        case ScalarOp::less_equal: return {.integer = a.integer <= b.integer};
-        case ScalarOp::logical_and:
-        case ScalarOp::bit_and: return {.integer = a.integer & b.integer};
-        case ScalarOp::logical_or:
-        case ScalarOp::bit_or: return {.integer = a.integer | b.integer};
-        case ScalarOp::bit_xor: return wrapped(ua ^ ub, type);
-        case ScalarOp::logical_not: return {.integer = a.integer == 0};
-        default: return {.integer = shifted(instruction.op, a, b, type)};
-    }
+    if (instruction.op == ScalarOp::neg) return wrapped(0 - ua, type);
+    if (instruction.op == ScalarOp::abs) return wrapped(a.integer < 0 ? 0 - ua : ua, type);
+    if (instruction.op == ScalarOp::add) return wrapped(ua + ub, type);
+    if (instruction.op == ScalarOp::mul) return wrapped(ua * ub, type);
+    if (instruction.op == ScalarOp::max) return a.integer > b.integer ? a : b;
+    if (instruction.op == ScalarOp::min) return a.integer < b.integer ? a : b;
+    if (instruction.op == ScalarOp::equal) return {.integer = a.integer == b.integer};
+    if (instruction.op == ScalarOp::less) return {.integer = a.integer < b.integer};
+    if (instruction.op == ScalarOp::less_equal) return {.integer = a.integer <= b.integer};
+    if (instruction.op == ScalarOp::logical_and || instruction.op == ScalarOp::bit_and) return {.integer = a.integer & b.integer};
+    if (instruction.op == ScalarOp::logical_or || instruction.op == ScalarOp::bit_or) return {.integer = a.integer | b.integer};
+    if (instruction.op == ScalarOp::bit_xor) return wrapped(ua ^ ub, type);
+    if (instruction.op == ScalarOp::logical_not) return {.integer = a.integer == 0};
+    return {.integer = shifted(instruction.op, a, b, type)};
 }
 
 Value on_floats(ScalarOp op, double a, double b, double c) {
-    switch (op) {
-        case ScalarOp::neg: return of(-a);
-        case ScalarOp::abs: return of(std::fabs(a));
-        case ScalarOp::add: return of(a + b);
-        case ScalarOp::mul: return of(a * b);
-        case ScalarOp::div: return of(a / b);
-        case ScalarOp::max: return of(a > b || a != a ? a : b);
-        case ScalarOp::min: return of(a < b || a != a ? a : b);
-        case ScalarOp::sqrt: return of(std::sqrt(a));
-        case ScalarOp::floor: return of(std::floor(a));
-        case ScalarOp::fma: return of(a * b + c);  // in double precision two roundings do no harm
-        case ScalarOp::exp: return of(std::exp(a));
-        case ScalarOp::expm1: return of(std::expm1(a));
-        case ScalarOp::log: return of(std::log(a));
-        case ScalarOp::log1p: return of(std::log1p(a));
-        case ScalarOp::sin: return of(std::sin(a));
-        case ScalarOp::cos: return of(std::cos(a));
-        case ScalarOp::tanh: return of(std::tanh(a));
-        case ScalarOp::erf: return of(std::erf(a));
-        case ScalarOp::pow: return of(std::pow(a, b));
-        case ScalarOp::equal: return {.integer = a == b};
-        case ScalarOp::less: return {.integer = a < b};
-        case ScalarOp::less_equal: return {.integer = a <= b};
-        default: return of(std::numeric_limits<double>::quiet_NaN());
-    }
+    if (op == ScalarOp::neg) return of(-a);
+    if (op == ScalarOp::abs) return of(std::fabs(a));
+    if (op == ScalarOp::add) return of(a + b);
+    if (op == ScalarOp::mul) return of(a * b);
+    if (op == ScalarOp::div) return of(a / b);
+    if (op == ScalarOp::max) return of(a > b || a != a ? a : b);
+    if (op == ScalarOp::min) return of(a < b || a != a ? a : b);
+    if (op == ScalarOp::sqrt) return of(std::sqrt(a));
+    if (op == ScalarOp::floor) return of(std::floor(a));
+    if (op == ScalarOp::fma) return of(a * b + c);  // in double precision two roundings do no harm
+    if (op == ScalarOp::exp) return of(std::exp(a));
+    if (op == ScalarOp::expm1) return of(std::expm1(a));
+    if (op == ScalarOp::log) return of(std::log(a));
+    if (op == ScalarOp::log1p) return of(std::log1p(a));
+    if (op == ScalarOp::sin) return of(std::sin(a));
+    if (op == ScalarOp::cos) return of(std::cos(a));
+    if (op == ScalarOp::tanh) return of(std::tanh(a));
+    if (op == ScalarOp::erf) return of(std::erf(a));
+    if (op == ScalarOp::pow) return of(std::pow(a, b));
+    if (op == ScalarOp::equal) return {.integer = a == b};
+    if (op == ScalarOp::less) return {.integer = a < b};
+    if (op == ScalarOp::less_equal) return {.integer = a <= b};
+    return of(std::numeric_limits<double>::quiet_NaN());
 }
 
 }  // namespace

@@ -33,18 +33,16 @@ bool is_subnormal(double value, DType type) {
 
 template <class T>
 T compute_as(ScalarOp op, T a, T b, T c) {
-    switch (op) {
-        case ScalarOp::neg: return -a;
-        case ScalarOp::abs: return std::abs(a);
-        case ScalarOp::add: return a + b;
-        case ScalarOp::mul: return a * b;
-        case ScalarOp::div: return a / b;
-        case ScalarOp::max: return a > b || a != a ? a : b;
-        case ScalarOp::min: return a < b || a != a ? a : b;
-        case ScalarOp::sqrt: return std::sqrt(a);
-        case ScalarOp::floor: return std::floor(a);
-        default: return std::fma(a, b, c);
-    }
+    if (op == ScalarOp::neg) return -a;
+    if (op == ScalarOp::abs) return std::abs(a);
+    if (op == ScalarOp::add) return a + b;
+    if (op == ScalarOp::mul) return a * b;
+    if (op == ScalarOp::div) return a / b;
+    if (op == ScalarOp::max) return a > b || a != a ? a : b;
+    if (op == ScalarOp::min) return a < b || a != a ? a : b;
+    if (op == ScalarOp::sqrt) return std::sqrt(a);
+    if (op == ScalarOp::floor) return std::floor(a);
+    return std::fma(a, b, c);
 }
 
 bool folds_on_floats(ScalarOp op) {
@@ -92,27 +90,27 @@ std::optional<std::int64_t> compute_integer(ScalarOp op, DType type, std::int64_
     const auto ua = static_cast<std::uint64_t>(a), ub = static_cast<std::uint64_t>(b);
     const int bits = static_cast<int>(size_of(type)) * 8;
     const std::uint64_t mask = bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
-    switch (op) {
-        case ScalarOp::neg: return wrap(0 - ua, type);
-        case ScalarOp::abs: return wrap(a < 0 ? 0 - ua : ua, type);
-        case ScalarOp::add: return wrap(ua + ub, type);
-        case ScalarOp::mul: return wrap(ua * ub, type);
-        case ScalarOp::max: return a > b ? a : b;
-        case ScalarOp::min: return a < b ? a : b;
-        case ScalarOp::bit_and: return wrap(ua & ub, type);
-        case ScalarOp::bit_or: return wrap(ua | ub, type);
-        case ScalarOp::bit_xor: return wrap(ua ^ ub, type);
-        case ScalarOp::shift_left:
-            if (b < 0 || b >= bits) return std::nullopt;
-            return wrap(ua << ub, type);
-        case ScalarOp::shift_right:
-            if (b < 0 || b >= bits) return std::nullopt;
-            return wrap((ua & mask) >> ub, type);
-        case ScalarOp::logical_and: return a & b;
-        case ScalarOp::logical_or: return a | b;
-        case ScalarOp::logical_not: return a == 0;
-        default: return std::nullopt;
+    if (op == ScalarOp::neg) return wrap(0 - ua, type);
+    if (op == ScalarOp::abs) return wrap(a < 0 ? 0 - ua : ua, type);
+    if (op == ScalarOp::add) return wrap(ua + ub, type);
+    if (op == ScalarOp::mul) return wrap(ua * ub, type);
+    if (op == ScalarOp::max) return a > b ? a : b;
+    if (op == ScalarOp::min) return a < b ? a : b;
+    if (op == ScalarOp::bit_and) return wrap(ua & ub, type);
+    if (op == ScalarOp::bit_or) return wrap(ua | ub, type);
+    if (op == ScalarOp::bit_xor) return wrap(ua ^ ub, type);
+    if (op == ScalarOp::shift_left) {
+        if (b < 0 || b >= bits) return std::nullopt;
+        return wrap(ua << ub, type);
     }
+    if (op == ScalarOp::shift_right) {
+        if (b < 0 || b >= bits) return std::nullopt;
+        return wrap((ua & mask) >> ub, type);
+    }
+    if (op == ScalarOp::logical_and) return a & b;
+    if (op == ScalarOp::logical_or) return a | b;
+    if (op == ScalarOp::logical_not) return a == 0;
+    return std::nullopt;
 }
 
 std::optional<bool> compare(ScalarOp op, const Scalar& a, const Scalar& b) {
