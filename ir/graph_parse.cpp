@@ -195,7 +195,7 @@ private:
         reader_.expect(":");
         node.type = reader_.type();
         parse_layout(node);
-        if (reader_.accept("[")) {
+        if (reader_.accept_on_line("[")) {
             reader_.expect("group");
             node.group = reader_.integer<GroupId>();
             reader_.expect("]");
@@ -214,10 +214,10 @@ private:
     }
 
     void parse_layout(Node& node) {
-        if (!reader_.accept("layout")) return;
+        if (!reader_.accept_on_line("layout")) return;
         reader_.list([&] { node.layout.order.push_back(reader_.integer<std::int32_t>()); });
-        node.layout.lanes = reader_.accept("lanes");
-        if (reader_.accept("extra")) node.layout.extra = reader_.integer<std::int64_t>();
+        node.layout.lanes = reader_.accept_on_line("lanes");
+        if (reader_.accept_on_line("extra")) node.layout.extra = reader_.integer<std::int64_t>();
     }
 
     // Attributes and operands that the type tells.

@@ -47,6 +47,11 @@ public:
         at_ = end;
         return true;
     }
+    // The same, but not behind a comment or on a later line.
+    bool accept_on_line(std::string_view token) {
+        skip_spaces();
+        return text_.substr(at_, token.size()) == token && accept(token);
+    }
     void expect(std::string_view token) {
         if (!accept(token)) fail(fmt::format("expected `{}` before `{}`", token, here()));
     }
@@ -167,7 +172,7 @@ public:
 
     // `# instance span span...` at the end of a node's line, where there is one.
     std::optional<Origin> origin() {
-        while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+        skip_spaces();
         if (failed() || at_ == text_.size() || text_[at_] != '#') return std::nullopt;
         ++at_;
         std::size_t end = text_.find('\n', at_);
@@ -218,6 +223,9 @@ private:
         return *result;
     }
 
+    void skip_spaces() {
+        while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    }
     void skip_blank() {
         while (at_ < text_.size()) {
             if (text_[at_] == '#') {

@@ -79,9 +79,13 @@ std::string attributes_text(const Node& node) {
     return text.empty() ? text : text + "}";
 }
 
-std::string layout_text(const Layout& layout, std::size_t rank) {
-    Layout plain = row_major(rank);
-    if (layout.order.empty() || layout == plain) return "";
+bool is_row_major(const Node& node) {
+    return node.layout.order.empty() || node.layout == row_major(node.type.rank());
+}
+
+std::string layout_text(const Node& node) {
+    if (is_row_major(node)) return "";
+    const Layout& layout = node.layout;
     std::string text = " layout " + list_text(layout.order, [](std::int32_t dim) {
                            return std::to_string(dim);
                        });
@@ -127,7 +131,7 @@ private:
     // An input or variable under its own name; a wrong one is printed as a node.
     std::string leaf_name(const Node& node) const {
         if (node.op != OpId::input && node.op != OpId::variable) return "";
-        if (node.group != 0 || !node.layout.order.empty()) return "";
+        if (node.group != 0 || !is_row_major(node)) return "";
         const AttributeValue* value = node.attributes.find("index");
         const std::int64_t* index = value != nullptr ? std::get_if<std::int64_t>(value) : nullptr;
         const bool input = node.op == OpId::input;
@@ -143,9 +147,7 @@ private:
     bool is_literal(const Node& reader, std::size_t operand) const {
         if (!exists(reader.inputs[operand])) return false;
         const Node& node = function_[reader.inputs[operand]];
-        if (node.op != OpId::constant || node.group != 0 || !node.layout.order.empty()) {
-            return false;
-        }
+        if (node.op != OpId::constant || node.group != 0 || !is_row_major(node)) return false;
         if (is_arithmetic(reader.op)) return node.type == reader.type;
         if (reader.op == OpId::select) return operand > 0 && node.type == reader.type;
         if (!is_comparison(reader.op)) return false;
@@ -238,7 +240,7 @@ private:
             }
         }
         text_ += attributes_text(node) + " : " + node.type.to_string();
-        text_ += layout_text(node.layout, node.type.rank());
+        text_ += layout_text(node);
         if (node.group != 0 && !in_block) text_ += fmt::format(" [group {}]", node.group);
         if (node.origin < function_.origins.size()) print_origin(function_.origins[node.origin]);
         text_ += "\n";
