@@ -200,7 +200,7 @@ Result<Dataset> load_rows(DataSource source, const std::string& path,
     source.shuffle = false;
     LoadOptions own = options;
     own.split = nullptr;
-    own.root = ".";
+    own.root.clear();  // the path is as the user gave it
     own.inputs_only = true;
     return load(source, wanted, own);
 }

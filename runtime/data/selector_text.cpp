@@ -26,7 +26,7 @@ std::string parts_text(const FieldSelector& selector, std::string_view separator
 
 }  // namespace
 
-std::string quoted_text(std::string_view text) { return '"' + excerpt(text) + '"'; }
+std::string quoted_text(std::string_view text) { return fmt::format("\"{}\"", excerpt(text)); }
 
 std::string listed_texts(const std::vector<std::string>& texts) {
     std::string text;
