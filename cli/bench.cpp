@@ -64,7 +64,7 @@ std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64
         }
         std::vector<std::byte> bytes(static_cast<std::size_t>(count * size_of(input.dtype)) + 64);
         for (std::int64_t k = 0; k < count; ++k) {
-            const std::uint32_t word = philox({static_cast<std::uint32_t>(k), 0, 0, 0}, {i, 7})[0];
+            const std::uint32_t word = philox({i, 7}, {static_cast<std::uint32_t>(k), 0, 0, 0})[0];
             std::byte* to = bytes.data() + k * size_of(input.dtype);
             if (is_float(input.dtype)) {
                 const double value = static_cast<double>(word) / 2147483648.0 - 1.0;
