@@ -20,7 +20,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLog2E = 1.44269504088896341;
 constexpr double kLn2High = 0.693145751953125;  // 15 bits: products with exponents are exact
 constexpr double kLn2Low = 1.42860682030941723e-6;
-constexpr double kRound = 0x1.8p23;             // x + kRound holds round(x) in its low bits
+constexpr double kRound = 0x1.8p23;  // x + kRound holds round(x) in its low bits
 constexpr double kRound64 = 0x1.8p52;
 
 // x = n ln 2 + r
@@ -42,13 +42,13 @@ ScalarId expand_exp(Formula& f, ScalarId x) {
     const ScalarId r = reduced.rest;
     const ScalarId square = f.mul(r, r);
     // Two halves, so that they run side by side.
-    const ScalarId high = f.fma(f.fma(r, kExp[4], f.number(kExp[3])), square,
-                                f.fma(r, kExp[2], f.number(kExp[1])));
+    const ScalarId high =
+        f.fma(f.fma(r, kExp[4], f.number(kExp[3])), square, f.fma(r, kExp[2], f.number(kExp[1])));
     const ScalarId q = f.fma(high, r, kExp[0]);
     const ScalarId y = f.fma(q, square, f.add(r, 1.0));
     // n goes into the exponent of y; the shift drops the bits of kRound.
-    const ScalarId scaled = f.from_bits(f.graph.binary(
-        ScalarOp::add, f.bits(y), f.shift_left(f.bits(reduced.rounded), 23)));
+    const ScalarId scaled = f.from_bits(
+        f.graph.binary(ScalarOp::add, f.bits(y), f.shift_left(f.bits(reduced.rounded), 23)));
     // Above the largest finite result, and for NaN: x * inf.
     const ScalarId upper = f.select(f.less(x, 88.7228394), scaled, f.mul(x, kInfinity));
     return f.select(f.less(x, -87.3365402), f.number(0), upper);
@@ -76,8 +76,7 @@ namespace {
 ScalarId log_of_parts(Formula& f, ScalarId exponent, ScalarId rest) {
     const ScalarId square = f.mul(rest, rest);
     const ScalarId q = f.polynomial(rest, kLog);
-    return f.fma(exponent, kLn2High,
-                 f.add(f.fma(q, square, f.mul(exponent, kLn2Low)), rest));
+    return f.fma(exponent, kLn2High, f.add(f.fma(q, square, f.mul(exponent, kLn2Low)), rest));
 }
 
 struct Parts {
@@ -99,9 +98,8 @@ Parts split_float(Formula& f, ScalarId x) {
 
 // log of what is no positive normal number: 0 gives -inf, negative NaN; inf and NaN stay.
 ScalarId with_log_specials(Formula& f, ScalarId x, ScalarId result) {
-    const ScalarId special =
-        f.select(f.equal(x, 0.0), f.number(-kInfinity),
-                 f.select(f.less(x, 0.0), f.number(kNaN), x));
+    const ScalarId special = f.select(f.equal(x, 0.0), f.number(-kInfinity),
+                                      f.select(f.less(x, 0.0), f.number(kNaN), x));
     return f.select(f.both(f.less(0.0, x), f.less(x, kInfinity)), result, special);
 }
 
@@ -116,11 +114,11 @@ ScalarId expand_log1p(Formula& f, ScalarId x) {
     const ScalarId u = f.add(x, 1.0);
     const Parts parts = split_float(f, u);
     // What u = 1 + x lost in rounding, scaled like the mantissa.
-    const ScalarId lost = f.select(f.less(x, 1.0), f.sub(x, f.add(u, -1.0)),
-                                   f.add(f.sub(x, u), 1.0));
+    const ScalarId lost =
+        f.select(f.less(x, 1.0), f.sub(x, f.add(u, -1.0)), f.add(f.sub(x, u), 1.0));
     // Above 2^127 the scale would wrap to infinity; nothing is lost there that counts.
-    const ScalarId scale_bits = f.integer_add(
-        f.graph.unary(ScalarOp::neg, parts.exponent_bits), std::int64_t{127} << 23);
+    const ScalarId scale_bits =
+        f.integer_add(f.graph.unary(ScalarOp::neg, parts.exponent_bits), std::int64_t{127} << 23);
     const ScalarId scale = f.from_bits(f.op(ScalarOp::max, scale_bits, 0));
     const ScalarId rest = f.fma(lost, scale, f.add(parts.mantissa, -1.0));
     return with_log_specials(f, u, log_of_parts(f, parts.exponent, rest));
@@ -158,22 +156,22 @@ ScalarId table_function(Formula& f, ScalarId x, const Table& table) {
 }  // namespace
 
 ScalarId expand_tanh(Formula& f, ScalarId x) {
-    return table_function(f, x,
-                          {kTanhCenters, {kTanh0, kTanh1, kTanh2, kTanh3, kTanh4, kTanh5}, 9.5, false});
+    return table_function(
+        f, x, {kTanhCenters, {kTanh0, kTanh1, kTanh2, kTanh3, kTanh4, kTanh5}, 9.5, false});
 }
 
 ScalarId expand_erf(Formula& f, ScalarId x) {
-    return table_function(f, x, {kErfCenters, {kErf0, kErf1, kErf2, kErf3, kErf4, kErf5}, 4.25, true});
+    return table_function(f, x,
+                          {kErfCenters, {kErf0, kErf1, kErf2, kErf3, kErf4, kErf5}, 4.25, true});
 }
 
 ScalarId expand_sin_or_cos(Formula& f, ScalarId x, bool is_cos) {
     // x = m 16^k with |m| below 2^28.
     const ScalarId bits = f.bits(x);
     const ScalarId exponent = f.bit_and(f.shift_right(bits, 23), 255);
-    const ScalarId k =
-        f.shift_right(f.op(ScalarOp::max, f.integer_add(exponent, -150), 0), 2);
-    const ScalarId small = f.from_bits(f.graph.binary(
-        ScalarOp::add, bits, f.graph.unary(ScalarOp::neg, f.shift_left(k, 25))));
+    const ScalarId k = f.shift_right(f.op(ScalarOp::max, f.integer_add(exponent, -150), 0), 2);
+    const ScalarId small = f.from_bits(
+        f.graph.binary(ScalarOp::add, bits, f.graph.unary(ScalarOp::neg, f.shift_left(k, 25))));
     const ScalarId m = f.graph.cast(small, DType::f64);
     const auto product = [&](std::span<const double> part) {
         return f.mul(m, f.graph.cast(f.lookup(part, k), DType::f64));
@@ -187,18 +185,16 @@ ScalarId expand_sin_or_cos(Formula& f, ScalarId x, bool is_cos) {
     const ScalarId turns = f.add(f.add(rest(sum, n2), product(kTwoOverPi2)), product(kTwoOverPi3));
     const auto whole = [&](ScalarId a, ScalarId b) { return f.graph.binary(ScalarOp::add, a, b); };
     const ScalarId quadrant = f.integer_add(
-        f.graph.cast(whole(whole(f.bits(n0), f.bits(n1)), f.bits(n2)), DType::i32),
-        is_cos ? 1 : 0);
+        f.graph.cast(whole(whole(f.bits(n0), f.bits(n1)), f.bits(n2)), DType::i32), is_cos ? 1 : 0);
     const ScalarId angle = f.graph.cast(f.mul(turns, 1.57079632679489662), DType::f32);
 
     const ScalarId z = f.mul(angle, angle);
     const ScalarId sine = f.fma(f.mul(angle, z), f.polynomial(z, kSin), angle);
-    const ScalarId cosine =
-        f.fma(f.mul(z, z), f.polynomial(z, kCos), f.fma(z, -0.5, f.number(1)));
+    const ScalarId cosine = f.fma(f.mul(z, z), f.polynomial(z, kCos), f.fma(z, -0.5, f.number(1)));
     const ScalarId odd = f.equal(f.bit_and(quadrant, 1), f.integer(1));
     const ScalarId sign = f.shift_left(f.bit_and(quadrant, 2), 30);
-    const ScalarId y = f.from_bits(
-        f.graph.binary(ScalarOp::bit_xor, f.bits(f.select(odd, cosine, sine)), sign));
+    const ScalarId y =
+        f.from_bits(f.graph.binary(ScalarOp::bit_xor, f.bits(f.select(odd, cosine, sine)), sign));
     return f.select(f.less(f.abs(x), kInfinity), y, f.number(kNaN));
 }
 
@@ -208,10 +204,9 @@ namespace {
 ScalarId log_in_f64(Formula& f, ScalarId x) {
     const ScalarId bits = f.bits(x);
     constexpr std::int64_t kShift = 0x3ff0000000000000 - 0x3fe5555555555555;
-    const ScalarId e =
-        f.integer_add(f.shift_right(f.integer_add(bits, kShift), 52), -1023);
-    const ScalarId mantissa = f.from_bits(f.graph.binary(
-        ScalarOp::add, bits, f.graph.unary(ScalarOp::neg, f.shift_left(e, 52))));
+    const ScalarId e = f.integer_add(f.shift_right(f.integer_add(bits, kShift), 52), -1023);
+    const ScalarId mantissa = f.from_bits(
+        f.graph.binary(ScalarOp::add, bits, f.graph.unary(ScalarOp::neg, f.shift_left(e, 52))));
     // log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.2
     const ScalarId s = f.div(f.add(mantissa, -1.0), f.add(mantissa, 1.0));
     const ScalarId z = f.mul(s, s);
@@ -238,8 +233,7 @@ ScalarId exp_in_f64(Formula& f, ScalarId x) {
 
 ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent) {
     const ScalarId magnitude = f.abs(base);
-    const ScalarId finite =
-        f.both(f.less(0.0, magnitude), f.less(magnitude, kInfinity));
+    const ScalarId finite = f.both(f.less(0.0, magnitude), f.less(magnitude, kInfinity));
     const ScalarId logarithm =
         f.select(finite, log_in_f64(f, f.graph.cast(magnitude, DType::f64)),
                  f.select(f.equal(magnitude, 0.0), f.number(-kInfinity, DType::f64),
@@ -255,13 +249,13 @@ ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent) {
     const ScalarId half = f.mul(exponent, 0.5);
     const ScalarId is_odd = f.both(is_integer, f.no(f.equal(floor(half), half)));
     const ScalarId negative = f.less(f.bits(base), f.integer(0));
-    const ScalarId no_root = f.both(f.both(f.less(base, 0.0), f.no(is_integer)),
-                                    f.less(magnitude, kInfinity));
+    const ScalarId no_root =
+        f.both(f.both(f.less(base, 0.0), f.no(is_integer)), f.less(magnitude, kInfinity));
     result = f.select(f.both(negative, is_odd), f.neg(result), result);
     result = f.select(no_root, f.number(kNaN), result);
     // x^0 = 1 and 1^y = 1, whatever the other is; NaN otherwise.
-    const ScalarId unordered = f.either(f.no(f.equal(base, base)),
-                                        f.no(f.equal(exponent, exponent)));
+    const ScalarId unordered =
+        f.either(f.no(f.equal(base, base)), f.no(f.equal(exponent, exponent)));
     result = f.select(unordered, f.number(kNaN), result);
     return f.select(f.either(f.equal(exponent, 0.0), f.equal(base, 1.0)), f.number(1), result);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backends/expand_f32.h"
+#include "backends/expand_f64.h"
 
 namespace netc {
 
@@ -14,6 +15,9 @@ ScalarId expand_function(ScalarGraph& graph, std::vector<std::vector<double>>& t
     Formula f{graph, tables};
     const ScalarId x = operands[0];
     if (graph.type(x) != DType::f32) {
+        if (graph.type(x) == DType::f64) {
+            if (const std::optional<ScalarId> result = expand_f64(f, op, x)) return *result;
+        }
         Scalar scalar{.op = op, .type = graph.type(x), .operands = {}};
         scalar.operands.assign(operands.begin(), operands.end());
         return graph.add_node(std::move(scalar));
@@ -61,10 +65,9 @@ private:
             // A read is moved once: its node is the only one that names it.
             if (read.indirect >= 0) read.position = move(read.position);
         }
-        places_[id] = is_function(scalar.op)
-                          ? expand_function(kernel_.scalars, kernel_.tables, scalar.op,
-                                            scalar.operands)
-                          : kernel_.scalars.add_node(std::move(scalar));
+        places_[id] = is_function(scalar.op) ? expand_function(kernel_.scalars, kernel_.tables,
+                                                               scalar.op, scalar.operands)
+                                             : kernel_.scalars.add_node(std::move(scalar));
         return places_[id];
     }
 
@@ -75,8 +78,6 @@ private:
 
 }  // namespace
 
-void expand_functions(Kernel& kernel) {
-    Expansion(kernel).run();
-}
+void expand_functions(Kernel& kernel) { Expansion(kernel).run(); }
 
 }  // namespace netc

@@ -15,7 +15,8 @@ namespace netc {
 bool is_function(ScalarOp op);  // one of exp .. pow
 
 // The value of `op` on the operands (one, pow two), without nodes of functions. Tables it needs are
-// added, or found again, in `tables`. Types other than f32 are left as they are: the emitter refuses them.
+// added, or found again, in `tables`. What has no
+// formula (erf and pow of f64, all of f16 and bf16) is left as it is, for the emitter to refuse.
 ScalarId expand_function(ScalarGraph& graph, std::vector<std::vector<double>>& tables, ScalarOp op,
                          std::span<const ScalarId> operands);
 

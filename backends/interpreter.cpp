@@ -66,7 +66,8 @@ struct Interpretation::State {
     Program program;
     std::int64_t granule = 8;
     std::vector<Value> weights, prepared, optimizer, workspace, hyper;
-    std::map<std::string, std::vector<std::vector<Value>>, std::less<>> inputs, outputs;  // by entry
+    std::map<std::string, std::vector<std::vector<Value>>, std::less<>> inputs,
+        outputs;                                               // by entry
     std::map<std::string, std::int64_t, std::less<>> batches;  // of the last run of an entry
     std::map<std::pair<std::uint32_t, std::int64_t>, std::unique_ptr<KernelMachine>> machines;
 
@@ -146,7 +147,8 @@ Status Interpretation::set_input(std::string_view entry, std::string_view name,
     for (std::size_t k = 0; k < inputs.size(); ++k) {
         if (found->inputs[k].name != name) continue;
         const DType type = found->inputs[k].dtype;
-        const auto step = static_cast<std::size_t>(std::max<std::int64_t>(size_of(type) / state_->granule, 1));
+        const auto step =
+            static_cast<std::size_t>(std::max<std::int64_t>(size_of(type) / state_->granule, 1));
         inputs[k].assign(values.size() * step, Value{.integer = 0});
         for (std::size_t i = 0; i < values.size(); ++i) inputs[k][i * step] = as(values[i], type);
         return {};
@@ -198,7 +200,8 @@ Status Interpretation::State::call(const Entry& entry, const Call& call, std::in
     if (!machine) machine = std::make_unique<KernelMachine>(kernel, batch);
     if (const std::string wrong = machine->run(views); !wrong.empty()) return bug(where() + wrong);
     if (machine->fault()) {
-        return Error{.status = kExitRun, .message = where() + "an index among the data is out of range"};
+        return Error{.status = kExitRun,
+                     .message = where() + "an index among the data is out of range"};
     }
     return {};
 }
@@ -211,10 +214,11 @@ Status Interpretation::run(std::string_view entry_name, std::int64_t batch) {
     inputs.resize(entry->inputs.size());
     for (std::size_t k = 0; k < inputs.size(); ++k) {
         const EntryArgument& input = entry->inputs[k];
-        const std::size_t wanted = slots(count_of(input, batch) * size_of(input.dtype), state.granule);
+        const std::size_t wanted =
+            slots(count_of(input, batch) * size_of(input.dtype), state.granule);
         if (inputs[k].size() < wanted) {
-            return bug(fmt::format("input `{}` of `{}` is missing or too short", input.name,
-                                   entry->name));
+            return bug(
+                fmt::format("input `{}` of `{}` is missing or too short", input.name, entry->name));
         }
     }
     auto& outputs = state.outputs[entry->name];

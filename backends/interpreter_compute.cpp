@@ -57,9 +57,11 @@ Value cast(Value value, bool from_float, DType type) {
 
 Value bitcast(Value value, bool from_float, DType type) {
     switch (type) {
-        case DType::i32: return {.integer = std::bit_cast<std::int32_t>(static_cast<float>(value.number))};
+        case DType::i32:
+            return {.integer = std::bit_cast<std::int32_t>(static_cast<float>(value.number))};
         case DType::i64: return {.integer = std::bit_cast<std::int64_t>(value.number)};
-        case DType::f32: return of(double{std::bit_cast<float>(static_cast<std::int32_t>(value.integer))});
+        case DType::f32:
+            return of(double{std::bit_cast<float>(static_cast<std::int32_t>(value.integer))});
         case DType::f64: return of(std::bit_cast<double>(value.integer));
         case DType::f16:
         case DType::bf16:
@@ -94,8 +96,10 @@ Value on_integers(const Instruction& instruction, Value a, Value b) {
     if (instruction.op == ScalarOp::equal) return {.integer = a.integer == b.integer};
     if (instruction.op == ScalarOp::less) return {.integer = a.integer < b.integer};
     if (instruction.op == ScalarOp::less_equal) return {.integer = a.integer <= b.integer};
-    if (instruction.op == ScalarOp::logical_and || instruction.op == ScalarOp::bit_and) return {.integer = a.integer & b.integer};
-    if (instruction.op == ScalarOp::logical_or || instruction.op == ScalarOp::bit_or) return {.integer = a.integer | b.integer};
+    if (instruction.op == ScalarOp::logical_and || instruction.op == ScalarOp::bit_and)
+        return {.integer = a.integer & b.integer};
+    if (instruction.op == ScalarOp::logical_or || instruction.op == ScalarOp::bit_or)
+        return {.integer = a.integer | b.integer};
     if (instruction.op == ScalarOp::bit_xor) return wrapped(ua ^ ub, type);
     if (instruction.op == ScalarOp::logical_not) return {.integer = a.integer == 0};
     return {.integer = shifted(instruction.op, a, b, type)};
@@ -142,10 +146,9 @@ Value compute(const Instruction& instruction, const Value* registers, const Kern
         return of(table[static_cast<std::size_t>(a.integer) & 31]);
     }
     if (instruction.op == ScalarOp::philox) {
-        const PhiloxCounter words =
-            philox(philox_key(static_cast<std::uint64_t>(a.integer)),
-                   philox_counter(static_cast<std::uint64_t>(b.integer),
-                                  static_cast<std::uint64_t>(c.integer)));
+        const PhiloxCounter words = philox(philox_key(static_cast<std::uint64_t>(a.integer)),
+                                           philox_counter(static_cast<std::uint64_t>(b.integer),
+                                                          static_cast<std::uint64_t>(c.integer)));
         return wrapped(words[static_cast<std::size_t>(instruction.number)], DType::i32);
     }
     return instruction.on_floats ? on_floats(instruction.op, a.number, b.number, c.number)

@@ -113,7 +113,8 @@ private:
             case RegionKind::workspace: return memory.workspace + offset;
             case RegionKind::hyper: return memory.hyper + offset;
             // Never written: inputs are params of direction `in`.
-            case RegionKind::input: return const_cast<std::byte*>(memory.inputs[buffer.number]) + offset;
+            case RegionKind::input:
+                return const_cast<std::byte*>(memory.inputs[buffer.number]) + offset;
             case RegionKind::output: return memory.outputs[buffer.number] + offset;
         }
         return nullptr;
@@ -126,8 +127,8 @@ private:
         for (std::size_t k = 0; k < kernel.params.size(); ++k) {
             const DType type = kernel.params[k].dtype;
             const std::byte* const from = place(call.arguments[k], memory, batch);
-            auto& buffer = wide.emplace_back(
-                static_cast<std::size_t>(element_count(kernel.params[k], batch)));
+            auto& buffer =
+                wide.emplace_back(static_cast<std::size_t>(element_count(kernel.params[k], batch)));
             for (std::size_t i = 0; i < buffer.size(); ++i) {
                 buffer[i] = load(type, from + static_cast<std::int64_t>(i) * size_of(type));
             }

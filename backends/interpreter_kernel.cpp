@@ -113,7 +113,8 @@ bool KernelMachine::reduce_fast(StageCode& code) {
         const std::int64_t step = *guard.index.coefficient(axis);
         const std::int64_t limit = guard.limit.at(batch_);
         while (low < high && (start + step * low < 0 || start + step * low >= limit)) ++low;
-        while (low < high && (start + step * (high - 1) < 0 || start + step * (high - 1) >= limit)) {
+        while (low < high &&
+               (start + step * (high - 1) < 0 || start + step * (high - 1) >= limit)) {
             --high;
         }
     }
@@ -213,7 +214,8 @@ void KernelMachine::execute(Tape& tape, std::size_t level, bool strict) {
     for (const Instruction& instruction : tape.levels[level]) {
         Value& result = tape.registers[instruction.result];
         if (instruction.op == ScalarOp::read) {
-            result = load(tape.addresses[static_cast<std::size_t>(instruction.number)], tape, strict);
+            result =
+                load(tape.addresses[static_cast<std::size_t>(instruction.number)], tape, strict);
         } else if (instruction.op == ScalarOp::index) {
             const auto number = static_cast<std::size_t>(instruction.number);
             const std::int64_t position = evaluate(kernel_.indices[number], axes_.data());

@@ -106,8 +106,8 @@ void KernelMachine::find_fast_loop(StageCode& code) const {
     if (!a || !b) return;
     // Nothing else may be in the loop.
     const std::size_t reads = code.step.levels[code.step.levels.size() - 2].size();
-    const std::size_t used = (a->is_read ? 1u : 0u) +
-                             (fast.is_fma && b->is_read && b->address != a->address ? 1u : 0u);
+    const std::size_t used =
+        (a->is_read ? 1u : 0u) + (fast.is_fma && b->is_read && b->address != a->address ? 1u : 0u);
     if (reads != used) return;
     fast.a = *a;
     fast.b = *b;

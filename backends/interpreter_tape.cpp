@@ -15,9 +15,9 @@ std::int64_t floor_quotient(std::int64_t a, std::int64_t b) {
 std::size_t level_of(const Index& index, const Levels& levels) {
     std::size_t level = 0;
     for (const IndexTerm& term : index.terms()) {
-        level = std::max(level, term.kind == IndexTerm::Kind::axis
-                                    ? levels.of_axis[term.axis]
-                                    : level_of(term.inner[0], levels));
+        level =
+            std::max(level, term.kind == IndexTerm::Kind::axis ? levels.of_axis[term.axis]
+                                                               : level_of(term.inner[0], levels));
     }
     return level;
 }
@@ -161,9 +161,9 @@ Address address_of(const Kernel& kernel, Buffer buffer, const std::vector<Index>
             continue;
         }
         if (padded) address.checks.push_back({index[k], extent});
-        const bool affine = std::all_of(
-            index[k].terms().begin(), index[k].terms().end(),
-            [](const IndexTerm& term) { return term.kind == IndexTerm::Kind::axis; });
+        const bool affine =
+            std::all_of(index[k].terms().begin(), index[k].terms().end(),
+                        [](const IndexTerm& term) { return term.kind == IndexTerm::Kind::axis; });
         if (!affine || lanes) {
             address.others.push_back({index[k], dim_step, lanes});
             continue;

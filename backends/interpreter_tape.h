@@ -63,7 +63,7 @@ struct Instruction {
 struct Tape {
     std::vector<std::vector<Instruction>> levels;
     std::vector<Address> addresses;
-    std::vector<Value> registers;      // constants are there from the start
+    std::vector<Value> registers;  // constants are there from the start
     std::map<ScalarId, std::uint32_t> place;
     std::vector<std::uint32_t> states, others;  // registers of the states
 };

@@ -38,9 +38,7 @@ struct Formula {
     ScalarId no(ScalarId a) { return graph.unary(ScalarOp::logical_not, a); }
     ScalarId select(ScalarId c, ScalarId a, ScalarId b) { return graph.select(c, a, b); }
     // One instruction on x86; a NaN stays.
-    ScalarId at_most(ScalarId a, double limit) {
-        return select(less(limit, a), like(a, limit), a);
-    }
+    ScalarId at_most(ScalarId a, double limit) { return select(less(limit, a), like(a, limit), a); }
     ScalarId at_least(ScalarId a, double limit) {
         return select(less(a, limit), like(a, limit), a);
     }

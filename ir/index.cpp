@@ -100,8 +100,7 @@ std::int64_t Index::evaluate(const std::function<std::int64_t(AxisId)>& value) c
     return sum;
 }
 
-Index Index::substitute(
-    const std::function<std::optional<Index>(AxisId)>& replacement) const {
+Index Index::substitute(const std::function<std::optional<Index>(AxisId)>& replacement) const {
     Index result(constant_);
     for (const IndexTerm& term : terms_) {
         Index atom;
@@ -237,8 +236,8 @@ Index floor_mod(const Index& a, std::int64_t divisor) {
         return floor_mod(divided(rest, factor), divisor / factor) * factor + Index(low);
     }
     const auto& terms = rest.terms();
-    if (terms.size() == 1 && terms[0].coefficient == 1 &&
-        terms[0].kind == IndexTerm::Kind::mod && terms[0].divisor % divisor == 0) {
+    if (terms.size() == 1 && terms[0].coefficient == 1 && terms[0].kind == IndexTerm::Kind::mod &&
+        terms[0].divisor % divisor == 0) {
         return floor_mod(terms[0].inner[0] + Index(rest.constant()), divisor);
     }
     IndexTerm term;

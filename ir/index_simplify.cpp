@@ -103,8 +103,7 @@ std::optional<Index> join_digits(const Index& index) {
         for (const IndexTerm& term : index.terms()) {
             if (term.coefficient != wanted * high.terms()[0].coefficient) continue;
             if (atom_of(term) != atom_of(high.terms()[0])) continue;
-            return index - high * wanted -
-                   floor_mod(low.inner[0], low.divisor) * low.coefficient +
+            return index - high * wanted - floor_mod(low.inner[0], low.divisor) * low.coefficient +
                    low.inner[0] * low.coefficient;
         }
     }

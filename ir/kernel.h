@@ -6,7 +6,7 @@
 // one point of the outer axes. The order of every sum is part of the kernel; tiles, vectors, threads
 // and loop order are the schedule's (backends/) and change no bit.
 //
-// Example: y = tanh(x @ w + b), 2x2 mean pooling, softmax: see tests/golden/*.kernel.
+// Example: y = tanh(x @ w + b), 2x2 mean pooling, softmax: see tests/data/kernels.
 //
 // Identity: to_text(kernel) holds no names of the user's, no spans and no addresses; equal text is the
 // same kernel and is compiled once.

@@ -73,8 +73,9 @@ bool is_injective(const Kernel& kernel, const std::vector<Index>& index,
     });
     if (all) return true;
     for (AxisId axis : axes) {
-        const bool occurs = std::any_of(index.begin(), index.end(),
-                                        [axis](const Index& each) { return each.depends_on(axis); });
+        const bool occurs = std::any_of(index.begin(), index.end(), [axis](const Index& each) {
+            return each.depends_on(axis);
+        });
         if (!occurs && kernel.axes[axis].extent.at(kBatch) > 1) return false;
     }
     return all_points_differ(kernel, index, axes);

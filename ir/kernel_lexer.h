@@ -44,8 +44,7 @@ private:
     bool in_number() const {
         const char c = text_[at_];
         const char before = word_.empty() ? ' ' : word_.back();
-        return digit(c) || c == '.' || c == 'e' ||
-               ((c == '-' || c == '+') && before == 'e');
+        return digit(c) || c == '.' || c == 'e' || ((c == '-' || c == '+') && before == 'e');
     }
     void take() { word_ += text_[at_++]; }
     // Comments run from # to the end of the line.

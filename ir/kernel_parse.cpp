@@ -14,8 +14,7 @@ std::optional<ScalarOp> find_function(const std::string& word) {
 
 bool is_predicate(ScalarOp op) {
     return op == ScalarOp::equal || op == ScalarOp::less || op == ScalarOp::less_equal ||
-           op == ScalarOp::logical_and || op == ScalarOp::logical_or ||
-           op == ScalarOp::logical_not;
+           op == ScalarOp::logical_and || op == ScalarOp::logical_or || op == ScalarOp::logical_not;
 }
 
 }  // namespace

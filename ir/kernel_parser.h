@@ -33,9 +33,9 @@ private:
     void fail(const std::string& message) {
         if (failed_) return;
         failed_ = true;
-        error_ = Error{.status = kExitInternal,
-                       .message = "kernel text, line " + std::to_string(lexer_.line()) + ": " +
-                                  message};
+        error_ =
+            Error{.status = kExitInternal,
+                  .message = "kernel text, line " + std::to_string(lexer_.line()) + ": " + message};
     }
     void fail(const std::string& expected, const std::string& found) {
         fail("expected " + expected + ", found `" + found + "`");
@@ -163,9 +163,8 @@ private:
         param.layout.lanes = accept("lanes");
         if (accept("order")) {
             param.layout.order.clear();
-            list("(", ")", [&] {
-                param.layout.order.push_back(static_cast<std::int32_t>(integer()));
-            });
+            list("(", ")",
+                 [&] { param.layout.order.push_back(static_cast<std::int32_t>(integer())); });
         }
         if (accept("extra")) {
             expect("(");

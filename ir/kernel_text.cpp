@@ -129,8 +129,7 @@ private:
 
     std::string axes(const std::vector<AxisId>& list) const {
         return join(list, [this](AxisId axis) {
-            const Extent extent =
-                axis < kernel_.axes.size() ? kernel_.axes[axis].extent : Extent{};
+            const Extent extent = axis < kernel_.axes.size() ? kernel_.axes[axis].extent : Extent{};
             return axis_name(axis) + ": " + text_of(extent);
         });
     }
@@ -144,9 +143,8 @@ private:
                              join(param.dims, text_of));
         if (param.layout.lanes) text_ += " lanes";
         if (param.layout.order != row_major(param.dims.size()).order) {
-            text_ += fmt::format(" order({})", join(param.layout.order, [](auto dim) {
-                                     return std::to_string(dim);
-                                 }));
+            text_ += fmt::format(" order({})", join(param.layout.order,
+                                                    [](auto dim) { return std::to_string(dim); }));
         }
         if (param.layout.extra != 0) text_ += fmt::format(" extra({})", param.layout.extra);
         text_ += "\n";
@@ -188,11 +186,10 @@ private:
 
     void reduction(const Reduction& reduction) {
         const Order& order = reduction.order;
-        const std::string order_text =
-            order.kind == OrderKind::sequential ? "sequential"
-            : order.kind == OrderKind::lanes
-                ? fmt::format("lanes({})", axis_name(order.lane_axis))
-                : fmt::format("blocked({})", order.leaf);
+        const std::string order_text = order.kind == OrderKind::sequential ? "sequential"
+                                       : order.kind == OrderKind::lanes
+                                           ? fmt::format("lanes({})", axis_name(order.lane_axis))
+                                           : fmt::format("blocked({})", order.leaf);
         line(fmt::format("reduce ({}) {}", axes(reduction.axes), order_text));
         for (const Guard& guard : reduction.guards) {
             if (guard.divisor == 1) {
@@ -266,16 +263,15 @@ private:
         if (auto it = named_.find(id); it != named_.end()) return it->second;
         const Scalar& scalar = kernel_.scalars[id];
         const auto infix = [&](const char* sign, int own, int left, int right) {
-            const std::string text = value(scalar.operands[0], left) + sign +
-                                     value(scalar.operands[1], right);
+            const std::string text =
+                value(scalar.operands[0], left) + sign + value(scalar.operands[1], right);
             return strength > own ? "(" + text + ")" : text;
         };
         if (scalar.op == ScalarOp::add) {
             const ScalarId right = scalar.operands[1];
             if (kernel_.scalars[right].op == ScalarOp::neg && !named_.contains(right)) {
-                const std::string text =
-                    value(scalar.operands[0], 0) + " - " +
-                    value(kernel_.scalars[right].operands[0], 1);
+                const std::string text = value(scalar.operands[0], 0) + " - " +
+                                         value(kernel_.scalars[right].operands[0], 1);
                 return strength > 0 ? "(" + text + ")" : text;
             }
             return infix(" + ", 0, 0, 1);
@@ -300,8 +296,7 @@ private:
         }
         if (scalar.op == ScalarOp::read) {
             const Read& read = kernel_.reads[number];
-            const std::string text =
-                element(read.source, read.index, read.indirect, read.position);
+            const std::string text = element(read.source, read.index, read.indirect, read.position);
             return read.outside == Outside::zero ? "padded(" + text + ")" : text;
         }
         if (scalar.op == ScalarOp::lookup) {

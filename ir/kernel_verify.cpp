@@ -44,7 +44,8 @@ private:
     void check(bool holds, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
         if (holds || !message_.empty()) return;
         message_ = fmt::format(format, std::forward<Arguments>(arguments)...);
-        if (number_ < kernel_.stages.size()) message_ = fmt::format("stage {}: {}", number_, message_);
+        if (number_ < kernel_.stages.size())
+            message_ = fmt::format("stage {}: {}", number_, message_);
     }
 
     void param(std::size_t k) {
@@ -169,7 +170,8 @@ private:
         if (read.indirect < 0 || !message_.empty()) return;
         value(read.position, part, seen);
         if (!message_.empty()) return;
-        check(is_int(kernel_.scalars.type(read.position)), "the position in {} is no integer", name);
+        check(is_int(kernel_.scalars.type(read.position)), "the position in {} is no integer",
+              name);
     }
 
     void store(const Store& store) {
@@ -206,7 +208,8 @@ private:
         const std::vector<Extent> dims = dims_of(buffer);
         check(position.size() == dims.size(), "{} has {} dims, is indexed with {}", name,
               dims.size(), position.size());
-        check(indirect < static_cast<std::int32_t>(dims.size()), "{} has no dim {}", name, indirect);
+        check(indirect < static_cast<std::int32_t>(dims.size()), "{} has no dim {}", name,
+              indirect);
         for (std::size_t k = 0; k < dims.size() && message_.empty(); ++k) {
             if (static_cast<std::int32_t>(k) == indirect) continue;
             index(position[k], part);
@@ -247,15 +250,16 @@ private:
             const auto range = range_of(index, [&](AxisId axis) {
                 return std::optional<std::int64_t>(kernel_.axes[axis].extent.at(batch));
             });
-            check(range && range->low >= 0 && range->high < std::max<std::int64_t>(extent.at(batch), 1),
-                  "dim {} of {} has {} elements, its index runs from {} to {} (batch {})", dim, name,
-                  extent.at(batch), range ? range->low : 0, range ? range->high : 0, batch);
+            check(range && range->low >= 0 &&
+                      range->high < std::max<std::int64_t>(extent.at(batch), 1),
+                  "dim {} of {} has {} elements, its index runs from {} to {} (batch {})", dim,
+                  name, extent.at(batch), range ? range->low : 0, range ? range->high : 0, batch);
         }
     }
 
     bool exists(Buffer buffer) const {
-        return buffer.index < (buffer.kind == Buffer::Kind::param ? kernel_.params.size()
-                                                                  : kernel_.locals.size());
+        return buffer.index <
+               (buffer.kind == Buffer::Kind::param ? kernel_.params.size() : kernel_.locals.size());
     }
     DType dtype_of(Buffer buffer) const {
         return buffer.kind == Buffer::Kind::param ? kernel_.params[buffer.index].dtype

@@ -23,9 +23,7 @@ Layout batch_lanes(std::size_t rank) {
 namespace {
 
 // At most one of them depends on the batch: `verify` sees to it.
-Extent times(Extent a, Extent b) {
-    return a.is_static() ? b * a.constant : a * b.constant;
-}
+Extent times(Extent a, Extent b) { return a.is_static() ? b * a.constant : a * b.constant; }
 
 }  // namespace
 

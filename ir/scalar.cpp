@@ -13,8 +13,8 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
 }
 
 std::uint64_t hash_of(const Scalar& scalar) {
-    std::uint64_t hash = mix(static_cast<std::uint64_t>(scalar.op),
-                             static_cast<std::uint64_t>(scalar.type) + 1);
+    std::uint64_t hash =
+        mix(static_cast<std::uint64_t>(scalar.op), static_cast<std::uint64_t>(scalar.type) + 1);
     hash = mix(hash, std::bit_cast<std::uint64_t>(scalar.number));
     hash = mix(hash, static_cast<std::uint64_t>(scalar.integer));
     for (ScalarId operand : scalar.operands) hash = mix(hash, operand);

@@ -148,8 +148,7 @@ std::optional<Scalar> fold_cast(const Scalar& from, DType to) {
         return std::nullopt;
     }
     if (to == DType::f64 || to == DType::f32) {
-        result.number = to == DType::f64 ? from.number
-                                         : double{static_cast<float>(from.number)};
+        result.number = to == DType::f64 ? from.number : double{static_cast<float>(from.number)};
         if (is_subnormal(result.number, to)) return std::nullopt;
         return result;
     }
@@ -169,8 +168,7 @@ std::optional<Scalar> fold_bitcast(const Scalar& from, DType to) {
     } else if (from.type == DType::f64 && to == DType::i64) {
         result.integer = std::bit_cast<std::int64_t>(from.number);
     } else if (from.type == DType::i32 && to == DType::f32) {
-        result.number =
-            double{std::bit_cast<float>(static_cast<std::int32_t>(from.integer))};
+        result.number = double{std::bit_cast<float>(static_cast<std::int32_t>(from.integer))};
     } else if (from.type == DType::i64 && to == DType::f64) {
         result.number = std::bit_cast<double>(from.integer);
     } else {

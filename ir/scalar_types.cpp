@@ -6,7 +6,19 @@
 namespace netc {
 namespace {
 
-enum class Rule { leaf, numbers, floats, integers, comparison, logic, select, cast, bitcast, lookup, philox };
+enum class Rule {
+    leaf,
+    numbers,
+    floats,
+    integers,
+    comparison,
+    logic,
+    select,
+    cast,
+    bitcast,
+    lookup,
+    philox
+};
 
 Rule rule_of(ScalarOp op) {
     switch (op) {
@@ -82,8 +94,7 @@ std::string type_error(const ScalarGraph& graph, ScalarId id) {
     };
     switch (rule_of(scalar.op)) {
         case Rule::leaf: return "";
-        case Rule::numbers:
-            return scalar.type == DType::b1 ? wants(false, "numbers") : same(0);
+        case Rule::numbers: return scalar.type == DType::b1 ? wants(false, "numbers") : same(0);
         case Rule::floats: return is_float(scalar.type) ? same(0) : wants(false, "floats");
         case Rule::integers: return is_int(scalar.type) ? same(0) : wants(false, "integers");
         case Rule::comparison:

@@ -84,8 +84,8 @@ public:
 private:
     template <class... Indices>
     std::size_t offset(std::size_t param, Indices... indices) const {
-        return static_cast<std::size_t>(element_offset(
-            kernel.params[param], {static_cast<std::int64_t>(indices)...}, batch));
+        return static_cast<std::size_t>(
+            element_offset(kernel.params[param], {static_cast<std::int64_t>(indices)...}, batch));
     }
 };
 

@@ -69,8 +69,8 @@ TEST_CASE("batch norm backward") {
         CHECK(near(run.at(5, c), product));
         for (int i = 0; i < batch * 36; ++i) {
             const double dy = run.at(1, i / 36, c, i / 6 % 6, i % 6);
-            const double wanted = run.at(2, c) * run.at(4, c) *
-                                  (dy - (sum + normal(i) * product) / (batch * 36));
+            const double wanted =
+                run.at(2, c) * run.at(4, c) * (dy - (sum + normal(i) * product) / (batch * 36));
             REQUIRE(near(run.at(7, i / 36, c, i / 6 % 6, i % 6), wanted));
         }
     }

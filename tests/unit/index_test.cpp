@@ -18,12 +18,15 @@ std::optional<std::int64_t> extents(AxisId axis) {
 }
 
 std::string text(const Index& index) {
-    return index.to_string([](AxisId axis) { return std::string(1, static_cast<char>('a' + axis)); });
+    return index.to_string(
+        [](AxisId axis) { return std::string(1, static_cast<char>('a' + axis)); });
 }
 
 // A random index over a, b, c and d (d has no known extent).
 Index random_index(std::mt19937& random, int depth) {
-    const auto pick = [&](int count) { return static_cast<int>(random() % static_cast<unsigned>(count)); };
+    const auto pick = [&](int count) {
+        return static_cast<int>(random() % static_cast<unsigned>(count));
+    };
     if (depth == 0) return Index::axis(static_cast<AxisId>(pick(4)));
     switch (pick(5)) {
         case 0: return random_index(random, depth - 1) + random_index(random, depth - 1);
@@ -54,8 +57,8 @@ TEST_CASE("extents decide floordiv and mod") {
     CHECK(text(simplify(floor_div(a * 28 + b, 56), extents)) == "(a // 2)");
     CHECK(text(simplify(floor_mod(a * 28 + b, 56), extents)) == "b + 28*(a % 2)");
     const Index flat = Index::axis(3);
-    const Index whole = floor_div(flat, 784) * 784 +
-                        floor_mod(floor_div(flat, 28), 28) * 28 + floor_mod(flat, 28);
+    const Index whole =
+        floor_div(flat, 784) * 784 + floor_mod(floor_div(flat, 28), 28) * 28 + floor_mod(flat, 28);
     CHECK(simplify(whole, extents) == flat);
 }
 
@@ -78,12 +81,12 @@ TEST_CASE("folding, simplifying and substituting keep the value") {
         const Index index = random_index(random, 4);
         const Index simple = simplify(index, extents);
         const auto range = range_of(index, extents);
-        const Index moved = index.substitute([](AxisId axis) -> std::optional<Index> {
-            return Index::axis(axis + 1) * 2;
-        });
+        const Index moved = index.substitute(
+            [](AxisId axis) -> std::optional<Index> { return Index::axis(axis + 1) * 2; });
         for (int point = 0; point < 20; ++point) {
-            const std::int64_t at[] = {static_cast<std::int64_t>(same() % 6), static_cast<std::int64_t>(same() % 28),
-                                       static_cast<std::int64_t>(same() % 4), static_cast<std::int64_t>(same() % 1000)};
+            const std::int64_t at[] = {
+                static_cast<std::int64_t>(same() % 6), static_cast<std::int64_t>(same() % 28),
+                static_cast<std::int64_t>(same() % 4), static_cast<std::int64_t>(same() % 1000)};
             const auto value = [&](AxisId axis) { return at[axis]; };
             const std::int64_t wanted = index.evaluate(value);
             REQUIRE(simple.evaluate(value) == wanted);

@@ -17,10 +17,12 @@ namespace {
 Program small_program() {
     Program program;
     const char* const texts[] = {
-        "kernel { param x: in f32[B, 3] param w: in f32[3, 2] param h: out f32[B, 2] lanes outer (b: B, o: 2)"
+        "kernel { param x: in f32[B, 3] param w: in f32[3, 2] param h: out f32[B, 2] lanes outer "
+        "(b: B, o: 2)"
         " stage () { reduce (k: 3) sequential state s0: f32 = 0 s0 -> fma(x[b, k], w[k, o], s0)"
         " store h[b, o] = tanh(s0) } }",
-        "kernel { param h: in f32[B, 2] lanes param ids: in i32[B] param t: in f32[4] param rate: in f32[] "
+        "kernel { param h: in f32[B, 2] lanes param ids: in i32[B] param t: in f32[4] param rate: "
+        "in f32[] "
         "param y: out f32[B, 2] outer (b: B, o: 2)"
         " stage () { store y[b, o] = h[b, o] * h[b, o] + t[at(ids[b])] * rate[] } }"};
     for (const char* text : texts) {
@@ -39,13 +41,15 @@ Program small_program() {
     const auto ref = [](RegionKind region, std::uint32_t number, std::int64_t offset) {
         return BufferRef{.region = region, .number = number, .offset = {.constant = offset}};
     };
-    entry.calls.push_back({.kernel = 0,
-                           .arguments = {ref(RegionKind::input, 0, 0), ref(RegionKind::weights, 0, 64), h},
-                           .label = "dense"});
-    entry.calls.push_back({.kernel = 1,
-                           .arguments = {h, ref(RegionKind::input, 1, 0), ref(RegionKind::weights, 0, 128),
-                                         ref(RegionKind::hyper, 0, kHyperRate), ref(RegionKind::output, 0, 0)},
-                           .label = "square"});
+    entry.calls.push_back(
+        {.kernel = 0,
+         .arguments = {ref(RegionKind::input, 0, 0), ref(RegionKind::weights, 0, 64), h},
+         .label = "dense"});
+    entry.calls.push_back(
+        {.kernel = 1,
+         .arguments = {h, ref(RegionKind::input, 1, 0), ref(RegionKind::weights, 0, 128),
+                       ref(RegionKind::hyper, 0, kHyperRate), ref(RegionKind::output, 0, 0)},
+         .label = "square"});
     entry.workspace = {.constant = 64, .per_16 = 128};
     program.entries.push_back(entry);
     return program;
@@ -78,7 +82,8 @@ TEST_CASE("a program in double precision") {
     REQUIRE(program.set_input("forward", "ids", kIds).ok());
     REQUIRE(program.run("forward", 2).ok());
     const std::vector<double> y = *program.output("forward", "y");
-    for (int i = 0; i < 4; ++i) CHECK(std::abs(y[static_cast<std::size_t>(i)] - wanted(i / 2, i % 2)) < 1e-15);
+    for (int i = 0; i < 4; ++i)
+        CHECK(std::abs(y[static_cast<std::size_t>(i)] - wanted(i / 2, i % 2)) < 1e-15);
     const double bad[] = {4, 0};
     REQUIRE(program.set_input("forward", "ids", bad).ok());
     const Status status = program.run("forward", 2);
@@ -105,7 +110,8 @@ TEST_CASE("the interpreter as an executable") {
     float x[6], y[4] = {};
     put(reinterpret_cast<std::byte*>(x), kX);
     const std::int32_t ids[] = {3, 0};
-    const std::byte* const inputs[] = {reinterpret_cast<const std::byte*>(x), reinterpret_cast<const std::byte*>(ids)};
+    const std::byte* const inputs[] = {reinterpret_cast<const std::byte*>(x),
+                                       reinterpret_cast<const std::byte*>(ids)};
     std::byte* const outputs[] = {reinterpret_cast<std::byte*>(y)};
     CallMemory memory;
     memory.weights = weights, memory.workspace = workspace, memory.hyper = hyper;
