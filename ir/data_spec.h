@@ -1,11 +1,13 @@
-// Where a train section's samples come from, as plain data: the frontend fills it, the runtime loads by it.
+// Where a train section's samples come from, as plain data: the frontend fills it, the runtime
+// loads by it.
 //
 //     data  = csv("wdbc.csv", x = cols(2..32), y = equals(col(1), "M"), standardize = true)
 //     split = random(train = 0.8, valid = 0.2, stratify = y)
 //
-// What is scaled or standardized stays raw in memory; the numbers become state of the model (`x.scale`,
-// `x.offset` of rank 0; `x.mean`, `x.deviation` in the shape of one sample), so that training, prediction
-// and objects start from the same raw input:  (raw * scale + offset - mean) / deviation.
+// What is scaled or standardized stays raw in memory; the numbers become state of the model
+// (`x.scale`, `x.offset` of rank 0; `x.mean`, `x.deviation` in the shape of one sample), so that
+// training, prediction and objects start from the same raw input:  (raw * scale + offset - mean) /
+// deviation.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +25,8 @@
 
 namespace netc {
 
-// A column of a table: by number (-1 is the last), by name in the header, or a half-open range of numbers;
-// without an end the range runs to the last column.
+// A column of a table: by number (-1 is the last), by name in the header, or a half-open range of
+// numbers; without an end the range runs to the last column.
 struct ColumnRange {
     std::int64_t begin = 0;
     std::optional<std::int64_t> end;
@@ -48,8 +50,8 @@ struct FieldSelector {
     Span span;
 };
 
-// inline(x = [[0, 0], [0, 1]]): a nested list, row-major; the first dimension counts the samples. The frontend has
-// refused ragged lists.
+// inline(x = [[0, 0], [0, 1]]): a nested list, row-major; the first dimension counts the samples.
+// The frontend has refused ragged lists.
 struct InlineValues {
     std::vector<std::int64_t> shape;
     std::vector<double> values;
@@ -66,18 +68,30 @@ struct SourceField {
 };
 
 enum class SourceKind : std::uint8_t {
-    inline_values, csv, idx, npy,
-    xor_gate, circles, gauss, spiral, moons, digits, function,
+    inline_values,
+    csv,
+    idx,
+    npy,
+    xor_gate,
+    circles,
+    gauss,
+    spiral,
+    moons,
+    digits,
+    function,
     // Known to the language, loaded by a later version; the frontend says so.
-    npz, images, text, series, cifar,
+    npz,
+    images,
+    text,
+    series,
+    cifar,
 };
 
 enum class HeaderPolicy : std::uint8_t { automatic, present, absent };
 enum class MissingPolicy : std::uint8_t { error, drop, mean, value };
 
 // function(e, over = ...): the target values for one sample of inputs.
-using SampleFunction =
-    std::function<Result<std::vector<double>>(std::span<const double> sample)>;
+using SampleFunction = std::function<Result<std::vector<double>>(std::span<const double> sample)>;
 
 struct DataSource {
     SourceKind kind = SourceKind::inline_values;
@@ -86,8 +100,8 @@ struct DataSource {
 
     // csv
     HeaderPolicy header = HeaderPolicy::automatic;
-    std::int64_t skip = 0;             // lines before the header
-    std::optional<char> delimiter;     // automatic: comma, semicolon, tab, or spaces
+    std::int64_t skip = 0;          // lines before the header
+    std::optional<char> delimiter;  // automatic: comma, semicolon, tab, or spaces
     MissingPolicy missing = MissingPolicy::error;
     double missing_value = 0;
 
@@ -98,8 +112,8 @@ struct DataSource {
     bool shuffle = false;               // the rows once, by `seed`
 
     // Generators
-    std::int64_t count = 1000;      // n
-    std::optional<double> noise;    // unset: the generator's own default
+    std::int64_t count = 1000;    // n
+    std::optional<double> noise;  // unset: the generator's own default
     std::uint64_t seed = 0;
     SampleFunction function;
     std::vector<std::pair<double, double>> over;  // a range per input of the function
@@ -107,8 +121,8 @@ struct DataSource {
     Span span;
 };
 
-// Whether the model has state `NAME.scale` and `NAME.offset`, and `NAME.mean` and `NAME.deviation`, for an input of
-// real type.
+// Whether the model has state `NAME.scale` and `NAME.offset`, and `NAME.mean` and `NAME.deviation`,
+// for an input of real type.
 inline bool is_scaled(const DataSource& source) {
     return source.scale.has_value() || source.offset.has_value();
 }

@@ -1,7 +1,7 @@
-// Philox 4x32-10, the counter-based generator behind every random number of netc (Salmon, Moraes, Dror, Shaw,
-// "Parallel random numbers: as easy as 1, 2, 3", 2011). A number is a pure function of key and counter, so
-// that it is the same on every backend, for any layout and any number of threads. Compiled kernels compute
-// the same function; tests hold both to the published vectors.
+// Philox 4x32-10, the counter-based generator behind every random number of netc (Salmon, Moraes,
+// Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011). A number is a pure function of
+// key and counter, so that it is the same on every backend, for any layout and any number of
+// threads. Compiled kernels compute the same function; tests hold both to the published vectors.
 #pragma once
 
 #include <array>
@@ -52,8 +52,8 @@ constexpr double uniform_double(std::uint32_t low, std::uint32_t high) {
     return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-// A sequence of draws from one (seed, stream, index): host code that wants "the next number" and must not
-// depend on how many numbers other samples took.
+// A sequence of draws from one (seed, stream, index): host code that wants "the next number" and
+// must not depend on how many numbers other samples took.
 class PhiloxStream {
 public:
     constexpr PhiloxStream(std::uint64_t seed, std::uint32_t stream, std::uint64_t index)
@@ -74,8 +74,8 @@ public:
     }
     constexpr double uniform(double from, double to) { return from + (to - from) * uniform(); }
 
-    // Uniform over 0 .. count - 1, count >= 1: the upper half of a 64 by 64 bit product. The bias is
-    // below count / 2^64.
+    // Uniform over 0 .. count - 1, count >= 1: the upper half of a 64 by 64 bit product. The bias
+    // is below count / 2^64.
     constexpr std::uint64_t below(std::uint64_t count) {
         const std::uint64_t low = bits();
         const std::uint64_t high = bits();

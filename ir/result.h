@@ -16,11 +16,11 @@ namespace netc {
 // The exit statuses of the command line; an Error carries the one that its cause deserves.
 enum ExitStatus : int {
     kExitDone = 0,
-    kExitProgram = 1,     // the .net program is wrong
-    kExitUsage = 2,       // the command line is wrong
-    kExitData = 3,        // a file or the data is missing, unreadable or malformed
-    kExitRun = 4,         // the run failed: not finite, no memory, no such device
-    kExitInternal = 70,   // a bug in netc
+    kExitProgram = 1,    // the .net program is wrong
+    kExitUsage = 2,      // the command line is wrong
+    kExitData = 3,       // a file or the data is missing, unreadable or malformed
+    kExitRun = 4,        // the run failed: not finite, no memory, no such device
+    kExitInternal = 70,  // a bug in netc
     kExitInterrupted = 130,
 };
 

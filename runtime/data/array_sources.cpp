@@ -14,19 +14,22 @@ namespace {
 
 std::string shape_text(std::span<const std::int64_t> shape) {
     std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += fmt::format("{}{}", i == 0 ? "" : ", ", shape[i]);
+    for (std::size_t i = 0; i < shape.size(); ++i)
+        text += fmt::format("{}{}", i == 0 ? "" : ", ", shape[i]);
     return text + "]";
 }
 
-// float to float, int to float and widening ints always convert; narrowing ints when all values fit; float to int never.
+// float to float, int to float and widening ints always convert; narrowing ints when all values
+// fit; float to int never.
 Status check_conversion(const Field& field, const std::string& origin) {
     const DType from = field.stored, to = field.dtype;
     const bool from_int = !is_float(from);
     if (is_float(to) || from == to) return {};
     if (!from_int) {
-        return Error{.message = fmt::format("`{}` is {}, but {} holds {} numbers", field.name, name_of(to),
-                                            origin, name_of(from)),
-                     .help = "a number with a fraction is not made an int silently; convert the data"};
+        return Error{.message = fmt::format("`{}` is {}, but {} holds {} numbers", field.name,
+                                            name_of(to), origin, name_of(from)),
+                     .help =
+                         "a number with a fraction is not made an int silently; convert the data"};
     }
     const IntRange inner = range_of(from), outer = range_of(to);
     if (inner.low >= outer.low && inner.high <= outer.high) return {};
@@ -35,17 +38,17 @@ Status check_conversion(const Field& field, const std::string& origin) {
         const double value = load_number(from, field.values.data() + at);
         if (fits_int(value, to)) continue;
         const std::int64_t row = static_cast<std::int64_t>(at) / (size * field.sample_size());
-        return Error{.message = fmt::format("`{}` in row {} of {} is {}, which does not fit {}", field.name, row,
-                                            origin, value, name_of(to))};
+        return Error{.message = fmt::format("`{}` in row {} of {} is {}, which does not fit {}",
+                                            field.name, row, origin, value, name_of(to))};
     }
     return {};
 }
 
 Array array_of(const InlineValues& values, DType dtype) {
     // Ints stay ints where an int is wanted; a fraction then fails like that of a file.
-    const bool as_int = !is_float(dtype) &&
-                        std::all_of(values.values.begin(), values.values.end(),
-                                    [&](double value) { return fits_int(value, dtype); });
+    const bool as_int =
+        !is_float(dtype) && std::all_of(values.values.begin(), values.values.end(),
+                                        [&](double value) { return fits_int(value, dtype); });
     Array array{as_int ? dtype : DType::f64, values.shape, {}};
     if (is_float(dtype)) array.dtype = dtype;
     const std::int64_t size = size_of(array.dtype);
@@ -73,23 +76,26 @@ Result<Array> read_array(const DataSource& source, const SourceField& field, DTy
 
 }  // namespace
 
-Result<Field> field_from_array(Array array, const FieldRequest& request, const std::string& origin) {
+Result<Field> field_from_array(Array array, const FieldRequest& request,
+                               const std::string& origin) {
     Field field;
     field.name = request.name;
     field.dtype = request.dtype;
     field.stored = array.dtype;
     field.sample_shape = request.sample_shape;
     if (array.shape.empty()) {
-        return Error{.message = fmt::format("{} holds a single number, but `{}` needs a row per sample", origin,
-                                            request.name)};
+        return Error{.message =
+                         fmt::format("{} holds a single number, but `{}` needs a row per sample",
+                                     origin, request.name)};
     }
     std::int64_t elements = 1;
     for (std::size_t i = 1; i < array.shape.size(); ++i) elements *= array.shape[i];
     if (elements != field.sample_size()) {
         const std::span<const std::int64_t> sample = std::span(array.shape).subspan(1);
-        return Error{.message = fmt::format("{} has {} number{} per sample (shape {}), but `{}` takes {} (shape {})",
-                                            origin, elements, elements == 1 ? "" : "s", shape_text(sample),
-                                            request.name, field.sample_size(), shape_text(request.sample_shape))};
+        return Error{.message = fmt::format(
+                         "{} has {} number{} per sample (shape {}), but `{}` takes {} (shape {})",
+                         origin, elements, elements == 1 ? "" : "s", shape_text(sample),
+                         request.name, field.sample_size(), shape_text(request.sample_shape))};
     }
     field.values = std::move(array.bytes);
     if (Status status = check_conversion(field, origin); !status) return status.error();
@@ -103,8 +109,9 @@ Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
     std::int64_t rows = -1;
     std::string first_origin;
     for (const FieldRequest& request : wanted) {
-        const auto found = std::find_if(source.fields.begin(), source.fields.end(),
-                                        [&](const SourceField& f) { return f.name == request.name; });
+        const auto found =
+            std::find_if(source.fields.begin(), source.fields.end(),
+                         [&](const SourceField& f) { return f.name == request.name; });
         if (found == source.fields.end()) {
             return Error{.message = fmt::format("nothing in `data` supplies `{}`", request.name)};
         }
@@ -115,12 +122,14 @@ Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
         Result<Field> field = field_from_array(std::move(*array), request, origin);
         if (!field) return std::move(field).error();
         if (rows >= 0 && count != rows) {
-            return Error{.message = fmt::format("`{}` has {} samples ({}), but `{}` has {} ({})", request.name,
-                                                count, origin, wanted[0].name, rows, first_origin)};
+            return Error{.message = fmt::format("`{}` has {} samples ({}), but `{}` has {} ({})",
+                                                request.name, count, origin, wanted[0].name, rows,
+                                                first_origin)};
         }
         if (rows < 0) first_origin = origin;
         rows = count;
-        const bool standardize = source.standardize && request.role == FieldRole::input && is_float(request.dtype);
+        const bool standardize =
+            source.standardize && request.role == FieldRole::input && is_float(request.dtype);
         std::vector<bool> mask;
         if (standardize) mask.assign(static_cast<std::size_t>(field->sample_size()), true);
         fields.push_back({std::move(*field), std::move(mask), origin});

@@ -34,7 +34,8 @@ constexpr IntRange range_of(DType dtype) {
 // Whether a number can be held exactly as an int of this dtype.
 inline bool fits_int(double value, DType dtype) {
     const IntRange range = range_of(dtype);
-    // 2^63 itself is not an int64; the comparison below is exact because both bounds are powers of two or small.
+    // 2^63 itself is not an int64; the comparison below is exact because both bounds are powers of
+    // two or small.
     return value == std::floor(value) && value >= static_cast<double>(range.low) &&
            value < static_cast<double>(range.high) + 1.0;
 }
@@ -51,7 +52,8 @@ T load_as(const std::byte* from) {
     return value;
 }
 
-// The caller has checked ranges. Half precision is no dtype of inputs; it is stored as f32 where files hold it.
+// The caller has checked ranges. Half precision is no dtype of inputs; it is stored as f32 where
+// files hold it.
 inline void store_number(DType dtype, double value, std::byte* out) {
     switch (dtype) {
         case DType::f64: return store_as(value, out);

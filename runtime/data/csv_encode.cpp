@@ -1,4 +1,5 @@
-// Turning the cells of selected columns into numbers, and learning from the training rows what that needs.
+// Turning the cells of selected columns into numbers, and learning from the training rows what that
+// needs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,9 +51,10 @@ Result<CsvSource::Learned> CsvSource::learn(std::span<const std::int64_t> traini
             for (const FieldStatistics& field : *trained) {
                 if (field.name != selections_[i].request.name) continue;
                 if (!field.columns.empty() && field.columns.size() != learned[i].size()) {
-                    return Error{.message = fmt::format(
-                                     "{} was trained from {} columns, but {} selects {}", field.name,
-                                     field.columns.size(), selections_[i].text, learned[i].size())};
+                    return Error{
+                        .message = fmt::format("{} was trained from {} columns, but {} selects {}",
+                                               field.name, field.columns.size(),
+                                               selections_[i].text, learned[i].size())};
                 }
                 if (!field.columns.empty()) learned[i] = field.columns;
             }
@@ -77,7 +79,8 @@ Result<CsvSource::Learned> CsvSource::learn(std::span<const std::int64_t> traini
                     if (!is_missing(output, cell) || source_.missing != MissingPolicy::error) {
                         running[i][k].texts.insert(cell.text);
                     }
-                } else if (const auto number = parse_number(cell.text); number && !is_missing(output, cell)) {
+                } else if (const auto number = parse_number(cell.text);
+                           number && !is_missing(output, cell)) {
                     running[i][k].sum += *number;
                     ++running[i][k].count;
                 }
@@ -90,7 +93,8 @@ Result<CsvSource::Learned> CsvSource::learn(std::span<const std::int64_t> traini
             if (kind == SelectorKind::category || kind == SelectorKind::one_hot) {
                 learned[i][k].categories = sorted_categories(running[i][k].texts);
             }
-            const bool mean = source_.missing == MissingPolicy::mean && kind == SelectorKind::columns;
+            const bool mean =
+                source_.missing == MissingPolicy::mean && kind == SelectorKind::columns;
             if (mean && running[i][k].count > 0) {
                 learned[i][k].fill = running[i][k].sum / static_cast<double>(running[i][k].count);
             }
@@ -106,20 +110,23 @@ Status CsvSource::encode_cell(const Selection& selection, const Output& output,
     const DType dtype = selection.request.dtype;
     const std::int64_t size = size_of(dtype);
     const auto fail = [&](std::string message, std::string help) {
-        return Error{.message = std::move(message), .place = table_.place(cell), .help = std::move(help)};
+        return Error{
+            .message = std::move(message), .place = table_.place(cell), .help = std::move(help)};
     };
     const bool missing = is_missing(output, cell);
     if (missing && source_.missing == MissingPolicy::error && output.kind != SelectorKind::equals) {
-        return fail(fmt::format("{} has no value here{}", column_name(output.column),
-                                cell.text.empty() ? "" : fmt::format(", only {}", quoted_text(cell.text))),
-                    "`missing = drop`, `mean` or `value(0)` says what to do about it");
+        return fail(
+            fmt::format("{} has no value here{}", column_name(output.column),
+                        cell.text.empty() ? "" : fmt::format(", only {}", quoted_text(cell.text))),
+            "`missing = drop`, `mean` or `value(0)` says what to do about it");
     }
     double number = 0;
     switch (output.kind) {
         case SelectorKind::equals: number = same_value(cell.text, output.text) ? 1 : 0; break;
         case SelectorKind::category:
         case SelectorKind::one_hot: {
-            const auto found = std::find(learned.categories.begin(), learned.categories.end(), cell.text);
+            const auto found =
+                std::find(learned.categories.begin(), learned.categories.end(), cell.text);
             if (found == learned.categories.end()) {
                 return fail(fmt::format("the category {} of {} does not occur in the training rows",
                                         quoted_text(cell.text), column_name(output.column)),
@@ -141,16 +148,17 @@ Status CsvSource::encode_cell(const Selection& selection, const Output& output,
                                              : std::optional<double>(source_.missing_value)
                                        : parse_number(cell.text);
             if (!value && missing) {
-                return fail(fmt::format("{} has no value here, and none in the training rows to take the "
-                                        "mean of",
-                                        column_name(output.column)),
-                            "");
+                return fail(
+                    fmt::format("{} has no value here, and none in the training rows to take the "
+                                "mean of",
+                                column_name(output.column)),
+                    "");
             }
             if (!value || !std::isfinite(*value)) {
-                return fail(fmt::format("{} is not a number, but {} of {} must be",
-                                        quoted_text(cell.text), column_name(output.column),
-                                        selection.request.name),
-                            value ? "" : "category(c), one_hot(c) and equals(c, v) make numbers of texts");
+                return fail(
+                    fmt::format("{} is not a number, but {} of {} must be", quoted_text(cell.text),
+                                column_name(output.column), selection.request.name),
+                    value ? "" : "category(c), one_hot(c) and equals(c, v) make numbers of texts");
             }
             number = *value;
             break;
@@ -193,12 +201,14 @@ Result<std::vector<LoadedField>> CsvSource::encode(std::span<const std::int64_t>
                                       output.standardize);
         }
         if (width != loaded.field.sample_size()) {
-            return Error{.message = fmt::format("`{}` takes {} number{} per sample, but {} of {} gives {}",
-                                                selection.request.name, loaded.field.sample_size(),
-                                                loaded.field.sample_size() == 1 ? "" : "s", selection.text,
-                                                table_.path(), width)};
+            return Error{.message =
+                             fmt::format("`{}` takes {} number{} per sample, but {} of {} gives {}",
+                                         selection.request.name, loaded.field.sample_size(),
+                                         loaded.field.sample_size() == 1 ? "" : "s", selection.text,
+                                         table_.path(), width)};
         }
-        loaded.field.values.resize(rows_.size() * static_cast<std::size_t>(loaded.field.sample_bytes()));
+        loaded.field.values.resize(rows_.size() *
+                                   static_cast<std::size_t>(loaded.field.sample_bytes()));
         fields.push_back(std::move(loaded));
         out.push_back(fields.back().field.values.data());
     }

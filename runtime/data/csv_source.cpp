@@ -13,7 +13,7 @@
 namespace netc {
 namespace {
 
-constexpr std::array<std::string_view, 7> kMissingWords = {"NA", "N/A", "NaN", "nan",
+constexpr std::array<std::string_view, 7> kMissingWords = {"NA",   "N/A",  "NaN", "nan",
                                                            "NULL", "null", "?"};
 
 bool has_names(const FieldSelector& selector) {
@@ -37,8 +37,9 @@ Result<CsvSource> CsvSource::open(const DataSource& source, const std::vector<Fi
     csv.table_ = std::move(*table);
     std::vector<const FieldSelector*> selectors;
     for (const FieldRequest& request : wanted) {
-        const auto field = std::find_if(source.fields.begin(), source.fields.end(),
-                                        [&](const SourceField& f) { return f.name == request.name; });
+        const auto field =
+            std::find_if(source.fields.begin(), source.fields.end(),
+                         [&](const SourceField& f) { return f.name == request.name; });
         if (field == source.fields.end()) {
             return Error{.message = fmt::format("nothing in `data` supplies `{}`", request.name)};
         }
@@ -50,7 +51,8 @@ Result<CsvSource> CsvSource::open(const DataSource& source, const std::vector<Fi
     for (std::size_t i = 0; i < selectors.size(); ++i) {
         const FieldRequest& request = csv.selections_[i].request;
         const bool all = source.standardize && request.role == FieldRole::input;
-        if (Status resolved = csv.resolve(*selectors[i], false, csv.selections_[i].outputs); !resolved) {
+        if (Status resolved = csv.resolve(*selectors[i], false, csv.selections_[i].outputs);
+            !resolved) {
             return resolved.error();
         }
         for (Output& output : csv.selections_[i].outputs) {
@@ -104,16 +106,17 @@ Result<std::int64_t> CsvSource::resolve_column(const ColumnReference& reference,
         const auto& header = table_.header();
         const auto found = std::find(header.begin(), header.end(), *name);
         if (found != header.end()) return static_cast<std::int64_t>(found - header.begin());
-        return Error{.message = fmt::format("{} has no column {}", table_.path(), quoted_text(*name)),
+        return Error{.message =
+                         fmt::format("{} has no column {}", table_.path(), quoted_text(*name)),
                      .help = header.empty() ? "the file is read without a header, see `header`"
                                             : "its columns are: " + listed_texts(header)};
     }
     const std::int64_t number = std::get<std::int64_t>(reference);
     const std::int64_t column = number < 0 ? number + columns : number;
     if (column >= 0 && column < columns) return column;
-    return Error{.message = fmt::format("{} has {} column{}, but {} asks for column {}",
-                                        table_.path(), columns, columns == 1 ? "" : "s",
-                                        to_text(selector), number),
+    return Error{.message =
+                     fmt::format("{} has {} column{}, but {} asks for column {}", table_.path(),
+                                 columns, columns == 1 ? "" : "s", to_text(selector), number),
                  .help = "columns count from 0; col(-1) is the last"};
 }
 
@@ -176,15 +179,17 @@ Status CsvSource::drop_missing() {
         return false;
     });
     if (!rows_.empty()) return {};
-    return Error{.message = fmt::format("every row of {} has a missing value, so `missing = drop` leaves "
-                                        "none",
-                                        table_.path())};
+    return Error{.message =
+                     fmt::format("every row of {} has a missing value, so `missing = drop` leaves "
+                                 "none",
+                                 table_.path())};
 }
 
 void CsvSource::select(std::span<const std::int64_t> positions) {
     std::vector<std::int64_t> rows;
     rows.reserve(positions.size());
-    for (const std::int64_t position : positions) rows.push_back(rows_[static_cast<std::size_t>(position)]);
+    for (const std::int64_t position : positions)
+        rows.push_back(rows_[static_cast<std::size_t>(position)]);
     rows_ = std::move(rows);
 }
 

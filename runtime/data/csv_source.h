@@ -1,8 +1,9 @@
-// Fields out of a table: col, cols, category, one_hot, equals, standardize, ++, and what happens to missing values.
+// Fields out of a table: col, cols, category, one_hot, equals, standardize, ++, and what happens to
+// missing values.
 //
-// To understand it, start with `open`: it resolves the selectors to a flat list of columns per field and decides which rows
-// stay. Then the caller splits, because categories and fill-in means may only be learned from the training rows; `encode`
-// makes the numbers.
+// To understand it, start with `open`: it resolves the selectors to a flat list of columns per
+// field and decides which rows stay. Then the caller splits, because categories and fill-in means
+// may only be learned from the training rows; `encode` makes the numbers.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace netc {
 
-// A field's values, which elements of its samples are to be standardized (empty: none), and the file it is from.
+// A field's values, which elements of its samples are to be standardized (empty: none), and the
+// file it is from.
 struct LoadedField {
     Field field;
     std::vector<bool> standardize;
@@ -32,7 +34,8 @@ public:
     // Keeps the rows at these positions, in this order.
     void select(std::span<const std::int64_t> positions);
 
-    // A number per row that is equal where the texts of the field (or the header's column) are, for stratify and group.
+    // A number per row that is equal where the texts of the field (or the header's column) are, for
+    // stratify and group.
     Result<std::vector<std::int64_t>> keys(const std::string& name) const;
 
     Result<std::vector<LoadedField>> encode(std::span<const std::int64_t> training_rows,
@@ -56,15 +59,15 @@ private:
     using Learned = std::vector<std::vector<ColumnStatistics>>;  // per selection, per output
 
     Status take_header();
-    Status resolve(const FieldSelector& selector, bool standardize, std::vector<Output>& outputs) const;
+    Status resolve(const FieldSelector& selector, bool standardize,
+                   std::vector<Output>& outputs) const;
     Result<std::int64_t> resolve_column(const ColumnReference& reference,
                                         const FieldSelector& selector) const;
     Status drop_missing();
     Result<Learned> learn(std::span<const std::int64_t> training_rows,
                           const DataStatistics* trained) const;
     Status encode_cell(const Selection& selection, const Output& output,
-                       const ColumnStatistics& learned, const CsvCell& cell,
-                       std::byte*& out) const;
+                       const ColumnStatistics& learned, const CsvCell& cell, std::byte*& out) const;
     bool is_missing(const Output& output, const CsvCell& cell) const;
     std::string column_name(std::int64_t column) const;
 

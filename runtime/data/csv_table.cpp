@@ -37,7 +37,8 @@ std::int64_t occurrences(std::string_view line, char delimiter) {
     return count;
 }
 
-// The delimiter that cuts the first lines into the same number of cells, the largest number winning.
+// The delimiter that cuts the first lines into the same number of cells, the largest number
+// winning.
 char guess_delimiter(const std::vector<std::string_view>& lines) {
     char best = ' ';
     std::int64_t best_count = 0;
@@ -53,11 +54,13 @@ char guess_delimiter(const std::vector<std::string_view>& lines) {
         }
     }
     if (best_count > 0) return best;
-    // No candidate is in every line. Where the first line has one, the fault is another line's; else spaces, or one column.
+    // No candidate is in every line. Where the first line has one, the fault is another line's;
+    // else spaces, or one column.
     for (const char candidate : {',', ';', '\t'}) {
         if (!lines.empty() && occurrences(lines.back(), candidate) > 0) return candidate;
     }
-    const bool spaced = !lines.empty() && trimmed(lines[0]).find_first_of(" \t") != std::string::npos;
+    const bool spaced =
+        !lines.empty() && trimmed(lines[0]).find_first_of(" \t") != std::string::npos;
     return spaced ? ' ' : ',';
 }
 
@@ -70,7 +73,8 @@ std::optional<double> parse_number(std::string_view text) {
     }
     double value = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    // Out of range: from_chars leaves the value alone; too small a number is a zero, too large a one is none.
+    // Out of range: from_chars leaves the value alone; too small a number is a zero, too large a
+    // one is none.
     if (end != text.data() + text.size() || text.empty()) return std::nullopt;
     if (code == std::errc::result_out_of_range) {
         const std::size_t exponent = text.find_first_of("eE");
@@ -93,8 +97,8 @@ std::string excerpt(std::string_view text) {
     return shown;
 }
 
-// From `at`, the end of a row: the line break or the end of the text; `line` counts the line breaks inside quotes. npos
-// when a quote stays open, which `opened` then names.
+// From `at`, the end of a row: the line break or the end of the text; `line` counts the line breaks
+// inside quotes. npos when a quote stays open, which `opened` then names.
 std::size_t CsvTable::find_row_end(std::size_t at, const Options& options, std::int64_t& line,
                                    std::size_t& opened) const {
     bool quoted = false;
@@ -133,7 +137,8 @@ Status CsvTable::find_rows(const Options& options) {
         }
         at = row.end + 1;
         ++line;
-        while (row.end > row.begin && (text_[row.end - 1] == '\r' || text_[row.end - 1] == ' ')) --row.end;
+        while (row.end > row.begin && (text_[row.end - 1] == '\r' || text_[row.end - 1] == ' '))
+            --row.end;
         const std::string_view text(text_.data() + row.begin, row.end - row.begin);
         if (!trimmed(text).empty()) rows_.push_back(row);
     }
@@ -196,7 +201,8 @@ void CsvTable::read(std::int64_t index, std::vector<CsvCell>& cells) const {
         const std::size_t from = std::min(at, row.end);
         while (at < row.end && text_[at] != delimiter_ && !(spaces && is_blank(text_[at]))) ++at;
         at = std::min(at, row.end);
-        // After a closing quote only spaces belong there; anything else stays visible in the cell and fails as a number.
+        // After a closing quote only spaces belong there; anything else stays visible in the cell
+        // and fails as a number.
         cell.text += trimmed(std::string_view(text_).substr(from, at - from));
         more = at < row.end;
         ++at;
@@ -222,8 +228,9 @@ Status CsvTable::check_widths() {
         if (row == 0 && header_.empty()) columns_ = count;
         if (row == 0) first_line = line(0);
         if (count == columns_) continue;
-        const std::string before = header_.empty() ? fmt::format("line {} has {}", first_line, columns_)
-                                                   : fmt::format("the header has {}", columns_);
+        const std::string before = header_.empty()
+                                       ? fmt::format("line {} has {}", first_line, columns_)
+                                       : fmt::format("the header has {}", columns_);
         return Error{.status = kExitData,
                      .message = fmt::format("this line has {} column{}, but {}", count,
                                             count == 1 ? "" : "s", before),

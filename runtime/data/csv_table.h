@@ -1,6 +1,6 @@
-// A CSV file as rows of cells (RFC 4180, and what people have besides: other delimiters, a byte order mark, blank last lines,
-// spaces around cells). Only where rows begin is kept; cells are cut out when asked for, so that a table takes little more
-// memory than its text.
+// A CSV file as rows of cells (RFC 4180, and what people have besides: other delimiters, a byte
+// order mark, blank last lines, spaces around cells). Only where rows begin is kept; cells are cut
+// out when asked for, so that a table takes little more memory than its text.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace netc {
 
 struct CsvCell {
-    std::string text;  // without quotes, without spaces around it
+    std::string text;       // without quotes, without spaces around it
     std::size_t begin = 0;  // offset of its first byte, for messages
     bool quoted = false;
 };
@@ -65,7 +65,8 @@ private:
     std::int64_t columns_ = 0;
 };
 
-// A cell as a number: all of it, finite or not; decimal point, exponent, sign. nullopt for anything else.
+// A cell as a number: all of it, finite or not; decimal point, exponent, sign. nullopt for anything
+// else.
 std::optional<double> parse_number(std::string_view text);
 
 // An excerpt of a file that is safe to show: at most 30 characters, no control characters.

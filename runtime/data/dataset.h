@@ -1,7 +1,9 @@
-// Samples in memory: one array per input and target, in the dtype they have in the file, so that 60,000 images of bytes
-// take 47 MB and not 188. `gather` converts to the model's dtype, a batch at a time.
+// Samples in memory: one array per input and target, in the dtype they have in the file, so that
+// 60,000 images of bytes take 47 MB and not 188. `gather` converts to the model's dtype, a batch at
+// a time.
 //
-//     Result<Dataset> data = load(section.data, requests, {.root = directory, .split = &*section.split});
+//     Result<Dataset> data = load(section.data, requests,
+//                                 {.root = directory, .split = &*section.split});
 //     gather(data->fields[0], rows, buffer);
 #pragma once
 
@@ -40,9 +42,10 @@ struct FieldStatistics {
     std::string name;
     bool scaled = false;  // then the model has state `name.scale`, `name.offset`
     double scale = 1, offset = 0;
-    bool standardized = false;            // then it has `name.mean`, `name.deviation`:
-    std::vector<double> mean, deviation;  // a number per element of a sample; a deviation of 0 is 1 here
-    double raw_min = 0, raw_max = 0;      // over the training rows, before scaling
+    bool standardized = false;  // then it has `name.mean`, `name.deviation`:
+    std::vector<double> mean,
+        deviation;  // a number per element of a sample; a deviation of 0 is 1 here
+    double raw_min = 0, raw_max = 0;         // over the training rows, before scaling
     std::vector<std::int64_t> class_counts;  // of targets with classes
     std::vector<ColumnStatistics> columns;
 };
@@ -74,15 +77,16 @@ struct Dataset {
     std::int64_t rows = 0;
     std::vector<Field> fields;  // in the order of the requests
     Split split;
-    std::string fingerprint;    // hash of all values and shapes; a resumed run must find the same
+    std::string fingerprint;  // hash of all values and shapes; a resumed run must find the same
     std::vector<std::string> warnings;  // for people, one sentence each
 };
 
 struct LoadOptions {
-    std::string root = ".";  // relative paths start here: the folder of the .net file, or --data DIR
+    std::string root =
+        ".";  // relative paths start here: the folder of the .net file, or --data DIR
     const SplitSpec* split = nullptr;
-    // From the training data or the weights, for held-out sources, eval and predict: categories, fill-in means and
-    // normalization are taken from here and not computed again.
+    // From the training data or the weights, for held-out sources, eval and predict: categories,
+    // fill-in means and normalization are taken from here and not computed again.
     const DataStatistics* trained = nullptr;
     bool inputs_only = false;  // predict --rows new.csv: targets need not be there
 };
@@ -90,12 +94,13 @@ struct LoadOptions {
 Result<Dataset> load(const DataSource& source, const std::vector<FieldRequest>& wanted,
                      const LoadOptions& options);
 
-// Loads only the rows of a table that is not the section's own: `predict --rows new.csv` applies the section's
-// selectors to another file.
+// Loads only the rows of a table that is not the section's own: `predict --rows new.csv` applies
+// the section's selectors to another file.
 Result<Dataset> load_rows(DataSource source, const std::string& path,
                           const std::vector<FieldRequest>& wanted, const LoadOptions& options);
 
-// Writes the samples of `rows` one after the other, in field.dtype, row-major: rows.size() * sample_bytes() bytes.
+// Writes the samples of `rows` one after the other, in field.dtype, row-major: rows.size() *
+// sample_bytes() bytes.
 void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out);
 
 // The value of one element as a number, of any stored dtype.

@@ -1,4 +1,5 @@
-// Batches out of a data set: samples copied one after the other, converted from the dtype of the file to the model's.
+// Batches out of a data set: samples copied one after the other, converted from the dtype of the
+// file to the model's.
 #include <cstring>
 
 #include "runtime/data/convert.h"
@@ -63,8 +64,10 @@ void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* o
         field.stored == field.dtype ? nullptr : conversion(field.stored, field.dtype);
     for (const std::int64_t row : rows) {
         const std::byte* from = field.values.data() + row * stored;
-        if (convert_sample == nullptr) std::memcpy(out, from, static_cast<std::size_t>(written));
-        else convert_sample(from, out, count);
+        if (convert_sample == nullptr)
+            std::memcpy(out, from, static_cast<std::size_t>(written));
+        else
+            convert_sample(from, out, count);
         out += written;
     }
 }

@@ -56,10 +56,17 @@ Point make_point(SourceKind kind, std::int64_t row, double noise, PhiloxStream& 
             point.y = label == 0 ? sin_turns(turn) : 0.5 - sin_turns(turn);
             break;
         }
-        case SourceKind::inline_values: case SourceKind::csv: case SourceKind::idx:
-        case SourceKind::npy: case SourceKind::digits: case SourceKind::function:
-        case SourceKind::npz: case SourceKind::images: case SourceKind::text:
-        case SourceKind::series: case SourceKind::cifar: break;
+        case SourceKind::inline_values:
+        case SourceKind::csv:
+        case SourceKind::idx:
+        case SourceKind::npy:
+        case SourceKind::digits:
+        case SourceKind::function:
+        case SourceKind::npz:
+        case SourceKind::images:
+        case SourceKind::text:
+        case SourceKind::series:
+        case SourceKind::cifar: break;
     }
     point.x += noise * bell(random);
     point.y += noise * bell(random);
@@ -76,9 +83,9 @@ double default_noise(SourceKind kind) {
 Error wrong_shape(const FieldRequest& request, std::string_view wanted) {
     std::int64_t size = 1;
     for (const std::int64_t extent : request.sample_shape) size *= extent;
-    return {.message = fmt::format("the generated `{}` {}, but the program asks for {} {}{} per sample",
-                                   request.name, wanted, size, name_of(request.dtype),
-                                   size == 1 ? "" : " numbers")};
+    return {.message = fmt::format(
+                "the generated `{}` {}, but the program asks for {} {}{} per sample", request.name,
+                wanted, size, name_of(request.dtype), size == 1 ? "" : " numbers")};
 }
 
 Field empty_field(const FieldRequest& request, std::int64_t rows) {
@@ -114,7 +121,8 @@ Result<Wanted> make_fields(const DataSource& source, const std::vector<FieldRequ
         Field field = empty_field(request, source.count);
         if (request.name == "x") {
             if (field.sample_size() != inputs || !is_float(request.dtype)) {
-                return wrong_shape(request, fmt::format("holds {} real numbers per sample", inputs));
+                return wrong_shape(request,
+                                   fmt::format("holds {} real numbers per sample", inputs));
             }
         } else if (request.name == "y") {
             const bool one_hot = field.sample_size() == classes && is_float(request.dtype);
@@ -122,7 +130,8 @@ Result<Wanted> make_fields(const DataSource& source, const std::vector<FieldRequ
                 return wrong_shape(request, fmt::format("is a class from 0 to {}", classes - 1));
             }
         } else {
-            return Error{.message = fmt::format("the generator supplies `x` and `y`, not `{}`", request.name)};
+            return Error{.message = fmt::format("the generator supplies `x` and `y`, not `{}`",
+                                                request.name)};
         }
         fields.push_back({std::move(field), {}, "the generated data"});
         (request.name == "x" ? result.x : result.y) = &fields.back().field;
@@ -182,10 +191,12 @@ Result<std::vector<LoadedField>> generate_function(const DataSource& source,
         Field field = empty_field(request, source.count);
         const bool known = request.name == "x" || request.name == "y";
         if (!known) {
-            return Error{.message = fmt::format("the generator supplies `x` and `y`, not `{}`", request.name)};
+            return Error{.message = fmt::format("the generator supplies `x` and `y`, not `{}`",
+                                                request.name)};
         }
         if (!is_float(request.dtype) || (request.name == "x" && field.sample_size() != inputs)) {
-            return wrong_shape(request, fmt::format("holds real numbers, {} of them for `x`", inputs));
+            return wrong_shape(request,
+                               fmt::format("holds real numbers, {} of them for `x`", inputs));
         }
         fields.push_back({std::move(field), {}, "the generated data"});
         (request.name == "x" ? x : y) = &fields.back().field;
@@ -248,7 +259,8 @@ double bell(PhiloxStream& random) {
 Result<std::vector<LoadedField>> generate(const DataSource& source,
                                           const std::vector<FieldRequest>& wanted) {
     if (source.count < 1 || source.count > 100'000'000) {
-        return Error{.message = fmt::format("a generator makes from 1 to 100,000,000 samples, not {}", source.count)};
+        return Error{.message = fmt::format(
+                         "a generator makes from 1 to 100,000,000 samples, not {}", source.count)};
     }
     if (source.noise && !(*source.noise >= 0 && *source.noise <= 1000)) {
         return Error{.message = fmt::format("noise must be from 0 to 1000, not {}", *source.noise)};

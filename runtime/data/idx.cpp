@@ -1,4 +1,5 @@
-// Reading IDX. What the header claims is compared with the file's size before anything is allocated.
+// Reading IDX. What the header claims is compared with the file's size before anything is
+// allocated.
 #include "runtime/data/idx.h"
 
 #include <fmt/format.h>
@@ -11,7 +12,8 @@ namespace netc {
 namespace {
 
 Error malformed(const std::string& path, std::string reason) {
-    return {.status = kExitData, .message = fmt::format("{} is not a whole IDX file: {}", path, reason)};
+    return {.status = kExitData,
+            .message = fmt::format("{} is not a whole IDX file: {}", path, reason)};
 }
 
 std::optional<DType> element_type(unsigned char code) {
@@ -34,7 +36,8 @@ std::uint32_t big_endian(const char* bytes) {
 
 std::string extents(const std::vector<std::int64_t>& shape) {
     std::string text;
-    for (const std::int64_t extent : shape) text += fmt::format("{}{}", text.empty() ? "" : " x ", extent);
+    for (const std::int64_t extent : shape)
+        text += fmt::format("{}{}", text.empty() ? "" : " x ", extent);
     return text;
 }
 
@@ -47,12 +50,12 @@ Result<Array> parse_idx(const std::string& bytes, const std::string& path) {
     const auto type = element_type(static_cast<unsigned char>(bytes[2]));
     const auto rank = static_cast<std::size_t>(static_cast<unsigned char>(bytes[3]));
     if (bytes[0] != 0 || bytes[1] != 0 || !type || rank == 0 || rank > 8) {
-        return malformed(path, fmt::format("it starts with {:02x} {:02x} {:02x} {:02x}, not with 00 00, "
-                                           "an element type and a rank",
-                                           static_cast<unsigned char>(bytes[0]),
-                                           static_cast<unsigned char>(bytes[1]),
-                                           static_cast<unsigned char>(bytes[2]),
-                                           static_cast<unsigned char>(bytes[3])));
+        return malformed(
+            path, fmt::format(
+                      "it starts with {:02x} {:02x} {:02x} {:02x}, not with 00 00, "
+                      "an element type and a rank",
+                      static_cast<unsigned char>(bytes[0]), static_cast<unsigned char>(bytes[1]),
+                      static_cast<unsigned char>(bytes[2]), static_cast<unsigned char>(bytes[3])));
     }
     const std::size_t begin = 4 + 4 * rank;
     if (bytes.size() < begin) return malformed(path, "it ends inside its header");
@@ -67,8 +70,9 @@ Result<Array> parse_idx(const std::string& bytes, const std::string& path) {
     }
     const std::size_t available = bytes.size() - begin;
     if (static_cast<std::uint64_t>(size) != available) {
-        return malformed(path, fmt::format("its header says {} values ({} bytes), but {} bytes follow",
-                                           extents(array.shape), size, available));
+        return malformed(path,
+                         fmt::format("its header says {} values ({} bytes), but {} bytes follow",
+                                     extents(array.shape), size, available));
     }
     array.bytes.resize(available);
     if (available > 0) std::memcpy(array.bytes.data(), bytes.data() + begin, available);

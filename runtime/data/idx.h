@@ -1,4 +1,5 @@
-// IDX, the format of MNIST: a magic with element type and rank, big-endian extents, big-endian elements.
+// IDX, the format of MNIST: a magic with element type and rank, big-endian extents, big-endian
+// elements.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// From a source to a data set: read, choose rows, split, encode, check, learn. A csv file is split before it is encoded, because
-// categories and fill-in means come from the training rows; everything else is read first.
+// From a source to a data set: read, choose rows, split, encode, check, learn. A csv file is split
+// before it is encoded, because categories and fill-in means come from the training rows;
+// everything else is read first.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,12 +22,22 @@ namespace {
 
 bool is_generator(SourceKind kind) {
     switch (kind) {
-        case SourceKind::xor_gate: case SourceKind::circles: case SourceKind::gauss:
-        case SourceKind::spiral: case SourceKind::moons: case SourceKind::digits:
+        case SourceKind::xor_gate:
+        case SourceKind::circles:
+        case SourceKind::gauss:
+        case SourceKind::spiral:
+        case SourceKind::moons:
+        case SourceKind::digits:
         case SourceKind::function: return true;
-        case SourceKind::inline_values: case SourceKind::csv: case SourceKind::idx:
-        case SourceKind::npy: case SourceKind::npz: case SourceKind::images: case SourceKind::text:
-        case SourceKind::series: case SourceKind::cifar: return false;
+        case SourceKind::inline_values:
+        case SourceKind::csv:
+        case SourceKind::idx:
+        case SourceKind::npy:
+        case SourceKind::npz:
+        case SourceKind::images:
+        case SourceKind::text:
+        case SourceKind::series:
+        case SourceKind::cifar: return false;
     }
     return false;
 }
@@ -35,7 +46,8 @@ bool is_array(SourceKind kind) {
     return kind == SourceKind::inline_values || kind == SourceKind::idx || kind == SourceKind::npy;
 }
 
-// The rows that `shuffle` and `limit` leave, in their order; empty where that is all of them as they are.
+// The rows that `shuffle` and `limit` leave, in their order; empty where that is all of them as
+// they are.
 std::vector<std::int64_t> chosen_rows(const DataSource& source, std::int64_t rows) {
     const std::int64_t limit = std::min(source.limit.value_or(rows), rows);
     if (!source.shuffle && limit == rows) return {};
@@ -50,8 +62,8 @@ void choose(Field& field, const std::vector<std::int64_t>& rows) {
     const std::int64_t bytes = field.sample_size() * size_of(field.stored);
     std::vector<std::byte> values(rows.size() * static_cast<std::size_t>(bytes));
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::memcpy(values.data() + static_cast<std::int64_t>(i) * bytes, field.values.data() + rows[i] * bytes,
-                    static_cast<std::size_t>(bytes));
+        std::memcpy(values.data() + static_cast<std::int64_t>(i) * bytes,
+                    field.values.data() + rows[i] * bytes, static_cast<std::size_t>(bytes));
     }
     field.values = std::move(values);
 }
@@ -86,7 +98,8 @@ Result<Split> split_rows(const SplitSpec* spec, std::int64_t rows, KeysOf&& keys
         return split;
     }
     std::vector<std::int64_t> strata, groups;
-    for (const auto& [name, keys] : {std::pair(&spec->stratify, &strata), std::pair(&spec->group, &groups)}) {
+    for (const auto& [name, keys] :
+         {std::pair(&spec->stratify, &strata), std::pair(&spec->group, &groups)}) {
         if (name->empty()) continue;
         Result<std::vector<std::int64_t>> found = keys_for(*name);
         if (!found) return std::move(found).error();
@@ -154,9 +167,8 @@ Result<Dataset> load_arrays(const DataSource& source, const std::vector<FieldReq
             loaded.standardize.assign(static_cast<std::size_t>(loaded.field.sample_size()), true);
         }
     }
-    Result<Split> split = split_rows(options.split, rows, [&](const std::string& name) {
-        return keys_of(*fields, name, rows);
-    });
+    Result<Split> split = split_rows(
+        options.split, rows, [&](const std::string& name) { return keys_of(*fields, name, rows); });
     if (!split) return std::move(split).error();
     return finish(source, wanted, options, rows, std::move(*split), std::move(*fields),
                   [](std::int64_t) { return std::nullopt; });
@@ -165,13 +177,15 @@ Result<Dataset> load_arrays(const DataSource& source, const std::vector<FieldReq
 Result<Dataset> load_checked(const DataSource& source, std::vector<FieldRequest> wanted,
                              const LoadOptions& options) {
     if (options.inputs_only) {
-        std::erase_if(wanted, [](const FieldRequest& request) { return request.role == FieldRole::target; });
+        std::erase_if(
+            wanted, [](const FieldRequest& request) { return request.role == FieldRole::target; });
     }
     if (source.limit && *source.limit < 1) {
         return Error{.message = fmt::format("`limit` must be at least 1, not {}", *source.limit)};
     }
     if (source.kind == SourceKind::csv) return load_csv(source, wanted, options);
-    if (is_array(source.kind) || is_generator(source.kind)) return load_arrays(source, wanted, options);
+    if (is_array(source.kind) || is_generator(source.kind))
+        return load_arrays(source, wanted, options);
     return Error{.message = "this kind of source cannot be loaded by this version of netc"};
 }
 
@@ -192,8 +206,9 @@ Result<Dataset> load_rows(DataSource source, const std::string& path,
                           const std::vector<FieldRequest>& wanted, const LoadOptions& options) {
     if (source.kind != SourceKind::csv) {
         return Error{.status = kExitUsage,
-                     .message = "rows from a csv file need a section whose data are a csv file, for its "
-                                "selectors"};
+                     .message =
+                         "rows from a csv file need a section whose data are a csv file, for its "
+                         "selectors"};
     }
     source.path = path;
     source.limit.reset();

@@ -10,7 +10,8 @@ namespace {
 
 std::string to_text(const ColumnReference& reference) {
     if (const auto* name = std::get_if<std::string>(&reference)) return quoted_text(*name);
-    if (const auto* number = std::get_if<std::int64_t>(&reference)) return fmt::format("{}", *number);
+    if (const auto* number = std::get_if<std::int64_t>(&reference))
+        return fmt::format("{}", *number);
     const auto& range = std::get<ColumnRange>(reference);
     return fmt::format("{}..{}", range.begin, range.end ? fmt::format("{}", *range.end) : "");
 }
@@ -51,7 +52,8 @@ std::string to_text(const FieldSelector& selector) {
         case SelectorKind::category: return fmt::format("category({})", parts_text(selector, ", "));
         case SelectorKind::one_hot: return fmt::format("one_hot({})", parts_text(selector, ", "));
         case SelectorKind::equals:
-            return fmt::format("equals({}, {})", parts_text(selector, ", "), quoted_text(selector.text));
+            return fmt::format("equals({}, {})", parts_text(selector, ", "),
+                               quoted_text(selector.text));
         case SelectorKind::standardize:
             return fmt::format("standardize({})", parts_text(selector, ", "));
         case SelectorKind::concat: return parts_text(selector, " ++ ");

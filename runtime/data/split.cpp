@@ -50,8 +50,8 @@ std::vector<Unit> make_units(std::int64_t rows, std::span<const std::int64_t> st
     return units;
 }
 
-// A random order in which every stratum is spread evenly, so that any stretch of it has each in its share: the unit of
-// rank r among n of its stratum stands at (r + u) / n.
+// A random order in which every stratum is spread evenly, so that any stretch of it has each in its
+// share: the unit of rank r among n of its stratum stands at (r + u) / n.
 std::vector<Unit> in_random_order(std::vector<Unit> units, std::uint64_t seed) {
     std::map<std::int64_t, std::int64_t> size, rank;
     for (const Unit& unit : units) ++size[unit.stratum];
@@ -74,7 +74,8 @@ struct Part {
     std::int64_t wanted;
 };
 
-// Single rows fill the parts one after the other; groups go where most of what was asked for is missing.
+// Single rows fill the parts one after the other; groups go where most of what was asked for is
+// missing.
 void deal(const std::vector<Unit>& units, bool grouped, std::vector<Part> parts) {
     for (const Unit& unit : units) {
         std::size_t chosen = parts.size();
@@ -101,8 +102,8 @@ std::int64_t share_of(double fraction, std::int64_t rows) {
 
 Error empty_part(std::string_view part, std::int64_t rows) {
     return {.status = kExitData,
-            .message = fmt::format("the split leaves no rows for `{}` of {} row{} [E0612]", part, rows,
-                                   rows == 1 ? "" : "s")};
+            .message = fmt::format("the split leaves no rows for `{}` of {} row{} [E0612]", part,
+                                   rows, rows == 1 ? "" : "s")};
 }
 
 Result<Split> random_split(const SplitSpec& spec, std::int64_t rows,
@@ -111,9 +112,10 @@ Result<Split> random_split(const SplitSpec& spec, std::int64_t rows,
     const double total = spec.train + spec.valid + spec.test;
     if (!(spec.train >= 0 && spec.valid >= 0 && spec.test >= 0) || total > 1 + 1e-9) {
         return Error{.status = kExitProgram,
-                     .message = fmt::format("the parts of the split must be fractions that sum to at most 1, "
-                                            "but train = {}, valid = {}, test = {}",
-                                            spec.train, spec.valid, spec.test)};
+                     .message = fmt::format(
+                         "the parts of the split must be fractions that sum to at most 1, "
+                         "but train = {}, valid = {}, test = {}",
+                         spec.train, spec.valid, spec.test)};
     }
     Split split;
     const std::int64_t valid = share_of(spec.valid, rows);
@@ -121,7 +123,8 @@ Result<Split> random_split(const SplitSpec& spec, std::int64_t rows,
     // Parts that sum to one leave no row out.
     const std::int64_t train = total > 1 - 1e-9 ? rows - valid - test : share_of(spec.train, rows);
     const std::vector<Unit> units = in_random_order(make_units(rows, strata, groups), spec.seed);
-    deal(units, !groups.empty(), {{&split.train, train}, {&split.valid, valid}, {&split.test, test}});
+    deal(units, !groups.empty(),
+         {{&split.train, train}, {&split.valid, valid}, {&split.test, test}});
     if (split.train.empty()) return empty_part("train", rows);
     if (spec.valid > 0 && split.valid.empty()) return empty_part("valid", rows);
     if (spec.test > 0 && split.test.empty()) return empty_part("test", rows);
@@ -132,16 +135,18 @@ Result<Split> fold_split(const SplitSpec& spec, std::int64_t rows,
                          std::span<const std::int64_t> strata,
                          std::span<const std::int64_t> groups) {
     if (spec.folds < 2 || spec.fold < 0 || spec.fold >= spec.folds) {
-        return Error{.status = kExitProgram,
-                     .message = fmt::format("fold(k, i) wants k of at least 2 and i from 0 to k - 1, found "
-                                            "fold({}, {})",
-                                            spec.folds, spec.fold)};
+        return Error{
+            .status = kExitProgram,
+            .message = fmt::format("fold(k, i) wants k of at least 2 and i from 0 to k - 1, found "
+                                   "fold({}, {})",
+                                   spec.folds, spec.fold)};
     }
     const std::vector<Unit> units = in_random_order(make_units(rows, strata, groups), spec.seed);
     const auto count = static_cast<std::int64_t>(units.size());
     Split split;
     for (std::int64_t i = 0; i < count; ++i) {
-        const bool held_out = i >= count * spec.fold / spec.folds && i < count * (spec.fold + 1) / spec.folds;
+        const bool held_out =
+            i >= count * spec.fold / spec.folds && i < count * (spec.fold + 1) / spec.folds;
         auto& part = held_out ? split.valid : split.train;
         const auto& unit_rows = units[static_cast<std::size_t>(i)].rows;
         part.insert(part.end(), unit_rows.begin(), unit_rows.end());
@@ -157,7 +162,8 @@ void append_part(std::string& text, std::string_view name, const std::vector<std
     for (std::size_t i = 0; i < rows.size();) {
         std::size_t end = i + 1;
         while (end < rows.size() && rows[end] == rows[end - 1] + 1) ++end;
-        text += end - i > 1 ? fmt::format(" {}-{}", rows[i], rows[end - 1]) : fmt::format(" {}", rows[i]);
+        text += end - i > 1 ? fmt::format(" {}-{}", rows[i], rows[end - 1])
+                            : fmt::format(" {}", rows[i]);
         i = end;
     }
     text += '\n';
@@ -166,13 +172,15 @@ void append_part(std::string& text, std::string_view name, const std::vector<std
 }  // namespace
 
 Result<Split> make_split(const SplitSpec& spec, std::int64_t rows,
-                         std::span<const std::int64_t> strata, std::span<const std::int64_t> groups) {
+                         std::span<const std::int64_t> strata,
+                         std::span<const std::int64_t> groups) {
     Result<Split> split = Split{};
     switch (spec.kind) {
         case SplitKind::random: split = random_split(spec, rows, strata, groups); break;
         case SplitKind::fold: split = fold_split(spec, rows, strata, groups); break;
         case SplitKind::last: {
-            const std::int64_t valid = std::clamp<std::int64_t>(share_of(spec.valid, rows), 0, rows);
+            const std::int64_t valid =
+                std::clamp<std::int64_t>(share_of(spec.valid, rows), 0, rows);
             split->train.resize(static_cast<std::size_t>(rows - valid));
             split->valid.resize(static_cast<std::size_t>(valid));
             std::iota(split->train.begin(), split->train.end(), 0);
@@ -183,7 +191,8 @@ Result<Split> make_split(const SplitSpec& spec, std::int64_t rows,
         }
     }
     if (!split) return split;
-    for (auto* part : {&split->train, &split->valid, &split->test}) std::sort(part->begin(), part->end());
+    for (auto* part : {&split->train, &split->valid, &split->test})
+        std::sort(part->begin(), part->end());
     return split;
 }
 
@@ -198,7 +207,8 @@ std::string split_to_text(const Split& split, std::int64_t rows) {
 Result<Split> split_from_text(std::string_view text, std::int64_t rows) {
     const auto malformed = [](std::string_view reason) {
         return Error{.status = kExitData,
-                     .message = fmt::format("the rows kept with the run do not fit the data: {}", reason)};
+                     .message =
+                         fmt::format("the rows kept with the run do not fit the data: {}", reason)};
     };
     Split split;
     std::vector<bool> taken(static_cast<std::size_t>(rows), false);
@@ -208,10 +218,14 @@ Result<Split> split_from_text(std::string_view text, std::int64_t rows) {
         const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
         const std::string_view word = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
-        if (word == "train") part = &split.train;
-        else if (word == "valid") part = &split.valid;
-        else if (word == "test") part = &split.test;
-        else if (word == "rows" && first) first = false;
+        if (word == "train")
+            part = &split.train;
+        else if (word == "valid")
+            part = &split.valid;
+        else if (word == "test")
+            part = &split.test;
+        else if (word == "rows" && first)
+            first = false;
         else if (!word.empty()) {
             std::int64_t from = 0, to = 0;
             const char* stop = word.data() + word.size();
@@ -220,10 +234,12 @@ Result<Split> split_from_text(std::string_view text, std::int64_t rows) {
             if (parsed.ec == std::errc() && parsed.ptr != stop && *parsed.ptr == '-') {
                 parsed = std::from_chars(parsed.ptr + 1, stop, to);
             }
-            if (parsed.ec != std::errc() || parsed.ptr != stop) return malformed("they are no numbers");
+            if (parsed.ec != std::errc() || parsed.ptr != stop)
+                return malformed("they are no numbers");
             if (part == nullptr) {
                 if (from != rows) {
-                    return malformed(fmt::format("there were {} rows, now there are {}", from, rows));
+                    return malformed(
+                        fmt::format("there were {} rows, now there are {}", from, rows));
                 }
                 continue;
             }
@@ -248,7 +264,8 @@ std::vector<std::int64_t> epoch_rows(std::span<const std::int64_t> rows, bool sh
     std::vector<std::int64_t> result(rows.begin(), rows.end());
     if (!shuffle) return result;
     const auto order = epoch_order(static_cast<std::int64_t>(rows.size()), seed, epoch);
-    for (std::size_t i = 0; i < order.size(); ++i) result[i] = rows[static_cast<std::size_t>(order[i])];
+    for (std::size_t i = 0; i < order.size(); ++i)
+        result[i] = rows[static_cast<std::size_t>(order[i])];
     return result;
 }
 

@@ -1,5 +1,5 @@
-// Which rows train and which are held out, and in what order an epoch visits them. Both are functions of a seed and
-// nothing else: a resumed run recomputes them.
+// Which rows train and which are held out, and in what order an epoch visits them. Both are
+// functions of a seed and nothing else: a resumed run recomputes them.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,20 @@
 
 namespace netc {
 
-// `strata` and `groups` hold a number per row (equal numbers: same class, same group), or are empty. Rows of a group stay
-// together. Each part is in ascending order. A part that was asked for and gets no row is an error (E0612).
+// `strata` and `groups` hold a number per row (equal numbers: same class, same group), or are
+// empty. Rows of a group stay together. Each part is in ascending order. A part that was asked for
+// and gets no row is an error (E0612).
 Result<Split> make_split(const SplitSpec& spec, std::int64_t rows,
-                         std::span<const std::int64_t> strata, std::span<const std::int64_t> groups);
+                         std::span<const std::int64_t> strata,
+                         std::span<const std::int64_t> groups);
 
-// The text that a run keeps, so that `eval --weights` finds the same rows; and back, checked against `rows`.
+// The text that a run keeps, so that `eval --weights` finds the same rows; and back, checked
+// against `rows`.
 std::string split_to_text(const Split& split, std::int64_t rows);
 Result<Split> split_from_text(std::string_view text, std::int64_t rows);
 
-// The order of the positions 0 .. count - 1 in an epoch: a permutation that depends on (seed, epoch) alone.
+// The order of the positions 0 .. count - 1 in an epoch: a permutation that depends on (seed,
+// epoch) alone.
 std::vector<std::int64_t> epoch_order(std::int64_t count, std::uint64_t seed, std::uint64_t epoch);
 
 // The same of given rows; unshuffled it is a copy.

@@ -60,8 +60,10 @@ bool from_json(const Json& json, FieldStatistics& field) {
                 read(json, "max", field.raw_max);
     std::vector<double> scale;
     good = good && read(json, "scale", scale) && read(json, "mean", field.mean) &&
-           read(json, "deviation", field.deviation) && read(json, "class_counts", field.class_counts);
-    good = good && (scale.empty() || scale.size() == 2) && field.mean.size() == field.deviation.size();
+           read(json, "deviation", field.deviation) &&
+           read(json, "class_counts", field.class_counts);
+    good =
+        good && (scale.empty() || scale.size() == 2) && field.mean.size() == field.deviation.size();
     if (!good) return false;
     if (!scale.empty()) {
         field.scaled = true;

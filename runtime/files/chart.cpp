@@ -1,5 +1,5 @@
-// Learning curves as SVG. Colours are those of Okabe and Ito, told apart by colour-blind readers too; text and axes take a
-// middle grey that reads on white and on black.
+// Learning curves as SVG. Colours are those of Okabe and Ito, told apart by colour-blind readers
+// too; text and axes take a middle grey that reads on white and on black.
 #include "runtime/files/chart.h"
 
 #include <fmt/format.h>
@@ -160,16 +160,18 @@ std::string draw(const Panel& panel, const std::string& horizontal, double left,
         // One point makes no line; a run of one epoch still shows something.
         if (curve.points.size() == 1 && drawable(curve.points[0], panel.logarithmic)) {
             svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n",
-                               across.place(curve.points[0].first), up.place(curve.points[0].second),
-                               colour);
+                               across.place(curve.points[0].first),
+                               up.place(curve.points[0].second), colour);
         }
-        svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\" style=\"fill:{}\">{}</text>\n",
-                           legend, top + 14, colour, escaped(curve.name));
+        svg += fmt::format(
+            "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\" style=\"fill:{}\">{}</text>\n",
+            legend, top + 14, colour, escaped(curve.name));
         legend -= 14 + 6.6 * static_cast<double>(curve.name.size());
     }
     if (empty) {
-        svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">no values</text>\n",
-                           (across.from + across.to) / 2, (up.from + up.to) / 2);
+        svg +=
+            fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">no values</text>\n",
+                        (across.from + across.to) / 2, (up.from + up.to) / 2);
     }
     return svg;
 }
@@ -177,10 +179,12 @@ std::string draw(const Panel& panel, const std::string& horizontal, double left,
 }  // namespace
 
 std::string to_svg(const Chart& chart) {
-    const double width = kWidth * static_cast<double>(std::max<std::size_t>(1, chart.panels.size()));
+    const double width =
+        kWidth * static_cast<double>(std::max<std::size_t>(1, chart.panels.size()));
     const double height = kTitle + kHeight;
     std::string svg = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
+        "width=\"{0:.0f}\" "
         "height=\"{1:.0f}\">\n<style>text{{font:12px sans-serif;fill:#777}}"
         ".head{{font-weight:bold}}.title{{font-size:15px;font-weight:bold}}"
         ".grid{{stroke:#999;stroke-opacity:.25;fill:none}}.axis{{stroke:#777;fill:none}}"

@@ -14,7 +14,7 @@ struct Curve {
 };
 
 struct Panel {
-    std::string title;    // of the vertical axis: "loss"
+    std::string title;  // of the vertical axis: "loss"
     bool logarithmic = false;
     std::vector<Curve> curves;
 };

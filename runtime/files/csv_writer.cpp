@@ -1,4 +1,5 @@
-// Tensors as CSV: what `predict --output y.csv` writes. Numbers have the fewest digits that read back as the same value.
+// Tensors as CSV: what `predict --output y.csv` writes. Numbers have the fewest digits that read
+// back as the same value.
 #include <fmt/format.h>
 
 #include <cmath>

@@ -30,7 +30,8 @@ std::string directory_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Opens a new file beside `path`. The process id keeps two runs apart, the ordinal a leftover of a killed one.
+// Opens a new file beside `path`. The process id keeps two runs apart, the ordinal a leftover of a
+// killed one.
 int open_temporary(const std::string& path, std::string& temporary) {
     for (int ordinal = 0; ordinal < 1000; ++ordinal) {
         temporary = fmt::format("{}.{}.{}.tmp", path, ::getpid(), ordinal);
@@ -42,8 +43,8 @@ int open_temporary(const std::string& path, std::string& temporary) {
     return -1;
 }
 
-// The rename itself reaches the disk only with its directory. Some file systems cannot sync one; the data are safe then
-// all the same.
+// The rename itself reaches the disk only with its directory. Some file systems cannot sync one;
+// the data are safe then all the same.
 void sync_directory(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return;
@@ -109,8 +110,10 @@ bool FileSink::flush() {
     while (failure_ == 0 && done < buffer_.size()) {
         const ssize_t count = ::write(descriptor_, buffer_.data() + done, buffer_.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) failure_ = count < 0 ? errno : ENOSPC;
-        else done += static_cast<std::size_t>(count);
+        if (count <= 0)
+            failure_ = count < 0 ? errno : ENOSPC;
+        else
+            done += static_cast<std::size_t>(count);
     }
     buffer_.clear();
     return failure_ == 0;
@@ -119,12 +122,12 @@ bool FileSink::flush() {
 Status write_file_atomically(const std::string& path,
                              const std::function<void(FileSink&)>& writer) {
     // A name that exists and is no plain file (/dev/stdout, a pipe) is written in place.
-    struct stat existing {};
+    struct stat existing{};
     const bool special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
     if (special && S_ISDIR(existing.st_mode)) return cannot_write(path, "write", EISDIR);
     std::string temporary;
-    const int descriptor = special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
-                                   : open_temporary(path, temporary);
+    const int descriptor =
+        special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : open_temporary(path, temporary);
     if (descriptor < 0) return cannot_write(path, "write", errno);
 
     FileSink sink(descriptor);
@@ -154,7 +157,7 @@ Status write_file_atomically(const std::string& path, std::string_view text) {
 Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return cannot_write(path, "read", errno);
-    struct stat info {};
+    struct stat info{};
     int failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
     if (failure == 0 && S_ISDIR(info.st_mode)) failure = EISDIR;
     if (failure != 0) {

@@ -1,4 +1,5 @@
-// Reading and writing whole files, so that a reader never sees half of one and an error names the file.
+// Reading and writing whole files, so that a reader never sees half of one and an error names the
+// file.
 #pragma once
 
 #include <cstddef>
@@ -29,15 +30,16 @@ private:
     std::vector<std::byte> buffer_;
 };
 
-// Writes under a temporary name in the same directory, syncs, renames, syncs the directory: after a crash at any moment
-// the name holds the old bytes or the new ones, whole. On failure the temporary is gone and the old file untouched.
+// Writes under a temporary name in the same directory, syncs, renames, syncs the directory: after a
+// crash at any moment the name holds the old bytes or the new ones, whole. On failure the temporary
+// is gone and the old file untouched.
 Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 Status write_file_atomically(const std::string& path, std::string_view text);
-Status write_file_atomically(const std::string& path,
-                             const std::function<void(FileSink&)>& writer);
+Status write_file_atomically(const std::string& path, const std::function<void(FileSink&)>& writer);
 
 // The whole file, at most `limit` bytes (a larger one is refused before it is read).
-Result<std::string> read_file(const std::string& path, std::uint64_t limit = std::uint64_t{1} << 40);
+Result<std::string> read_file(const std::string& path,
+                              std::uint64_t limit = std::uint64_t{1} << 40);
 
 // An errno as a user reads it: "no space left on the device".
 std::string describe_errno(int code);

@@ -1,4 +1,5 @@
-// Unpacking gzip with zlib: several members one after the other are one file, as gzip itself has it.
+// Unpacking gzip with zlib: several members one after the other are one file, as gzip itself has
+// it.
 #include "runtime/files/gzip.h"
 
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ namespace netc {
 namespace {
 
 bool is_file(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
 }
 
@@ -28,8 +29,8 @@ bool starts_like_gzip(std::string_view bytes) {
     return bytes.size() >= 2 && bytes[0] == '\x1f' && bytes[1] == '\x8b';
 }
 
-// The size that the last four bytes promise, where the packed size makes it plausible (deflate packs at most 1032 to 1).
-// Only a hint of how much memory to take at once.
+// The size that the last four bytes promise, where the packed size makes it plausible (deflate
+// packs at most 1032 to 1). Only a hint of how much memory to take at once.
 std::size_t promised_size(std::string_view bytes) {
     std::uint32_t size = 0;
     if (bytes.size() >= 18) std::memcpy(&size, bytes.data() + bytes.size() - 4, 4);
@@ -76,7 +77,8 @@ Result<std::string> unpack_gzip(std::string bytes, const std::string& path, std:
         const std::string_view rest = std::string_view(bytes).substr(position);
         if (position > 0 && !starts_like_gzip(rest)) {
             // Tapes and block devices pad with zeros; anything else is not what was packed.
-            if (rest.find_first_not_of('\0') != std::string_view::npos) outcome = Outcome::corrupted;
+            if (rest.find_first_not_of('\0') != std::string_view::npos)
+                outcome = Outcome::corrupted;
             break;
         }
         ::inflateReset(&stream);
@@ -103,7 +105,7 @@ Result<DataFile> read_data_file(std::string_view root, std::string_view name) {
     const std::string path = join_path(root, name);
     std::string found = path;
     if (!is_file(path) && is_file(path + ".gz")) found += ".gz";
-    struct stat info {};
+    struct stat info{};
     if (::stat(found.c_str(), &info) != 0 && errno == ENOENT) {
         return Error{.status = kExitData,
                      .message = fmt::format("there is no file {} (nor {}.gz)", path, path),

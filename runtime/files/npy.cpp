@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 
 Error malformed(const std::string& path, std::string reason) {
-    return {.status = kExitData, .message = fmt::format("{} is not a whole npy file: {}", path, reason)};
+    return {.status = kExitData,
+            .message = fmt::format("{} is not a whole npy file: {}", path, reason)};
 }
 
 struct Header {
@@ -27,7 +28,8 @@ struct Header {
     std::vector<std::int64_t> shape;
 };
 
-// Reads the three entries of the dictionary in any order. The format fixes which Python literals may stand there.
+// Reads the three entries of the dictionary in any order. The format fixes which Python literals
+// may stand there.
 class HeaderReader {
 public:
     explicit HeaderReader(std::string_view text) : rest_(text) {}
@@ -146,7 +148,8 @@ float half_to_float(std::uint16_t half) {
         return mantissa != 0 ? std::bit_cast<float>(0x7fc00000u)
                              : sign * std::bit_cast<float>(0x7f800000u);
     }
-    // 2^e as a float, from its bits; subnormal halves all have the exponent of the smallest normal one.
+    // 2^e as a float, from its bits; subnormal halves all have the exponent of the smallest normal
+    // one.
     const int power = (exponent == 0 ? 1 : exponent) - 25;
     const float unit = std::bit_cast<float>(static_cast<std::uint32_t>(power + 127) << 23);
     return sign * (mantissa + (exponent == 0 ? 0.0f : 1024.0f)) * unit;
@@ -158,8 +161,10 @@ void widen(std::span<const std::byte> from, std::byte* to) {
         From value;
         std::memcpy(&value, from.data() + i * sizeof(From), sizeof(From));
         To wide;
-        if constexpr (std::is_same_v<To, float>) wide = half_to_float(value);
-        else wide = static_cast<To>(value);
+        if constexpr (std::is_same_v<To, float>)
+            wide = half_to_float(value);
+        else
+            wide = static_cast<To>(value);
         std::memcpy(to + i * sizeof(To), &wide, sizeof(To));
     }
 }
@@ -217,8 +222,9 @@ Result<Array> parse_npy(std::span<const std::byte> file, const std::string& path
     const std::optional<ElementType> type = element_type(header->descr);
     if (!type) {
         return Error{.status = kExitData,
-                     .message = fmt::format("{} holds elements of type {:?}, which netc does not read",
-                                            path, header->descr.substr(0, 20)),
+                     .message =
+                         fmt::format("{} holds elements of type {:?}, which netc does not read",
+                                     path, header->descr.substr(0, 20)),
                      .help = "convert it, for example with array.astype(\"float32\")"};
     }
     std::int64_t bytes = type->size;
@@ -244,10 +250,14 @@ Result<Array> parse_npy(std::span<const std::byte> file, const std::string& path
     Array array{type->dtype, header->shape, {}};
     const auto count = raw.size() / size;
     array.bytes.resize(count * static_cast<std::size_t>(size_of(type->dtype)));
-    if (type->kind == 'f' && size == 2) widen<std::uint16_t, float>(raw, array.bytes.data());
-    else if (type->kind == 'u' && size == 2) widen<std::uint16_t, std::int32_t>(raw, array.bytes.data());
-    else if (type->kind == 'u' && size == 4) widen<std::uint32_t, std::int64_t>(raw, array.bytes.data());
-    else array.bytes = std::move(raw);
+    if (type->kind == 'f' && size == 2)
+        widen<std::uint16_t, float>(raw, array.bytes.data());
+    else if (type->kind == 'u' && size == 2)
+        widen<std::uint16_t, std::int32_t>(raw, array.bytes.data());
+    else if (type->kind == 'u' && size == 4)
+        widen<std::uint32_t, std::int64_t>(raw, array.bytes.data());
+    else
+        array.bytes = std::move(raw);
     return array;
 }
 
@@ -278,8 +288,8 @@ Status write_npy(const std::string& path, DType dtype, std::span<const std::int6
     for (const std::int64_t extent : shape) extents += fmt::format("{}, ", extent);
     if (shape.size() > 1) extents.resize(extents.size() - 2);
     if (shape.size() == 1) extents.resize(extents.size() - 1);
-    std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
-                                     descr, extents);
+    std::string header =
+        fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, extents);
     // The data begin at a multiple of 64 bytes, as NumPy writes it.
     while ((10 + header.size() + 1) % 64 != 0) header += ' ';
     header += '\n';

@@ -19,15 +19,16 @@ struct Array {
     std::vector<std::byte> bytes;
 };
 
-// Plain or gzip; Fortran order is transposed. f4 f8 i1 i2 i4 i8 u1 b1 keep their dtype, u2 and u4 widen to i32 and i64, f2 to
-// f32; big endian is swapped.
+// Plain or gzip; Fortran order is transposed. f4 f8 i1 i2 i4 i8 u1 b1 keep their dtype, u2 and u4
+// widen to i32 and i64, f2 to f32; big endian is swapped.
 Result<Array> read_npy(const std::string& path);
 Result<Array> parse_npy(std::span<const std::byte> file, const std::string& path);
 
 Status write_npy(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
                  std::span<const std::byte> bytes);
 
-// A line per index of the first dimension, its elements side by side; floats with as many digits as their value needs.
+// A line per index of the first dimension, its elements side by side; floats with as many digits as
+// their value needs.
 Status write_csv(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
                  std::span<const std::byte> bytes, std::span<const std::string> header = {});
 

@@ -33,7 +33,8 @@ bool holds_files(const std::string& path) {
 
 Error cannot_open(const std::string& path, int code) {
     return {.status = kExitData,
-            .message = fmt::format("cannot use {} as run directory: {}", path, describe_errno(code)),
+            .message =
+                fmt::format("cannot use {} as run directory: {}", path, describe_errno(code)),
             .help = "`--run DIR` names another one"};
 }
 
@@ -68,22 +69,24 @@ Result<RunDirectory> open_run_directory(const std::string& path, RunMode mode) {
     if (mode == RunMode::fresh && holds_files(path)) {
         return Error{.status = kExitData,
                      .message = fmt::format("the run directory {} already holds a run", path),
-                     .help = fmt::format("continue it with `--resume {}`, or name another directory "
-                                         "with `--run DIR`",
-                                         path)};
+                     .help =
+                         fmt::format("continue it with `--resume {}`, or name another directory "
+                                     "with `--run DIR`",
+                                     path)};
     }
     return run;
 }
 
-std::string unused_run_name(std::string_view parent, std::string_view name, std::int64_t unix_time) {
+std::string unused_run_name(std::string_view parent, std::string_view name,
+                            std::int64_t unix_time) {
     const std::time_t time = static_cast<std::time_t>(unix_time);
     std::tm local{};
     ::localtime_r(&time, &local);
-    const std::string base =
-        join_path(parent, fmt::format("{}-{:%Y-%m-%d-%H%M%S}", name, local));
+    const std::string base = join_path(parent, fmt::format("{}-{:%Y-%m-%d-%H%M%S}", name, local));
     std::string path = base;
     std::error_code code;
-    for (int ordinal = 2; fs::exists(path, code); ++ordinal) path = fmt::format("{}-{}", base, ordinal);
+    for (int ordinal = 2; fs::exists(path, code); ++ordinal)
+        path = fmt::format("{}-{}", base, ordinal);
     return path;
 }
 
@@ -112,8 +115,10 @@ Status append_line(const std::string& path, std::string_view line) {
     while (failure == 0 && done < text.size()) {
         const ssize_t count = ::write(file, text.data() + done, text.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) failure = count < 0 ? errno : ENOSPC;
-        else done += static_cast<std::size_t>(count);
+        if (count <= 0)
+            failure = count < 0 ? errno : ENOSPC;
+        else
+            done += static_cast<std::size_t>(count);
     }
     ::close(file);
     if (failure == 0) return {};

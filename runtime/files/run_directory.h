@@ -36,8 +36,8 @@ private:
 
 enum class RunMode { fresh, resume };
 
-// Makes the directory (parents too) and locks it. A fresh run refuses one that holds files, a resumed one wants it to exist;
-// both refuse one that another process trains in.
+// Makes the directory (parents too) and locks it. A fresh run refuses one that holds files, a
+// resumed one wants it to exist; both refuse one that another process trains in.
 Result<RunDirectory> open_run_directory(const std::string& path, RunMode mode);
 
 // "runs/lenet5-2026-11-21-1405", with "-2" and so on where that exists.
@@ -49,8 +49,8 @@ void point_latest_to(const RunDirectory& run);
 // A file that grows by whole lines. Each append is one write.
 Status append_line(const std::string& path, std::string_view line);
 
-// Drops what follows the last whole line, and then every line that `keep` refuses: a resumed run continues its log at the
-// step that its state belongs to.
+// Drops what follows the last whole line, and then every line that `keep` refuses: a resumed run
+// continues its log at the step that its state belongs to.
 Status trim_log(const std::string& path, const std::function<bool(std::string_view line)>& keep);
 
 }  // namespace netc

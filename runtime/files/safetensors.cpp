@@ -1,5 +1,5 @@
-// Reading and writing safetensors. The header is JSON from outside: its size and depth are bounded before it is parsed, and
-// nothing in it is believed until it fits the file.
+// Reading and writing safetensors. The header is JSON from outside: its size and depth are bounded
+// before it is parsed, and nothing in it is believed until it fits the file.
 #include "runtime/files/safetensors.h"
 
 #include <fmt/format.h>
@@ -25,10 +25,10 @@ struct DTypeName {
     DType dtype;
     const char* name;
 };
-constexpr DTypeName kNames[] = {
-    {DType::f64, "F64"}, {DType::f32, "F32"}, {DType::f16, "F16"}, {DType::bf16, "BF16"},
-    {DType::i64, "I64"}, {DType::i32, "I32"}, {DType::i16, "I16"}, {DType::i8, "I8"},
-    {DType::u8, "U8"},   {DType::b1, "BOOL"}};
+constexpr DTypeName kNames[] = {{DType::f64, "F64"},   {DType::f32, "F32"}, {DType::f16, "F16"},
+                                {DType::bf16, "BF16"}, {DType::i64, "I64"}, {DType::i32, "I32"},
+                                {DType::i16, "I16"},   {DType::i8, "I8"},   {DType::u8, "U8"},
+                                {DType::b1, "BOOL"}};
 
 const char* safetensors_name(DType dtype) {
     for (const DTypeName& entry : kNames) {
@@ -58,7 +58,8 @@ std::string shown(std::string_view name) {
     return text + (name.size() > 60 ? "...\"" : "\"");
 }
 
-// Parses without exceptions; refuses deep nesting and a key given twice. The callback sees every event before a value is built.
+// Parses without exceptions; refuses deep nesting and a key given twice. The callback sees every
+// event before a value is built.
 struct HeaderJson {
     nlohmann::json value;
     std::string problem;
@@ -210,17 +211,19 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
     for (const TensorView& tensor : tensors) {
         const std::uint64_t end = offset + tensor.bytes.size();
         if (header.contains(tensor.name)) {
-            return Error{.status = kExitInternal,
-                         .message = fmt::format("{}: two tensors are called {}", path,
-                                                shown(tensor.name))};
+            return Error{
+                .status = kExitInternal,
+                .message = fmt::format("{}: two tensors are called {}", path, shown(tensor.name))};
         }
         header[tensor.name] = {{"dtype", safetensors_name(tensor.dtype)},
                                {"shape", tensor.shape},
                                {"data_offsets", {offset, end}}};
         offset = end;
     }
-    // Bytes that are no UTF-8 (a path in the metadata) become replacement characters; dump would throw.
-    std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    // Bytes that are no UTF-8 (a path in the metadata) become replacement characters; dump would
+    // throw.
+    std::string text =
+        header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     while (text.size() % 8 != 0) text += ' ';
     const std::uint64_t length = text.size();
     return write_file_atomically(path, [&](FileSink& sink) {
@@ -241,8 +244,8 @@ Result<Safetensors> parse_safetensors(std::span<const std::byte> file, const std
                                            length, file.size()));
     }
     const auto header_size = static_cast<std::size_t>(length);
-    const HeaderJson header = parse_header(
-        {reinterpret_cast<const char*>(file.data()) + 8, header_size});
+    const HeaderJson header =
+        parse_header({reinterpret_cast<const char*>(file.data()) + 8, header_size});
     if (!header.problem.empty()) return malformed(path, header.problem);
     Safetensors result;
     const std::span<const std::byte> data = file.subspan(8 + header_size);

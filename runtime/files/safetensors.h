@@ -1,5 +1,5 @@
-// Safetensors: eight bytes of header length, a JSON header, the tensors' bytes. The format of weights, gradients and
-// training state.
+// Safetensors: eight bytes of header length, a JSON header, the tensors' bytes. The format of
+// weights, gradients and training state.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,8 @@ struct Safetensors {
 Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                          const Metadata& metadata);
 
-// Everything is checked: lengths, shapes, overlaps, gaps, names given twice. dtypes that netc does not know are errors.
+// Everything is checked: lengths, shapes, overlaps, gaps, names given twice. dtypes that netc does
+// not know are errors.
 Result<Safetensors> read_safetensors(const std::string& path);
 Result<Safetensors> parse_safetensors(std::span<const std::byte> file, const std::string& path);
 

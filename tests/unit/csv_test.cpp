@@ -37,7 +37,8 @@ struct Table {
         source.fields = {{"x", "", x, {}, {}}, {"y", "", y, {}, {}}};
         const std::vector<FieldRequest> wanted = {{"x", DType::f32, {width}, FieldRole::input, {}},
                                                   {"y", DType::i32, {}, FieldRole::target, 3}};
-        return netc::load(source, wanted, {directory.path(), split ? &*split : nullptr, trained, false});
+        return netc::load(source, wanted,
+                          {directory.path(), split ? &*split : nullptr, trained, false});
     }
 };
 
@@ -58,7 +59,8 @@ TEST_CASE("numbers are read as a whole or not at all") {
     for (const char* good : {"1", "-1.5", "+2", "1e3", ".5", "1.", "0x"}) {
         CHECK(parse_number(good).has_value() == (std::string(good) != "0x"));
     }
-    for (const char* bad : {"", "abc", "1 2", "1,5", "--1", "+-1", "1e", "1e999", "12abc"}) CHECK(!parse_number(bad));
+    for (const char* bad : {"", "abc", "1 2", "1,5", "--1", "+-1", "1e", "1e999", "12abc"})
+        CHECK(!parse_number(bad));
     CHECK(*parse_number("1e-999") == 0.0);
 }
 
@@ -66,7 +68,8 @@ TEST_CASE("the ways in which people write tables give the same rows") {
     const char* texts[] = {
         "1,2,0\n3,4,1\n",
         "1,2,0\r\n3,4,1\r\n",
-        "\xef\xbb\xbf" "1,2,0\n3,4,1",
+        "\xef\xbb\xbf"
+        "1,2,0\n3,4,1",
         "1,2,0\n3,4,1\n\n  \n",
         "a,b,label\n1,2,0\n3,4,1\n",
         "1;2;0\n3;4;1\n",
@@ -94,7 +97,8 @@ TEST_CASE("columns by name, from the end, side by side, and by category") {
     REQUIRE(data.ok());
     CHECK(values(*data, 0) == Numbers{2, 1, 4, 3, 6, 5});
     CHECK(values(*data, 1) == Numbers{2, 0, 1});
-    CHECK(data->fields[1].statistics.columns[0].categories == std::vector<std::string>{"apple", "fig", "pear"});
+    CHECK(data->fields[1].statistics.columns[0].categories ==
+          std::vector<std::string>{"apple", "fig", "pear"});
     CHECK(data->fields[1].statistics.class_counts == std::vector<std::int64_t>{1, 1, 1});
 
     table.x = wrap(SelectorKind::one_hot, {table.y});
@@ -148,7 +152,8 @@ TEST_CASE("categories come from the training rows") {
     table.split->valid = 0.25;
     const auto data = table.load();
     REQUIRE(!data);
-    CHECK(data.error().message == "the category \"c\" of column 2 does not occur in the training rows");
+    CHECK(data.error().message ==
+          "the category \"c\" of column 2 does not occur in the training rows");
     CHECK(data.error().place->line == 4);
     CHECK(data.error().place->column == 5);
 }
@@ -214,16 +219,19 @@ TEST_CASE("bad tables are refused with line and column") {
 TEST_CASE("labels that start at one are recognised") {
     const auto data = Table{"1,2,1\n3,4,2\n5,6,3\n"}.load();
     REQUIRE(!data);
-    CHECK(data.error().help == "the labels of this data start at 1 (they run from 1 to 3); classes count from 0");
+    CHECK(data.error().help ==
+          "the labels of this data start at 1 (they run from 1 to 3); classes count from 0");
 }
 
 TEST_CASE("wrong widths and names are explained") {
     Table table{"a,b,c\n1,2,0\n"};
     table.width = 5;
-    CHECK(table.load().error().message.find("`x` takes 5 numbers per sample, but cols(0..2) of ") == 0);
+    CHECK(table.load().error().message.find("`x` takes 5 numbers per sample, but cols(0..2) of ") ==
+          0);
     table.width = 2;
     table.x = cols(0, 7);
-    CHECK(table.load().error().message.find("has 3 columns, but cols(0..7) asks for column 3") != std::string::npos);
+    CHECK(table.load().error().message.find("has 3 columns, but cols(0..7) asks for column 3") !=
+          std::string::npos);
     table.x = wrap(SelectorKind::concat, {col(std::string("a")), col(std::string("age"))});
     const auto named = table.load();
     CHECK(named.error().message.find("has no column \"age\"") != std::string::npos);

@@ -39,7 +39,8 @@ TEST_CASE("many small and large pieces arrive in order") {
     std::string expected;
     Status status = write_file_atomically(path, [&](FileSink& sink) {
         for (int i = 0; i < 40; ++i) {
-            const std::string piece(static_cast<std::size_t>(i * 7919 * (i % 5 + 1)), static_cast<char>('a' + i % 26));
+            const std::string piece(static_cast<std::size_t>(i * 7919 * (i % 5 + 1)),
+                                    static_cast<char>('a' + i % 26));
             sink.write(std::string_view(piece));
             expected += piece;
         }
@@ -58,9 +59,11 @@ TEST_CASE("a missing directory is one clear message") {
 
 TEST_CASE("a directory cannot be written or read as a file") {
     TemporaryDirectory directory;
-    CHECK(write_file_atomically(directory.path(), std::string_view("x")).error().message.find(
-              "it is a directory") != std::string::npos);
-    CHECK(read_file(directory.path()).error().message.find("it is a directory") != std::string::npos);
+    CHECK(write_file_atomically(directory.path(), std::string_view("x"))
+              .error()
+              .message.find("it is a directory") != std::string::npos);
+    CHECK(read_file(directory.path()).error().message.find("it is a directory") !=
+          std::string::npos);
 }
 
 TEST_CASE("a read-only directory leaves the old file whole") {
@@ -93,7 +96,8 @@ TEST_CASE("when the disk is full the old file stays and the temporary goes") {
     ::getrlimit(RLIMIT_FSIZE, &old_limit);
     const rlimit small{65536, old_limit.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &small);
-    const Status status = write_file_atomically(path, std::string_view(std::string(3'000'000, 'x')));
+    const Status status =
+        write_file_atomically(path, std::string_view(std::string(3'000'000, 'x')));
     ::setrlimit(RLIMIT_FSIZE, &old_limit);
     std::signal(SIGXFSZ, old_action);
     REQUIRE(!status);

@@ -11,7 +11,8 @@ using namespace netc;
 namespace {
 
 Result<Dataset> make(SourceKind kind, std::int64_t count, std::optional<double> noise = {},
-                     DType label = DType::i32, std::vector<std::int64_t> label_shape = {}, std::uint64_t seed = 0) {
+                     DType label = DType::i32, std::vector<std::int64_t> label_shape = {},
+                     std::uint64_t seed = 0) {
     DataSource source;
     source.kind = kind;
     source.count = count;
@@ -19,7 +20,8 @@ Result<Dataset> make(SourceKind kind, std::int64_t count, std::optional<double> 
     source.seed = seed;
     const std::int64_t inputs = kind == SourceKind::digits ? 784 : 2;
     const std::optional<std::int64_t> classes =
-        label == DType::i32 ? std::optional<std::int64_t>(kind == SourceKind::digits ? 10 : 2) : std::nullopt;
+        label == DType::i32 ? std::optional<std::int64_t>(kind == SourceKind::digits ? 10 : 2)
+                            : std::nullopt;
     return load(source,
                 {{"x", DType::f32, {inputs}, FieldRole::input, {}},
                  {"y", label, std::move(label_shape), FieldRole::target, classes}},
@@ -52,8 +54,9 @@ TEST_CASE("every generator gives these bits everywhere") {
         const char* fingerprint;
     };
     const Case cases[] = {
-        {SourceKind::xor_gate, "17a226b2a422fce1"},   {SourceKind::circles, "6cde859d87a4a93b"}, {SourceKind::gauss, "cbf4e2c208b353e4"},
-        {SourceKind::spiral, "527f5ddd07e8c298"}, {SourceKind::moons, "28eee56896fa7da2"},     {SourceKind::digits, "4e070332bfd1eaf7"},
+        {SourceKind::xor_gate, "17a226b2a422fce1"}, {SourceKind::circles, "6cde859d87a4a93b"},
+        {SourceKind::gauss, "cbf4e2c208b353e4"},    {SourceKind::spiral, "527f5ddd07e8c298"},
+        {SourceKind::moons, "28eee56896fa7da2"},    {SourceKind::digits, "4e070332bfd1eaf7"},
     };
     for (const Case& c : cases) {
         const auto data = make(c.kind, 100);
@@ -66,20 +69,24 @@ TEST_CASE("every generator gives these bits everywhere") {
 
 TEST_CASE("a longer set begins with the shorter one") {
     const auto small = make(SourceKind::spiral, 10), large = make(SourceKind::spiral, 20);
-    CHECK(std::equal(small->fields[0].values.begin(), small->fields[0].values.end(), large->fields[0].values.begin()));
+    CHECK(std::equal(small->fields[0].values.begin(), small->fields[0].values.end(),
+                     large->fields[0].values.begin()));
 }
 
 TEST_CASE("points lie where they belong") {
     const auto circles = make(SourceKind::circles, 200, 0.0);
     for (std::int64_t row = 0; row < 200; ++row) {
-        const double x = element(circles->fields[0], row, 0), y = element(circles->fields[0], row, 1);
-        CHECK(std::sqrt(x * x + y * y) == Approx(element(circles->fields[1], row, 0) == 1 ? 0.5 : 1.0));
+        const double x = element(circles->fields[0], row, 0),
+                     y = element(circles->fields[0], row, 1);
+        CHECK(std::sqrt(x * x + y * y) ==
+              Approx(element(circles->fields[1], row, 0) == 1 ? 0.5 : 1.0));
     }
     // gauss is two clouds: the mean of each is near its centre.
     const auto gauss = make(SourceKind::gauss, 2000);
     double sum[2] = {};
     for (std::int64_t row = 0; row < 2000; ++row) {
-        sum[static_cast<std::size_t>(element(gauss->fields[1], row, 0))] += element(gauss->fields[0], row, 0);
+        sum[static_cast<std::size_t>(element(gauss->fields[1], row, 0))] +=
+            element(gauss->fields[0], row, 0);
     }
     CHECK(sum[0] / 1000 == Approx(-1).margin(0.06));
     CHECK(sum[1] / 1000 == Approx(1).margin(0.06));
@@ -103,7 +110,8 @@ TEST_CASE("digits are inked, of all classes, and one-hot where asked") {
     REQUIRE(one_hot.ok());
     for (std::int64_t row = 0; row < 5; ++row) {
         const auto digit = static_cast<std::int64_t>(element(digits->fields[1], row, 0));
-        for (std::int64_t i = 0; i < 10; ++i) CHECK(element(one_hot->fields[1], row, i) == (i == digit ? 1 : 0));
+        for (std::int64_t i = 0; i < 10; ++i)
+            CHECK(element(one_hot->fields[1], row, i) == (i == digit ? 1 : 0));
     }
 }
 
@@ -139,8 +147,10 @@ TEST_CASE("what a generator cannot make is explained") {
         return data.ok() ? std::string() : data.error().message;
     };
     CHECK(message({"x", DType::f32, {3}, FieldRole::input, {}}) ==
-          "the generated `x` holds 2 real numbers per sample, but the program asks for 3 f32 numbers per sample");
-    CHECK(message({"image", DType::f32, {2}, FieldRole::input, {}}) == "the generator supplies `x` and `y`, not `image`");
+          "the generated `x` holds 2 real numbers per sample, but the program asks for 3 f32 "
+          "numbers per sample");
+    CHECK(message({"image", DType::f32, {2}, FieldRole::input, {}}) ==
+          "the generator supplies `x` and `y`, not `image`");
     source.count = 0;
     CHECK(message({"x", DType::f32, {2}, FieldRole::input, {}}).find("not 0") != std::string::npos);
     source.count = 10;

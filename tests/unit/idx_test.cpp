@@ -28,7 +28,8 @@ std::string packed(const std::string& text) {
     return out;
 }
 
-std::string idx(const std::string& magic, std::initializer_list<std::uint32_t> extents, const std::string& data) {
+std::string idx(const std::string& magic, std::initializer_list<std::uint32_t> extents,
+                const std::string& data) {
     std::string file = magic;
     for (const std::uint32_t extent : extents) {
         for (int shift = 24; shift >= 0; shift -= 8) file += static_cast<char>(extent >> shift);
@@ -48,18 +49,21 @@ TEST_CASE("gzip unpacks, plain passes, members join") {
     CHECK(*unpack_gzip(packed("ab") + packed("cd"), "f") == "abcd");
     CHECK(*unpack_gzip(packed("ab") + std::string(10, '\0'), "f") == "ab");
     CHECK(*unpack_gzip(packed(""), "f") == "");
-    CHECK(unpack_gzip(packed(text), "f", 1000).error().message == "f unpacks to more than 1000 bytes");
+    CHECK(unpack_gzip(packed(text), "f", 1000).error().message ==
+          "f unpacks to more than 1000 bytes");
 }
 
 TEST_CASE("damaged gzip files are refused at every byte") {
-    const std::string whole = packed("the quick brown fox jumps over the lazy dog, twice: the quick brown fox");
+    const std::string whole =
+        packed("the quick brown fox jumps over the lazy dog, twice: the quick brown fox");
     for (std::size_t size = 2; size < whole.size(); ++size) {
         const auto result = unpack_gzip(whole.substr(0, size), "data.gz");
         REQUIRE(!result);
         CHECK(result.error().message.find("data.gz is a damaged gzip file") == 0);
         CHECK(result.error().status == 3);
     }
-    // Flipped bits: the stream or its check sum shows it (the header's time and the padding behind the last block are free).
+    // Flipped bits: the stream or its check sum shows it (the header's time and the padding behind
+    // the last block are free).
     const std::string text = *unpack_gzip(whole, "data.gz");
     for (std::size_t at = 10; at < whole.size(); ++at) {
         std::string broken = whole;
@@ -80,7 +84,8 @@ TEST_CASE("a data file is found with and without .gz, and missed with help") {
     CHECK(read_data_file("elsewhere", directory.file("b"))->bytes == "B");
     const auto missing = read_data_file(directory.path(), "c");
     REQUIRE(!missing);
-    CHECK(missing.error().message == "there is no file " + directory.file("c") + " (nor " + directory.file("c") + ".gz)");
+    CHECK(missing.error().message ==
+          "there is no file " + directory.file("c") + " (nor " + directory.file("c") + ".gz)");
     CHECK(missing.error().help.find("--data DIR") != std::string::npos);
     CHECK(!read_data_file(directory.path(), ""));
 }
@@ -90,7 +95,8 @@ TEST_CASE("idx holds its elements, big endian swapped") {
     REQUIRE(bytes.ok());
     CHECK(bytes->dtype == DType::u8);
     CHECK(bytes->shape == std::vector<std::int64_t>{2, 3});
-    const auto ints = parse_idx(idx(std::string("\0\0\x0c\1", 4), {2}, std::string("\0\0\1\0\xff\xff\xff\xff", 8)), "f");
+    const auto ints = parse_idx(
+        idx(std::string("\0\0\x0c\1", 4), {2}, std::string("\0\0\1\0\xff\xff\xff\xff", 8)), "f");
     REQUIRE(ints.ok());
     std::int32_t values[2];
     std::memcpy(values, ints->bytes.data(), 8);
@@ -107,11 +113,14 @@ TEST_CASE("malformed idx files are refused") {
     }
     CHECK(parse_idx(whole + "x", "f").error().message ==
           "f is not a whole IDX file: its header says 2 x 3 values (6 bytes), but 7 bytes follow");
-    CHECK(parse_idx("\x1f\x8bgz", "f").error().message.find("it starts with 1f 8b") != std::string::npos);
+    CHECK(parse_idx("\x1f\x8bgz", "f").error().message.find("it starts with 1f 8b") !=
+          std::string::npos);
     CHECK(!parse_idx(std::string("\0\0\x08\0", 4), "f"));
     CHECK(!parse_idx(idx(std::string("\0\0\x07\1", 4), {1}, "x"), "f"));
     // Sizes beyond any file.
-    CHECK(parse_idx(idx(kBytes2d, {0xffffffffu, 0xffffffffu}, "x"), "f").error().message.find("too large") != std::string::npos);
+    CHECK(parse_idx(idx(kBytes2d, {0xffffffffu, 0xffffffffu}, "x"), "f")
+              .error()
+              .message.find("too large") != std::string::npos);
     CHECK(!parse_idx(idx(kBytes2d, {60000, 784}, "x"), "f"));
     CHECK(parse_idx(idx(kBytes2d, {0, 3}, ""), "f").ok());
 }

@@ -24,7 +24,8 @@ const InlineValues kY{{4, 1}, {0, 1, 1, 0}, true};
 std::string idx_bytes(std::initializer_list<unsigned char> extents, const std::string& data) {
     std::string file("\0\0\x08", 3);
     file += static_cast<char>(extents.size());
-    for (const unsigned char extent : extents) file += std::string(3, '\0') + static_cast<char>(extent);
+    for (const unsigned char extent : extents)
+        file += std::string(3, '\0') + static_cast<char>(extent);
     return file + data;
 }
 
@@ -32,7 +33,9 @@ std::string idx_bytes(std::initializer_list<unsigned char> extents, const std::s
 
 TEST_CASE("inline lists fill inputs and targets, and batches are gathered") {
     const auto data = load(inline_source(kX, kY),
-                           {{"x", DType::f32, {2}, FieldRole::input, {}}, {"y", DType::f32, {1}, FieldRole::target, {}}}, {});
+                           {{"x", DType::f32, {2}, FieldRole::input, {}},
+                            {"y", DType::f32, {1}, FieldRole::target, {}}},
+                           {});
     REQUIRE(data.ok());
     CHECK(data->rows == 4);
     CHECK(data->split.train.size() == 4);
@@ -60,7 +63,8 @@ TEST_CASE("what does not fit is refused") {
           "`y` in row 3 of the inline data is 2, outside of 0 to 1");
     CHECK(message(inline_source(kX, {{4}, {0, 1, 1, 0.5}, false}), x, y) ==
           "`y` is i32, but the inline data holds f64 numbers");
-    CHECK(message(inline_source({{0, 2}, {}, true}, {{0}, {}, true}), x, y) == "the data hold no samples");
+    CHECK(message(inline_source({{0, 2}, {}, true}, {{0}, {}, true}), x, y) ==
+          "the data hold no samples");
     CHECK(message(inline_source(kX, kY), {"z", DType::f32, {2}, FieldRole::input, {}}, y) ==
           "nothing in `data` supplies `z`");
 }
@@ -69,23 +73,28 @@ TEST_CASE("a split leaves an empty part: E0612; classes far from even warn") {
     SplitSpec spec;
     spec.valid = 0.01;
     spec.train = 0.99;
-    const std::vector<FieldRequest> wanted = {{"x", DType::f32, {2}, FieldRole::input, {}}, {"y", DType::i32, {}, FieldRole::target, 2}};
-    CHECK(load(inline_source(kX, kY), wanted, {.split = &spec}).error().message.find("E0612") != std::string::npos);
+    const std::vector<FieldRequest> wanted = {{"x", DType::f32, {2}, FieldRole::input, {}},
+                                              {"y", DType::i32, {}, FieldRole::target, 2}};
+    CHECK(load(inline_source(kX, kY), wanted, {.split = &spec}).error().message.find("E0612") !=
+          std::string::npos);
     const auto data = load(inline_source(kX, {{4}, {0, 0, 0, 0}, true}), wanted, {});
     REQUIRE(data.ok());
     REQUIRE(data->warnings.size() == 1);
-    CHECK(data->warnings[0] == "the classes of `y` are far from even: class 0 has 4 training samples, class 1 has 0");
+    CHECK(data->warnings[0] ==
+          "the classes of `y` are far from even: class 0 has 4 training samples, class 1 has 0");
 }
 
 TEST_CASE("bytes stay bytes in memory and become floats in a batch") {
     TemporaryDirectory directory;
-    directory.write("images", idx_bytes({3, 2, 2}, std::string("\0\1\2\3\4\5\6\7\xff\x09\x0a\x0b", 12)));
+    directory.write("images",
+                    idx_bytes({3, 2, 2}, std::string("\0\1\2\3\4\5\6\7\xff\x09\x0a\x0b", 12)));
     directory.write("labels", idx_bytes({3}, std::string("\1\2\0", 3)));
     DataSource source;
     source.kind = SourceKind::idx;
     source.fields = {{"x", "images", {}, {}, {}}, {"y", "labels", {}, {}, {}}};
     source.scale = 0.5;
-    const std::vector<FieldRequest> wanted = {{"x", DType::f32, {1, 2, 2}, FieldRole::input, {}}, {"y", DType::i32, {}, FieldRole::target, 3}};
+    const std::vector<FieldRequest> wanted = {{"x", DType::f32, {1, 2, 2}, FieldRole::input, {}},
+                                              {"y", DType::i32, {}, FieldRole::target, 3}};
     auto data = load(source, wanted, {directory.path()});
     REQUIRE(data.ok());
     const Field& x = data->fields[0];
@@ -137,9 +146,11 @@ TEST_CASE("labels that start at one are recognised in a binary file") {
     DataSource source;
     source.kind = SourceKind::idx;
     source.fields = {{"y", "labels", {}, {}, {}}};
-    const auto data = load(source, {{"y", DType::i32, {}, FieldRole::target, 3}}, {directory.path()});
+    const auto data =
+        load(source, {{"y", DType::i32, {}, FieldRole::target, 3}}, {directory.path()});
     REQUIRE(!data);
-    CHECK(data.error().message == "`y` in row 2 of " + directory.file("labels") + " is 3, outside of 0 to 2");
+    CHECK(data.error().message ==
+          "`y` in row 2 of " + directory.file("labels") + " is 3, outside of 0 to 2");
     CHECK(data.error().help.find("start at 1") != std::string::npos);
 }
 
@@ -153,7 +164,8 @@ TEST_CASE("npy converts where nothing is lost") {
     source.kind = SourceKind::npy;
     source.fields = {{"x", "a.npy", {}, {}, {}}};
     const auto message = [&](DType dtype) {
-        const auto data = load(source, {{"x", dtype, {}, FieldRole::input, {}}}, {directory.path()});
+        const auto data =
+            load(source, {{"x", dtype, {}, FieldRole::input, {}}}, {directory.path()});
         return data.ok() ? std::string("loaded") : data.error().message;
     };
     CHECK(message(DType::i32) == "loaded");
@@ -164,7 +176,8 @@ TEST_CASE("npy converts where nothing is lost") {
     CHECK(message(DType::i32) == "`x` is i32, but " + path + " holds f32 numbers");
     CHECK(message(DType::f64) == "`x` in row 1 of " + path + " is nan, not a finite number");
     Array array = *read_npy(path);
-    CHECK(field_from_array(std::move(array), {"x", DType::f32, {1}, FieldRole::input, {}}, path).ok());
+    CHECK(field_from_array(std::move(array), {"x", DType::f32, {1}, FieldRole::input, {}}, path)
+              .ok());
 }
 
 TEST_CASE("statistics from a file that lies are refused") {
@@ -175,7 +188,8 @@ TEST_CASE("statistics from a file that lies are refused") {
     one[0].deviation = {2};
     const std::string text = statistics_to_json(one);
     CHECK(statistics_from_json(text)->at(0).deviation == std::vector<double>{2});
-    for (std::size_t size = 0; size < text.size(); ++size) CHECK(!statistics_from_json(text.substr(0, size)));
+    for (std::size_t size = 0; size < text.size(); ++size)
+        CHECK(!statistics_from_json(text.substr(0, size)));
     for (const char* bad : {"{}", "[1]", "[{}]", "[{\"name\":1,\"min\":0,\"max\":0}]",
                             "[{\"name\":\"x\",\"min\":0,\"max\":0,\"mean\":[1],\"deviation\":[]}]",
                             "[{\"name\":\"x\",\"min\":0,\"max\":0,\"mean\":[\"a\"]}]",

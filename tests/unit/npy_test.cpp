@@ -60,7 +60,8 @@ TEST_CASE("arrays of every dtype come back") {
     for (std::size_t size = 0; size < bytes.size(); ++size) REQUIRE(!parse(bytes.substr(0, size)));
     CHECK(!parse(bytes + "x"));
     // Vectors and single numbers have shapes of their own spelling.
-    REQUIRE(write_npy(path, DType::f32, std::span(shape, 1), std::as_bytes(std::span(numbers, 3))).ok());
+    REQUIRE(write_npy(path, DType::f32, std::span(shape, 1), std::as_bytes(std::span(numbers, 3)))
+                .ok());
     CHECK(read_npy(path)->shape == std::vector<std::int64_t>{3});
     REQUIRE(write_npy(path, DType::f32, {}, std::as_bytes(std::span(numbers, 1))).ok());
     CHECK(read_npy(path)->shape.empty());
@@ -69,15 +70,20 @@ TEST_CASE("arrays of every dtype come back") {
 TEST_CASE("versions, byte orders, Fortran order and narrow types") {
     CHECK(values<double>(*parse(npy(header("<f8", "(2,)"), bytes_of<double>({1.5, 2}), 2))) ==
           std::vector<double>{1.5, 2});
-    CHECK(values<double>(*parse(npy(header("<f8", "(1L,)"), bytes_of<double>({1.5}), 3))).size() == 1);
-    CHECK(values<std::int32_t>(*parse(npy(header(">i4", "(1,)"), std::string("\x00\x00\x01\x02", 4)))) ==
+    CHECK(values<double>(*parse(npy(header("<f8", "(1L,)"), bytes_of<double>({1.5}), 3))).size() ==
+          1);
+    CHECK(values<std::int32_t>(
+              *parse(npy(header(">i4", "(1,)"), std::string("\x00\x00\x01\x02", 4)))) ==
           std::vector<std::int32_t>{258});
-    CHECK(values<std::int32_t>(*parse(npy(header("<u2", "(1,)"), bytes_of<std::uint16_t>({65535})))) ==
+    CHECK(values<std::int32_t>(
+              *parse(npy(header("<u2", "(1,)"), bytes_of<std::uint16_t>({65535})))) ==
           std::vector<std::int32_t>{65535});
-    CHECK(values<std::int64_t>(*parse(npy(header("<u4", "(1,)"), bytes_of<std::uint32_t>({4294967295u})))) ==
+    CHECK(values<std::int64_t>(
+              *parse(npy(header("<u4", "(1,)"), bytes_of<std::uint32_t>({4294967295u})))) ==
           std::vector<std::int64_t>{4294967295});
-    CHECK(values<float>(*parse(npy(header("<f2", "(6,)"),
-                                   bytes_of<std::uint16_t>({0x3c00, 0xc000, 0x0001, 0x7bff, 0x0400, 0x7c00})))) ==
+    CHECK(values<float>(*parse(
+              npy(header("<f2", "(6,)"),
+                  bytes_of<std::uint16_t>({0x3c00, 0xc000, 0x0001, 0x7bff, 0x0400, 0x7c00})))) ==
           std::vector<float>{1, -2, 0x1p-24f, 65504, 0x1p-14f, INFINITY});
     CHECK(values<std::uint8_t>(*parse(npy(header("|u1", "(2, 3)", true), "\1\2\3\4\5\6"))) ==
           std::vector<std::uint8_t>{1, 3, 5, 2, 4, 6});
@@ -94,7 +100,8 @@ TEST_CASE("malformed npy files are refused with the reason") {
         {npy(header("<c8", "(1,)"), std::string(8, 0)), "\"<c8\""},
         {npy(header("|O", "(1,)"), "x"), "which netc does not read"},
         {npy("{'descr': '<f4'}", "abcd"), "not the dictionary"},
-        {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "abcd"), "not the dictionary"},
+        {npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "abcd"),
+         "not the dictionary"},
         {npy(header("<f4", "(-1,)"), "abcd"), "not the dictionary"},
         {npy(header("<f4", "(99999999999999999999,)"), "abcd"), "not the dictionary"},
         {npy(header("<f4", "(4611686018427387904, 4)"), "abcd"), "too large to be true"},
@@ -121,6 +128,7 @@ TEST_CASE("csv has a line per row and the digits that read back") {
     REQUIRE(write_csv(path, DType::f32, shape, std::as_bytes(std::span(numbers)), names).ok());
     CHECK(*read_file(path) == "a,\"b,\"\"c\"\"\"\n0.1,-2\n1e-20,inf\n");
     const std::int32_t labels[2] = {3, -4};
-    REQUIRE(write_csv(path, DType::i32, std::span(shape, 1), std::as_bytes(std::span(labels))).ok());
+    REQUIRE(
+        write_csv(path, DType::i32, std::span(shape, 1), std::as_bytes(std::span(labels))).ok());
     CHECK(*read_file(path) == "3\n-4\n");
 }

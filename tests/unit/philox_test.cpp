@@ -16,8 +16,9 @@ TEST_CASE("philox 4x32-10 gives the published vectors") {
           PhiloxCounter{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u});
     CHECK(philox({ones, ones}, {ones, ones, ones, ones}) ==
           PhiloxCounter{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu});
-    CHECK(philox({0xa4093822u, 0x299f31d0u}, {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}) ==
-          PhiloxCounter{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u});
+    CHECK(
+        philox({0xa4093822u, 0x299f31d0u}, {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}) ==
+        PhiloxCounter{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u});
 }
 
 TEST_CASE("uniform numbers lie in [0, 1)") {
@@ -43,7 +44,8 @@ TEST_CASE("seed, stream and index give streams of their own") {
     std::set<std::uint32_t> first;
     for (std::uint64_t seed : {0u, 1u}) {
         for (std::uint32_t stream : {0u, 1u}) {
-            for (std::uint64_t index : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 40}) {
+            for (std::uint64_t index :
+                 {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 40}) {
                 first.insert(PhiloxStream(seed, stream, index).bits());
             }
         }

@@ -30,7 +30,9 @@ TEST_CASE("a run directory is made once and held by one") {
     REQUIRE(!again);
     CHECK(again.error().message == "the run directory " + path + " already holds a run");
     CHECK(again.error().help.find("--resume") != std::string::npos);
-    CHECK(open_run_directory(directory.file("nothing"), RunMode::resume).error().message.find("there is no run directory") == 0);
+    CHECK(open_run_directory(directory.file("nothing"), RunMode::resume)
+              .error()
+              .message.find("there is no run directory") == 0);
     CHECK(!open_run_directory("/proc/nothing/here", RunMode::fresh));
 }
 
@@ -67,7 +69,10 @@ TEST_CASE("a log keeps whole lines of the state that is resumed") {
 
 TEST_CASE("charts hold every curve and survive odd values") {
     Chart chart{"LeNet5 <b>", "epoch", {}};
-    chart.panels.push_back({"loss", true, {{"train", {{1, 1.0}, {2, 0.1}, {3, 0.0}, {4, NAN}, {5, 0.02}}}, {"valid", {{1, 0.9}}}}});
+    chart.panels.push_back(
+        {"loss",
+         true,
+         {{"train", {{1, 1.0}, {2, 0.1}, {3, 0.0}, {4, NAN}, {5, 0.02}}}, {"valid", {{1, 0.9}}}}});
     chart.panels.push_back({"acc & co", false, {{"valid", {{1, 0.5}, {2, 0.5}}}}});
     chart.panels.push_back({"empty", false, {}});
     const std::string svg = to_svg(chart);
@@ -79,7 +84,8 @@ TEST_CASE("charts hold every curve and survive odd values") {
     CHECK(svg.find("nan") == std::string::npos);
     CHECK(svg.find("inf") == std::string::npos);
     std::size_t curves = 0;
-    for (std::size_t at = 0; (at = svg.find("class=\"curve\"", at)) != std::string::npos; ++at) ++curves;
+    for (std::size_t at = 0; (at = svg.find("class=\"curve\"", at)) != std::string::npos; ++at)
+        ++curves;
     CHECK(curves == 3);
     CHECK(to_svg({}).find("</svg>") != std::string::npos);
 }

@@ -33,7 +33,8 @@ TEST_CASE("tensors and metadata come back as they were written") {
         {"linear_1.weight", DType::f32, {2, 3}, std::as_bytes(std::span(weights))},
         {"empty", DType::u8, {0, 4}, {}},
         {"step", DType::i64, {}, std::as_bytes(std::span(step))}};
-    REQUIRE(write_safetensors(path, tensors, {{"netc.model", "M"}, {"note", "a \"quote\"\n\xff"}}).ok());
+    REQUIRE(write_safetensors(path, tensors, {{"netc.model", "M"}, {"note", "a \"quote\"\n\xff"}})
+                .ok());
     const Result<Safetensors> read = read_safetensors(path);
     REQUIRE(read.ok());
     CHECK(read->metadata.at("netc.model") == "M");
@@ -73,20 +74,30 @@ TEST_CASE("headers that lie are refused with the reason") {
         {"{\"a\":1}", "", "lacks dtype"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", "", "lacks dtype"},
         {"{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", "abcd", "dtype \"Q4\""},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "abcd", "shape of \"a\""},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", "abcd", "shape of \"a\""},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "abcd", "its shape needs 8"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,400]}}", "abcd", "only 4 follow"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", "abcd", "offsets of \"a\""},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "abcd",
+         "shape of \"a\""},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", "abcd",
+         "shape of \"a\""},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "abcd",
+         "its shape needs 8"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,400]}}", "abcd",
+         "only 4 follow"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", "abcd",
+         "offsets of \"a\""},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904],"
-         "\"data_offsets\":[0,4]}}", "abcd", "too large to be true"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}", "abcd", "shape of \"a\""},
+         "\"data_offsets\":[0,4]}}",
+         "abcd", "too large to be true"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}",
+         "abcd", "shape of \"a\""},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-         "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", "abc", "overlaps"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", "ab", "belong to no tensor"},
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
+         "abc", "overlaps"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", "ab",
+         "belong to no tensor"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "ab", "belong to none"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-         "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", "ab", "twice"},
+         "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+         "ab", "twice"},
         {"{\"__metadata__\":{\"k\":1}}", "", "not a string"},
         {"{\"__metadata__\":[]}", "", "not an object"},
         {"{\"a\":[[[[[[[[[[[[]]]]]]]]]]]]}", "", "nested too deep"},

@@ -1,7 +1,7 @@
 // links: runtime
 // Splits and epoch orders: complete, disjoint, balanced, the same every time.
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <set>
 
 #include "runtime/data/split.h"
@@ -56,7 +56,8 @@ TEST_CASE("strata keep their shares") {
     for (std::int64_t i = 0; i < 1000; ++i) strata.push_back(i % 10 == 0 ? 1 : 0);
     const auto split = make_split(random_spec(0.8, 0.2), 1000, strata, {});
     REQUIRE(split.ok());
-    const auto rare = std::count_if(split->valid.begin(), split->valid.end(), [](auto row) { return row % 10 == 0; });
+    const auto rare = std::count_if(split->valid.begin(), split->valid.end(),
+                                    [](auto row) { return row % 10 == 0; });
     CHECK(split->valid.size() == 200);
     CHECK(std::abs(rare - 20) <= 1);
 }
@@ -106,7 +107,8 @@ TEST_CASE("a split comes back from its text, and only for its data") {
     const Split split = *make_split(random_spec(0.6, 0.3, 0.1), 50, {}, {});
     const std::string text = split_to_text(split, 50);
     CHECK(*split_from_text(text, 50) == split);
-    CHECK(split_from_text(text, 51).error().message.find("there were 50 rows, now there are 51") != std::string::npos);
+    CHECK(split_from_text(text, 51).error().message.find("there were 50 rows, now there are 51") !=
+          std::string::npos);
     CHECK(!split_from_text("", 50));
     CHECK(!split_from_text("rows 50\ntrain 1 1\nvalid\ntest\n", 50));
     CHECK(!split_from_text("rows 50\ntrain 60\nvalid\ntest\n", 50));

@@ -13,7 +13,8 @@ namespace netc {
 class TemporaryDirectory {
 public:
     TemporaryDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "netc-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "netc-test-XXXXXX").string();
         path_ = ::mkdtemp(pattern.data()) == nullptr ? "." : pattern;
     }
     TemporaryDirectory(const TemporaryDirectory&) = delete;
