@@ -198,9 +198,8 @@ std::string Dim::to_string() const {
     if (terms_.empty()) return "0";
     // Higher degrees first, the constant last, as people write it.
     std::vector<std::pair<Monomial, std::int64_t>> ordered(terms_.begin(), terms_.end());
-    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
-        return a.first.size() > b.first.size();
-    });
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
     std::string text;
     for (const auto& [atoms, coefficient] : ordered) {
         const bool negative = coefficient < 0;

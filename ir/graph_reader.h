@@ -127,7 +127,8 @@ public:
         std::size_t end = at_;
         skip_blank();
         end = at_;
-        while (end < text_.size() && std::isalnum(static_cast<unsigned char>(text_[end])) != 0) ++end;
+        while (end < text_.size() && std::isalnum(static_cast<unsigned char>(text_[end])) != 0)
+            ++end;
         const std::optional<DType> type = parse_dtype(text_.substr(at_, end - at_));
         if (!type) fail(fmt::format("expected an element type before `{}`", here()));
         if (failed()) return DType::f32;

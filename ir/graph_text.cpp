@@ -86,9 +86,8 @@ bool is_row_major(const Node& node) {
 std::string layout_text(const Node& node) {
     if (is_row_major(node)) return "";
     const Layout& layout = node.layout;
-    std::string text = " layout " + list_text(layout.order, [](std::int32_t dim) {
-                           return std::to_string(dim);
-                       });
+    std::string text =
+        " layout " + list_text(layout.order, [](std::int32_t dim) { return std::to_string(dim); });
     if (layout.lanes) text += " lanes";
     if (layout.extra != 0) text += fmt::format(" extra {}", layout.extra);
     return text;
@@ -276,10 +275,10 @@ private:
 
 std::string variable_text(const Variable& variable, const GraphTextOptions& options) {
     const Initializer& init = variable.initializer;
-    std::string text = fmt::format(
-        "variable @{} {} {} = {}(", name_text(variable.name),
-        kVariableKinds[static_cast<std::size_t>(variable.kind)], variable.type.to_string(),
-        kInitializers[static_cast<std::size_t>(init.kind)]);
+    std::string text =
+        fmt::format("variable @{} {} {} = {}(", name_text(variable.name),
+                    kVariableKinds[static_cast<std::size_t>(variable.kind)],
+                    variable.type.to_string(), kInitializers[static_cast<std::size_t>(init.kind)]);
     for (std::size_t i = 0; i < init.arguments.size(); ++i) {
         text += (i > 0 ? ", " : "") + number_text(init.arguments[i]);
     }

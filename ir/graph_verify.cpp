@@ -60,7 +60,8 @@ private:
         const std::int64_t index = node.attributes.get<std::int64_t>("index");
         const bool input = node.op == OpId::input;
         const std::size_t count = input ? function_.inputs.size() : module_.variables.size();
-        if (index < 0 || index >= static_cast<std::int64_t>(count)) return "there is no such number";
+        if (index < 0 || index >= static_cast<std::int64_t>(count))
+            return "there is no such number";
         const auto i = static_cast<std::size_t>(index);
         const Type& type = input ? function_.inputs[i].type : module_.variables[i].type;
         if (type != node.type) return "what it reads is " + type.to_string();
@@ -83,8 +84,8 @@ private:
         std::set<std::string> names;
         for (const Function::Result& result : function_.results) {
             if (result.value.index >= function_.nodes.size()) {
-                return broken(fmt::format("{}: the result `{}` is no node", function_.name,
-                                          result.name));
+                return broken(
+                    fmt::format("{}: the result `{}` is no node", function_.name, result.name));
             }
             if (!names.insert(result.name).second) {
                 return broken(fmt::format("{}: two results `{}`", function_.name, result.name));
@@ -94,8 +95,8 @@ private:
         for (const Function::Update& update : function_.updates) {
             if (update.variable >= module_.variables.size() ||
                 update.value.index >= function_.nodes.size()) {
-                return broken(fmt::format("{}: an update of variable {} by node {}",
-                                          function_.name, update.variable, update.value.index));
+                return broken(fmt::format("{}: an update of variable {} by node {}", function_.name,
+                                          update.variable, update.value.index));
             }
             const Variable& variable = module_.variables[update.variable];
             const Type& type = function_[update.value].type;
@@ -105,8 +106,7 @@ private:
                                           type.to_string()));
             }
             if (!updated.insert(update.variable).second) {
-                return broken(
-                    fmt::format("{}: two updates of @{}", function_.name, variable.name));
+                return broken(fmt::format("{}: two updates of @{}", function_.name, variable.name));
             }
         }
         return {};
@@ -130,8 +130,8 @@ Status verify(const Module& module) {
         }
         for (const Dim& dim : variable.type.shape) {
             if (!dim.is_static()) {
-                return broken(fmt::format("@{} has the type {}", variable.name,
-                                          variable.type.to_string()));
+                return broken(
+                    fmt::format("@{} has the type {}", variable.name, variable.type.to_string()));
             }
         }
     }

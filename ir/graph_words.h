@@ -12,9 +12,9 @@ namespace netc {
 
 inline constexpr std::array<std::string_view, 3> kVariableKinds{"parameter", "state", "slot"};
 inline constexpr std::array<std::string_view, 13> kInitializers{
-    "zeros",      "ones",       "full",      "normal",     "uniform", "xavier_uniform",
-    "xavier_normal", "he_uniform", "he_normal", "orthogonal", "rademacher", "values",
-    "from_file"};
+    "zeros",          "ones",          "full",       "normal",    "uniform",
+    "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal",
+    "rademacher",     "values",        "from_file"};
 
 inline bool is_name_char(char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' ||

@@ -30,8 +30,8 @@ Status check_attributes(const OpDef& def, const Attributes& attributes) {
         const AttributeValue* value = attributes.find(spec.name);
         if (value == nullptr) return misuse(fmt::format("needs the attribute `{}`", spec.name));
         if (kind_of(*value) != spec.kind) {
-            return misuse(fmt::format("attribute `{}` is {}, not {}", spec.name,
-                                      name_of(spec.kind), name_of(kind_of(*value))));
+            return misuse(fmt::format("attribute `{}` is {}, not {}", spec.name, name_of(spec.kind),
+                                      name_of(kind_of(*value))));
         }
     }
     for (const auto& [name, value] : attributes.all()) {

@@ -141,8 +141,7 @@ constexpr OpDef kMax{
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = infer_elementwise<number_dtype>,
-    .grad =
-        [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(1), g.x(0))); },
+    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(1), g.x(0))); },
     .lower = lower_binary<ScalarOp::max>,
     .samples = number_samples,
 };
@@ -153,8 +152,7 @@ constexpr OpDef kMin{
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = infer_elementwise<number_dtype>,
-    .grad =
-        [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(0), g.x(1))); },
+    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(0), g.x(1))); },
     .lower = lower_binary<ScalarOp::min>,
     .samples = number_samples,
 };

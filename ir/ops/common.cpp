@@ -115,9 +115,7 @@ double lowest(DType type) {
 ScalarId reduce_position_of_max(Lowering& lowering, ScalarId value, ScalarId position) {
     ScalarGraph& s = lowering.scalars();
     const DType type = s.type(value);
-    const auto both = [&](ScalarId a, ScalarId b) {
-        return s.binary(ScalarOp::logical_and, a, b);
-    };
+    const auto both = [&](ScalarId a, ScalarId b) { return s.binary(ScalarOp::logical_and, a, b); };
     const auto either = [&](ScalarId a, ScalarId b) {
         return s.binary(ScalarOp::logical_or, a, b);
     };
@@ -139,10 +137,10 @@ ScalarId reduce_position_of_max(Lowering& lowering, ScalarId value, ScalarId pos
     const ScalarId earlier = both(equals, s.binary(ScalarOp::less, right_place, place));
     const ScalarId merged = either(beats(right, best), earlier);
 
-    return lowering.reduce({{type, lowest(type)}, {DType::i32, 0}},
-                           {s.select(taken, value, best), s.select(taken, position, place)},
-                           {s.select(merged, right, best),
-                            s.select(merged, right_place, place)})[1];
+    return lowering.reduce(
+        {{type, lowest(type)}, {DType::i32, 0}},
+        {s.select(taken, value, best), s.select(taken, position, place)},
+        {s.select(merged, right, best), s.select(merged, right_place, place)})[1];
 }
 
 Type real(Shape shape) { return {DType::f32, std::move(shape)}; }

@@ -66,8 +66,8 @@ Status check_operands(const Type& x, const Type& w) {
 
 Status check_divides(const Dim& channels, std::int64_t groups) {
     if (floor_mod(channels, groups) == Dim(0)) return {};
-    return fact(fmt::format("{} channels do not fall into {} groups", channels.to_string(),
-                            groups));
+    return fact(
+        fmt::format("{} channels do not fall into {} groups", channels.to_string(), groups));
 }
 
 // Positions of a kernel over an axis: (x + 2 pad - dilation (k - 1) - 1) // stride + 1.
@@ -112,8 +112,8 @@ Result<Type> infer_transpose(const InferContext& context) {
         return status.error();
     }
     if (x.shape[1] != w.shape[0]) {
-        return fact(fmt::format("{} channels are not the {} of the weights",
-                                x.shape[1].to_string(), w.shape[0].to_string()));
+        return fact(fmt::format("{} channels are not the {} of the weights", x.shape[1].to_string(),
+                                w.shape[0].to_string()));
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
     Type y{x.dtype, {x.shape[0], w.shape[1] * Dim(geometry.groups)}};
@@ -121,13 +121,12 @@ Result<Type> infer_transpose(const InferContext& context) {
         const std::size_t axis = i - 2;
         if (output_pad[axis] >= geometry.stride[axis] &&
             output_pad[axis] >= geometry.dilation[axis]) {
-            return fact(fmt::format("`output_pad` {} is not below stride or dilation",
-                                    output_pad[axis]));
+            return fact(
+                fmt::format("`output_pad` {} is not below stride or dilation", output_pad[axis]));
         }
-        y.shape.push_back((x.shape[i] - Dim(1)) * Dim(geometry.stride[axis]) -
-                          Dim(2 * geometry.pad[axis]) +
-                          Dim(geometry.dilation[axis]) * (w.shape[i] - Dim(1)) + Dim(1) +
-                          Dim(output_pad[axis]));
+        y.shape.push_back(
+            (x.shape[i] - Dim(1)) * Dim(geometry.stride[axis]) - Dim(2 * geometry.pad[axis]) +
+            Dim(geometry.dilation[axis]) * (w.shape[i] - Dim(1)) + Dim(1) + Dim(output_pad[axis]));
     }
     if (Status status = check_dims(y.shape); !status) return status.error();
     return y;
@@ -142,8 +141,8 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
     if (Status status = check_geometry(geometry, x.rank() - 2); !status) return status.error();
     if (Status s = check_integers("size", size, x.rank() - 2, 1); !s) return s.error();
     if (x.shape[0] != dy.shape[0]) {
-        return fact(fmt::format("{} samples are not {}", x.shape[0].to_string(),
-                                dy.shape[0].to_string()));
+        return fact(
+            fmt::format("{} samples are not {}", x.shape[0].to_string(), dy.shape[0].to_string()));
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
     if (Status s = check_divides(dy.shape[1], geometry.groups); !s) return s.error();
@@ -152,8 +151,8 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
         const Result<Dim> dim = positions(x.shape[i], size[i - 2], geometry, i - 2);
         if (!dim) return dim.error();
         if (*dim != dy.shape[i]) {
-            return fact(fmt::format("{} positions are not {}", dy.shape[i].to_string(),
-                                    dim->to_string()));
+            return fact(
+                fmt::format("{} positions are not {}", dy.shape[i].to_string(), dim->to_string()));
         }
         w.shape.emplace_back(size[i - 2]);
     }
@@ -188,13 +187,17 @@ Value towards_input(GraphBuilder& graph, Value y, Value w, const Shape& x,
     return graph.make(OpId::conv_transpose_nd, {y, w}, std::move(attributes));
 }
 
+Integers size_of_kernel(const Shape& w) {
+    Integers size;
+    for (std::size_t i = 2; i < w.size(); ++i) size.push_back(w[i].value());
+    return size;
+}
+
 // And towards w.
 Value towards_weights(GraphBuilder& graph, Value x, Value y, const Shape& w,
                       const Geometry& geometry) {
     Attributes attributes = attributes_of(geometry);
-    Integers size;
-    for (std::size_t i = 2; i < w.size(); ++i) size.push_back(w[i].value());
-    attributes.set("size", std::move(size));
+    attributes.set("size", size_of_kernel(w));
     return graph.make(OpId::conv_nd_weight_gradient, {x, y}, std::move(attributes));
 }
 
@@ -249,8 +252,8 @@ ScalarId lower_conv(Lowering& lowering) {
     const Shape& w = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
     const Index channel = lowering.reduced_axis(w[1]);
-    std::vector<Index> x_index{
-        out[0], first_of_group(out[1], w[0], x[1], geometry.groups) + channel};
+    std::vector<Index> x_index{out[0],
+                               first_of_group(out[1], w[0], x[1], geometry.groups) + channel};
     std::vector<Index> w_index{out[1], channel};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const Index tap = lowering.reduced_axis(w[i]);
@@ -292,8 +295,8 @@ ScalarId lower_weight_gradient(Lowering& lowering) {
     const Shape& dy = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
     const Index sample = lowering.reduced_axis(x[0]);
-    std::vector<Index> x_index{
-        sample, first_of_group(out[0], dy[1], x[1], geometry.groups) + out[1]};
+    std::vector<Index> x_index{sample,
+                               first_of_group(out[0], dy[1], x[1], geometry.groups) + out[1]};
     std::vector<Index> dy_index{sample, out[0]};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const Index position = lowering.reduced_axis(dy[i]);
@@ -329,8 +332,8 @@ std::vector<SampleShape> sample_shapes() {
 std::vector<Sample> conv_samples() {
     std::vector<Sample> samples;
     for (const SampleShape& s : sample_shapes()) {
-        samples.push_back({{real(s.x), real(s.w)},
-                           attributes_of({s.stride, s.pad, s.dilation, s.groups})});
+        samples.push_back(
+            {{real(s.x), real(s.w)}, attributes_of({s.stride, s.pad, s.dilation, s.groups})});
     }
     return samples;
 }
@@ -356,9 +359,7 @@ std::vector<Sample> weight_gradient_samples() {
     std::vector<Sample> samples;
     for (const SampleShape& s : sample_shapes()) {
         Attributes attributes = attributes_of({s.stride, s.pad, s.dilation, s.groups});
-        Integers size;
-        for (std::size_t i = 2; i < s.w.size(); ++i) size.push_back(s.w[i].value());
-        attributes.set("size", std::move(size));
+        attributes.set("size", size_of_kernel(s.w));
         samples.push_back({{real(s.x), real(result_shape(s))}, std::move(attributes)});
     }
     return samples;

@@ -28,8 +28,8 @@ Result<Type> infer_einsum(const InferContext& context) {
     const Result<EinsumSpec> spec = parse_einsum(context.attributes.get<std::string>("spec"));
     if (!spec) return spec.error();
     if (spec->inputs.size() != context.inputs.size()) {
-        return fact(fmt::format("`{}` has not {} operands", spec->to_string(),
-                                context.inputs.size()));
+        return fact(
+            fmt::format("`{}` has not {} operands", spec->to_string(), context.inputs.size()));
     }
     std::map<char, Dim> dims;
     for (std::size_t k = 0; k < spec->inputs.size(); ++k) {
@@ -37,8 +37,8 @@ Result<Type> infer_einsum(const InferContext& context) {
         const Type& type = context.inputs[k];
         if (Status status = check_dtype(float_dtype, type.dtype); !status) return status.error();
         if (type.dtype != context.inputs[0].dtype) {
-            return fact(fmt::format("{} is not {}", name_of(type.dtype),
-                                    name_of(context.inputs[0].dtype)));
+            return fact(
+                fmt::format("{} is not {}", name_of(type.dtype), name_of(context.inputs[0].dtype)));
         }
         if (letters.size() != type.rank()) {
             return fact(fmt::format("`{}` has not the rank of {}", letters, type.to_string()));
@@ -46,8 +46,8 @@ Result<Type> infer_einsum(const InferContext& context) {
         for (std::size_t i = 0; i < letters.size(); ++i) {
             const auto [place, is_new] = dims.emplace(letters[i], type.shape[i]);
             if (!is_new && place->second != type.shape[i]) {
-                return fact(fmt::format("`{}` is {} and {}", letters[i],
-                                        place->second.to_string(), type.shape[i].to_string()));
+                return fact(fmt::format("`{}` is {} and {}", letters[i], place->second.to_string(),
+                                        type.shape[i].to_string()));
             }
         }
     }

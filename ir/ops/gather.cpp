@@ -98,7 +98,8 @@ std::vector<Sample> scatter_samples() {
 
 constexpr OpDef kGather{
     .name = "gather",
-    .doc = "rows of a table [R, ...] by their numbers [S...]: [S..., ...]; a number out of range gives "
+    .doc = "rows of a table [R, ...] by their numbers [S...]: [S..., ...]; a number out of range "
+           "gives "
            "NaN and raises the fault flag",
     .family = OpFamily::view,
     .min_inputs = 2,
@@ -111,8 +112,9 @@ constexpr OpDef kGather{
 
 constexpr OpDef kScatterAdd{
     .name = "scatter_add",
-    .doc = "base [R, ...] with x [S..., ...] added to the rows of these numbers [S...], in row-major "
-           "order of S; a number out of range is dropped",
+    .doc =
+        "base [R, ...] with x [S..., ...] added to the rows of these numbers [S...], in row-major "
+        "order of S; a number out of range is dropped",
     .family = OpFamily::scatter,
     .min_inputs = 3,
     .max_inputs = 3,

@@ -57,8 +57,8 @@ Result<Type> infer_tensor(const InferContext& context) {
     Result<Type> type = infer_as_said(context);
     if (!type) return type;
     const Dim count = product(type->shape);
-    const auto given = static_cast<std::int64_t>(
-        context.attributes.get<std::vector<double>>("values").size());
+    const auto given =
+        static_cast<std::int64_t>(context.attributes.get<std::vector<double>>("values").size());
     if (count != Dim(given)) {
         return fact(fmt::format("{} values are not {}", given, type->to_string()));
     }
@@ -97,8 +97,8 @@ ScalarId choose(Lowering& lowering, ScalarId number, const std::vector<double>& 
         return scalar_constant(s, values[begin], lowering.output_type().dtype);
     }
     const std::size_t middle = begin + (end - begin) / 2;
-    const ScalarId before = s.binary(
-        ScalarOp::less, number, s.integer(static_cast<std::int64_t>(middle), DType::i32));
+    const ScalarId before =
+        s.binary(ScalarOp::less, number, s.integer(static_cast<std::int64_t>(middle), DType::i32));
     const ScalarId low = choose(lowering, number, values, begin, middle);
     return s.select(before, low, choose(lowering, number, values, middle, end));
 }
@@ -126,8 +126,8 @@ ScalarId lower_extent(Lowering& lowering) {
         Scalar batch_size;
         batch_size.op = ScalarOp::batch;
         batch_size.type = DType::i64;
-        const ScalarId scaled = s.binary(ScalarOp::mul, s.add_node(std::move(batch_size)),
-                                         s.integer(extent.per_batch));
+        const ScalarId scaled =
+            s.binary(ScalarOp::mul, s.add_node(std::move(batch_size)), s.integer(extent.per_batch));
         value = s.binary(ScalarOp::add, scaled, value);
     }
     const DType type = lowering.output_type().dtype;
@@ -151,7 +151,9 @@ std::vector<Sample> tensor_samples() {
           {"dtype", DType::f32},
           {"shape", Shape{2, 3}}}},
         {{},
-         {{"values", std::vector<double>{5, 4, 3, 2, 1}}, {"dtype", DType::i32}, {"shape", Shape{5}}}},
+         {{"values", std::vector<double>{5, 4, 3, 2, 1}},
+          {"dtype", DType::i32},
+          {"shape", Shape{5}}}},
     };
 }
 

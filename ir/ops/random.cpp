@@ -68,8 +68,7 @@ ScalarId lower_uniform(Lowering& lowering) {
     for (std::int64_t k = 3; k-- > 0;) {
         word = s.select(is_at(lowering, floor_mod(element, 4), k), block.words[k], word);
     }
-    return s.binary(ScalarOp::mul, upper_bits(s, word, type.dtype),
-                    s.number(0x1p-24, type.dtype));
+    return s.binary(ScalarOp::mul, upper_bits(s, word, type.dtype), s.number(0x1p-24, type.dtype));
 }
 
 // Box-Muller on pairs of elements: the even one takes the cosine, the odd one the sine.
@@ -89,8 +88,7 @@ ScalarId lower_normal(Lowering& lowering) {
     const ScalarId u1 = s.binary(ScalarOp::mul, above_zero, unit);
     const ScalarId u2 = s.binary(ScalarOp::mul, upper_bits(s, word1, dtype), unit);
     const ScalarId radius = s.unary(
-        ScalarOp::sqrt,
-        s.binary(ScalarOp::mul, s.number(-2, dtype), s.unary(ScalarOp::log, u1)));
+        ScalarOp::sqrt, s.binary(ScalarOp::mul, s.number(-2, dtype), s.unary(ScalarOp::log, u1)));
     const ScalarId angle = s.binary(ScalarOp::mul, s.number(kTwoPi, dtype), u2);
     const ScalarId even = is_at(lowering, floor_mod(element, 2), 0);
     const ScalarId turn =
@@ -102,11 +100,12 @@ std::vector<Sample> random_samples() {
     std::vector<Sample> samples;
     const Type number{DType::i64, {}};
     for (const Shape& shape : {Shape{batch(), 7}, Shape{33}, Shape{batch(), 3, 5}, Shape{}}) {
-        samples.push_back({{number, number},
-                           {{"stream", std::int64_t{0x123456789abcdef}},
-                            {"dtype", DType::f32},
-                            {"shape", shape}},
-                           -2, 2, 1000});
+        samples.push_back(
+            {{number, number},
+             {{"stream", std::int64_t{0x123456789abcdef}}, {"dtype", DType::f32}, {"shape", shape}},
+             -2,
+             2,
+             1000});
     }
     return samples;
 }
@@ -127,8 +126,9 @@ constexpr OpDef kRandomUniform{
 
 constexpr OpDef kRandomNormal{
     .name = "random_normal",
-    .doc = "standard normal distribution, by the method of Box and Muller; operands: seed and step, "
-           "i64[]",
+    .doc =
+        "standard normal distribution, by the method of Box and Muller; operands: seed and step, "
+        "i64[]",
     .family = OpFamily::random,
     .min_inputs = 2,
     .max_inputs = 2,

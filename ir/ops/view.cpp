@@ -159,8 +159,8 @@ void grad_of_pad(GradBuilder& g) {
     for (std::size_t i = 0; i < x.size(); ++i) {
         stops.push_back(after[i] == 0 ? -1 : before[i] + x[i].value());
     }
-    g.add(0, g.graph().make(OpId::slice, {g.dy()},
-                            {{"starts", before}, {"stops", std::move(stops)}}));
+    g.add(0,
+          g.graph().make(OpId::slice, {g.dy()}, {{"starts", before}, {"stops", std::move(stops)}}));
 }
 
 ScalarId lower_pad(Lowering& lowering) {
@@ -187,8 +187,8 @@ Result<Type> infer_concat(const InferContext& context) {
     for (std::size_t k = 0; k < context.inputs.size(); ++k) {
         Type like = context.inputs[k];
         if (like.rank() != first.rank()) {
-            return fact(fmt::format("{} and {} differ in rank", first.to_string(),
-                                    like.to_string()));
+            return fact(
+                fmt::format("{} and {} differ in rank", first.to_string(), like.to_string()));
         }
         const Dim size = like.shape[along];
         like.shape[along] = first.shape[along];
@@ -319,7 +319,8 @@ constexpr OpDef kPermute{
 
 constexpr OpDef kBroadcast{
     .name = "broadcast",
-    .doc = "repetition: axes are aligned at the last one, an axis of 1 stretches, missing ones repeat",
+    .doc =
+        "repetition: axes are aligned at the last one, an axis of 1 stretches, missing ones repeat",
     .family = OpFamily::view,
     .min_inputs = 1,
     .max_inputs = 1,

@@ -9,8 +9,8 @@ namespace {
 using namespace ops;
 
 constexpr AttributeSpec kOpAttribute{"op", AttributeKind::text, "max, sum or pick"};
-constexpr AttributeSpec kSizeAttribute{
-    "size", AttributeKind::integers, "size per axis; the window has as many of the last axes"};
+constexpr AttributeSpec kSizeAttribute{"size", AttributeKind::integers,
+                                       "size per axis; the window has as many of the last axes"};
 constexpr AttributeSpec kStrideAttribute{"stride", AttributeKind::integers, "step per axis"};
 constexpr AttributeSpec kPadAttribute{"pad", AttributeKind::integers,
                                       "padding on both sides, no elements; below the size"};
@@ -54,8 +54,8 @@ Result<Shape> windowed(const Shape& shape, const Geometry& geometry) {
     const std::size_t first = shape.size() - count;
     for (std::size_t i = 0; i < count; ++i) {
         if (geometry.pad[i] >= geometry.size[i]) {
-            return fact(fmt::format("padding {} is not below the window's size {}",
-                                    geometry.pad[i], geometry.size[i]));
+            return fact(fmt::format("padding {} is not below the window's size {}", geometry.pad[i],
+                                    geometry.size[i]));
         }
         const Dim room = shape[first + i] + Dim(2 * geometry.pad[i]) - Dim(geometry.size[i]);
         if (room.is_static() && room.value() < 0) {
@@ -112,8 +112,8 @@ Result<Type> infer_gradient(const InferContext& context) {
     const Result<Shape> shape = windowed(x, geometry_of(context.attributes));
     if (!shape) return shape.error();
     if (dy.shape != *shape) {
-        return fact(fmt::format("{} is not {}", dy.to_string(),
-                                Type{dy.dtype, *shape}.to_string()));
+        return fact(
+            fmt::format("{} is not {}", dy.to_string(), Type{dy.dtype, *shape}.to_string()));
     }
     if (max) {
         if (Status s = check_places(context.inputs[1], *shape); !s) return s.error();
@@ -283,8 +283,8 @@ std::vector<Sample> window_samples() {
         Attributes attributes = attributes_of(shape.geometry);
         attributes.set("op", std::string("pick"));
         const Shape y = windowed(shape.x, shape.geometry).value();
-        samples.push_back({{real(shape.x), ints(y)}, std::move(attributes), -2, 2,
-                           places_of(shape.geometry)});
+        samples.push_back(
+            {{real(shape.x), ints(y)}, std::move(attributes), -2, 2, places_of(shape.geometry)});
     }
     return samples;
 }
@@ -308,8 +308,7 @@ std::vector<Sample> gradient_samples() {
         attributes.set("op", std::string("sum"));
         samples.push_back({{real(y)}, attributes});
         attributes.set("op", std::string("max"));
-        samples.push_back(
-            {{real(y), ints(y)}, attributes, -2, 2, places_of(shape.geometry)});
+        samples.push_back({{real(y), ints(y)}, attributes, -2, 2, places_of(shape.geometry)});
     }
     return samples;
 }

@@ -46,8 +46,7 @@ TEST_CASE("symbols are replaced inside quotients") {
     const Dim h = Dim::symbol("H");
     const Dim quotient = Dim(3) * floor_div(h + Dim(1), 2) + h;
     CHECK(quotient.substitute("H", 8) == Dim(20));
-    CHECK(quotient.substitute("H", Dim(2) * Dim::symbol("B")) ==
-          Dim(5) * Dim::symbol("B"));
+    CHECK(quotient.substitute("H", Dim(2) * Dim::symbol("B")) == Dim(5) * Dim::symbol("B"));
     CHECK(quotient.symbols() == std::vector<std::string>{"H"});
 }
 

@@ -228,8 +228,8 @@ TEST_CASE("numbers stand for constants where their type is clear") {
     const Value x = graph.input(0);
     const Value positive = graph.binary(OpId::less, graph.constant(0, DType::f32, {kBatch}), x);
     const Value chosen = graph.select(positive, x, x * 0.1);
-    const Value two = graph.constant(-INFINITY, DType::f32, {kBatch}) +
-                      graph.constant(NAN, DType::f32, {kBatch});
+    const Value two =
+        graph.constant(-INFINITY, DType::f32, {kBatch}) + graph.constant(NAN, DType::f32, {kBatch});
     const Value wide = graph.broadcast(graph.constant(7, DType::f32), {kBatch});
     function.results.push_back({"y", (chosen + two + wide).id, {}, ""});
     module.functions.push_back(std::move(function));
@@ -283,23 +283,28 @@ TEST_CASE("the verifier names what is wrong") {
     CHECK(broken([](Module&, Function& f) { f.nodes[2].type.shape = {kBatch, 3}; }) ==
           "forward: node 2, einsum node 0, node 1 {spec = \"bi,io->bo\"} : f32[B, 3]: its type "
           "should be f32[B, 2], from Small.linear_1");
-    CHECK(broken([](Module&, Function& f) { f.nodes[2].inputs[0] = NodeId{4}; })
-              .find("an operand does not stand before it") != std::string::npos);
-    CHECK(broken([](Module&, Function& f) { f.nodes[0].attributes.set("index", std::int64_t{1}); })
-              .find("there is no such number") != std::string::npos);
-    CHECK(broken([](Module&, Function& f) { f.nodes[4].attributes.set("a", true); })
-              .find("max: has no attribute `a`") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.nodes[2].inputs[0] = NodeId{4};
+          }).find("an operand does not stand before it") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.nodes[0].attributes.set("index", std::int64_t{1});
+          }).find("there is no such number") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.nodes[4].attributes.set("a", true);
+          }).find("max: has no attribute `a`") != std::string::npos);
     CHECK(broken([](Module&, Function& f) { f.results[0].value = NodeId{9}; }) ==
           "forward: the result `y` is no node");
-    CHECK(broken([](Module&, Function& f) { f.updates[0].value = NodeId{2}; })
-              .find("the update of f32[3, 2] @linear_1.weight:m is f32[B, 2]") !=
-          std::string::npos);
-    CHECK(broken([](Module&, Function& f) { f.updates.push_back(f.updates[0]); })
-              .find("two updates") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.updates[0].value = NodeId{2};
+          }).find("the update of f32[3, 2] @linear_1.weight:m is f32[B, 2]") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.updates.push_back(f.updates[0]);
+          }).find("two updates") != std::string::npos);
     CHECK(broken([](Module& m, Function&) { m.variables[1].name = m.variables[0].name; }) ==
           "two variables @linear_1.weight");
-    CHECK(broken([](Module&, Function& f) { f.nodes[2].layout.order = {1}; })
-              .find("its layout orders other dimensions") != std::string::npos);
+    CHECK(broken([](Module&, Function& f) {
+              f.nodes[2].layout.order = {1};
+          }).find("its layout orders other dimensions") != std::string::npos);
 }
 
 TEST_CASE("the reference names every operator") {

@@ -91,8 +91,8 @@ inline Tensor make_tensor(const Type& type, std::int64_t batch) {
 // Runs `lower` once over symbolic axes, then evaluates what it described.
 class ElementEvaluator final : public Lowering {
 public:
-    ElementEvaluator(const Function& function, const Node& node, std::vector<const Tensor*> operands,
-                     std::int64_t batch)
+    ElementEvaluator(const Function& function, const Node& node,
+                     std::vector<const Tensor*> operands, std::int64_t batch)
         : function_(function), node_(node), operands_(std::move(operands)), batch_(batch) {
         for (std::size_t d = 0; d < node.type.rank(); ++d) {
             out_.push_back(Index::axis(static_cast<AxisId>(d)));
@@ -151,8 +151,7 @@ public:
         }
         return finished;
     }
-    // Splits the sum into two halves that `merge` joins, to test it.
-    bool halves = false;
+    bool halves = false;  // test `merge`: it joins two halves
 
 private:
     struct Access {
@@ -364,8 +363,7 @@ inline Cell ElementEvaluator::compute_arithmetic(const Scalar& scalar) {
 
 // All nodes of a function; inputs by number. `problem` gets what was read out of bounds.
 inline std::vector<Tensor> evaluate(const Function& function, const std::vector<Tensor>& inputs,
-                                    std::int64_t batch, std::string& problem,
-                                    bool halves = false) {
+                                    std::int64_t batch, std::string& problem, bool halves = false) {
     std::vector<Tensor> values;
     for (const Node& node : function.nodes) {
         if (node.op == OpId::input) {
@@ -378,7 +376,8 @@ inline std::vector<Tensor> evaluate(const Function& function, const std::vector<
         ElementEvaluator evaluator(function, node, operands, batch);
         evaluator.halves = halves;
         Tensor value = evaluator.run();
-        if (!evaluator.problem.empty()) problem = name_of(node.op).data() + (": " + evaluator.problem);
+        if (!evaluator.problem.empty())
+            problem = name_of(node.op).data() + (": " + evaluator.problem);
         values.push_back(std::move(value));
     }
     return values;
@@ -394,7 +393,8 @@ inline Tensor random_tensor(const Type& type, const Sample& sample, std::int64_t
             cell.number = random.uniform(sample.low, sample.high);
         } else {
             const std::int64_t limit = type.dtype == DType::b1 ? 2 : sample.integer_limit;
-            cell.integer = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(limit)));
+            cell.integer =
+                static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(limit)));
         }
     }
     return tensor;

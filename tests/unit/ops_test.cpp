@@ -96,8 +96,7 @@ TEST_CASE("gradients equal central differences") {
             if (!is_float(type.dtype)) continue;
             function.inputs.push_back({"dy", type, {}, {}});
             GraphBuilder graph(function);
-            const Value dy =
-                graph.input(static_cast<std::uint32_t>(function.inputs.size() - 1));
+            const Value dy = graph.input(static_cast<std::uint32_t>(function.inputs.size() - 1));
             std::vector<bool> wanted;
             for (const Type& input : sample.inputs) wanted.push_back(is_float(input.dtype));
             OneNodeGradient gradient(graph, y, dy, wanted);
@@ -161,9 +160,8 @@ TEST_CASE("equal elements: the conventions for derivatives") {
     op_def(OpId::abs).grad(of_abs);
 
     std::string problem;
-    const std::vector<Tensor> values =
-        evaluate(function,
-                 {tensor({1, 0, -1, 2}), tensor({1, 0, 0, 1}), tensor({1, 2, 3, 4})}, 1, problem);
+    const std::vector<Tensor> values = evaluate(
+        function, {tensor({1, 0, -1, 2}), tensor({1, 0, 0, 1}), tensor({1, 2, 3, 4})}, 1, problem);
     const auto check = [&](Value value, std::vector<double> wanted) {
         for (std::size_t i = 0; i < wanted.size(); ++i) {
             CHECK(values[value.id.index].cells[i].number == wanted[i]);
@@ -190,12 +188,11 @@ TEST_CASE("the first of equal maxima takes the gradient") {
     };
     const Value rows = gradient_of(graph.reduce_max(x, {1}));
     const Value all = gradient_of(graph.reduce_max(x, {0, 1}));
-    const Value window = gradient_of(
-        graph.make(OpId::window, {x},
-                   {{"op", std::string("max")},
-                    {"size", std::vector<std::int64_t>{2, 2}},
-                    {"stride", std::vector<std::int64_t>{1, 1}},
-                    {"pad", std::vector<std::int64_t>{0, 0}}}));
+    const Value window = gradient_of(graph.make(OpId::window, {x},
+                                                {{"op", std::string("max")},
+                                                 {"size", std::vector<std::int64_t>{2, 2}},
+                                                 {"stride", std::vector<std::int64_t>{1, 1}},
+                                                 {"pad", std::vector<std::int64_t>{0, 0}}}));
     Tensor input = make_tensor(type, 1);
     const std::vector<double> elements{1, 3, 3, 3, 3, 0};
     for (std::size_t i = 0; i < 6; ++i) input.cells[i].number = elements[i];
@@ -240,14 +237,14 @@ TEST_CASE("wrong uses are stated as facts") {
     };
     const Dim b = Dim::symbol("B");
     const Type x{DType::f32, {b, 784}};
-    CHECK(message(OpId::einsum, {x, {DType::f32, {100, 10}}}, {{"spec", std::string("bi,io->bo")}}) ==
-          "einsum: `i` is 784 and 100");
-    CHECK(message(OpId::add, {x, {DType::f32, {784}}}, {}) ==
-          "add: f32[784] is not f32[B, 784]");
+    CHECK(message(OpId::einsum, {x, {DType::f32, {100, 10}}},
+                  {{"spec", std::string("bi,io->bo")}}) == "einsum: `i` is 784 and 100");
+    CHECK(message(OpId::add, {x, {DType::f32, {784}}}, {}) == "add: f32[784] is not f32[B, 784]");
     CHECK(message(OpId::exp, {{DType::i32, {3}}}, {}) == "exp: needs floating point, not i32");
     CHECK(message(OpId::exp, {x, x}, {}) == "exp: has 2 operands");
-    CHECK(message(OpId::reduce_sum, {x}, {{"axes", std::vector<std::int64_t>{2}}, {"keep", true}}) ==
-          "reduce_sum: there is no axis 2 in rank 2");
+    CHECK(
+        message(OpId::reduce_sum, {x}, {{"axes", std::vector<std::int64_t>{2}}, {"keep", true}}) ==
+        "reduce_sum: there is no axis 2 in rank 2");
     CHECK(message(OpId::reduce_sum, {x}, {{"axes", std::vector<std::int64_t>{1}}}) ==
           "reduce_sum: needs the attribute `keep`");
     CHECK(message(OpId::reduce_sum, {x}, {{"axes", 1.0}, {"keep", true}}) ==
