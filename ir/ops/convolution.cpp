@@ -81,12 +81,18 @@ Result<Dim> positions(const Dim& x, const Dim& size, const Geometry& geometry, s
     return floor_div(room, geometry.stride[axis]) + Dim(1);
 }
 
+// What that many positions of a kernel cover, without the padding.
+Dim reached(const Dim& count, const Dim& size, const Geometry& geometry, std::size_t axis) {
+    return (count - Dim(1)) * Dim(geometry.stride[axis]) - Dim(2 * geometry.pad[axis]) +
+           Dim(geometry.dilation[axis]) * (size - Dim(1)) + Dim(1);
+}
+
 Result<Type> infer_conv(const InferContext& context) {
     const Type& x = context.inputs[0];
     const Type& w = context.inputs[1];
     const Geometry geometry = geometry_of(context.attributes);
-    if (Status status = check_operands(x, w); !status) return status.error();
-    if (Status status = check_geometry(geometry, x.rank() - 2); !status) return status.error();
+    if (Status s = check_operands(x, w); !s) return s.error();
+    if (Status s = check_geometry(geometry, x.rank() - 2); !s) return s.error();
     if (x.shape[1] != w.shape[1] * Dim(geometry.groups)) {
         return fact(fmt::format("{} channels are not the {} of the weights, {} groups",
                                 x.shape[1].to_string(), w.shape[1].to_string(), geometry.groups));
@@ -106,11 +112,9 @@ Result<Type> infer_transpose(const InferContext& context) {
     const Type& w = context.inputs[1];
     const Geometry geometry = geometry_of(context.attributes);
     const Integers& output_pad = context.attributes.get<Integers>("output_pad");
-    if (Status status = check_operands(x, w); !status) return status.error();
-    if (Status status = check_geometry(geometry, x.rank() - 2); !status) return status.error();
-    if (Status status = check_integers("output_pad", output_pad, x.rank() - 2, 0); !status) {
-        return status.error();
-    }
+    if (Status s = check_operands(x, w); !s) return s.error();
+    if (Status s = check_geometry(geometry, x.rank() - 2); !s) return s.error();
+    if (Status s = check_integers("output_pad", output_pad, x.rank() - 2, 0); !s) return s.error();
     if (x.shape[1] != w.shape[0]) {
         return fact(fmt::format("{} channels are not the {} of the weights", x.shape[1].to_string(),
                                 w.shape[0].to_string()));
@@ -128,7 +132,7 @@ Result<Type> infer_transpose(const InferContext& context) {
             (x.shape[i] - Dim(1)) * Dim(geometry.stride[axis]) - Dim(2 * geometry.pad[axis]) +
             Dim(geometry.dilation[axis]) * (w.shape[i] - Dim(1)) + Dim(1) + Dim(output_pad[axis]));
     }
-    if (Status status = check_dims(y.shape); !status) return status.error();
+    if (Status s = check_dims(y.shape); !s) return s.error();
     return y;
 }
 
@@ -137,8 +141,8 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
     const Type& dy = context.inputs[1];
     const Geometry geometry = geometry_of(context.attributes);
     const Integers& size = context.attributes.get<Integers>("size");
-    if (Status status = check_operands(x, dy); !status) return status.error();
-    if (Status status = check_geometry(geometry, x.rank() - 2); !status) return status.error();
+    if (Status s = check_operands(x, dy); !s) return s.error();
+    if (Status s = check_geometry(geometry, x.rank() - 2); !s) return s.error();
     if (Status s = check_integers("size", size, x.rank() - 2, 1); !s) return s.error();
     if (x.shape[0] != dy.shape[0]) {
         return fact(
@@ -170,11 +174,7 @@ Attributes attributes_of(const Geometry& geometry) {
 Integers missing(const Shape& whole, const Shape& part, const Shape& w, const Geometry& geometry) {
     Integers result;
     for (std::size_t i = 2; i < whole.size(); ++i) {
-        const std::size_t axis = i - 2;
-        const Dim reached = (part[i] - Dim(1)) * Dim(geometry.stride[axis]) -
-                            Dim(2 * geometry.pad[axis]) +
-                            Dim(geometry.dilation[axis]) * (w[i] - Dim(1)) + Dim(1);
-        result.push_back((whole[i] - reached).value());
+        result.push_back((whole[i] - reached(part[i], w[i], geometry, i - 2)).value());
     }
     return result;
 }

@@ -1,11 +1,9 @@
 // The table of operators for tests: iterates records and samples, makes a function of one operator,
-// and evaluates functions in double precision by running each record's `lower` element by element.
-// Slow and simple; needs no pass and no backend.
+// and evaluates functions in double precision, slowly, by running each record's `lower` element by element.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -383,7 +381,6 @@ inline std::vector<Tensor> evaluate(const Function& function, const std::vector<
     return values;
 }
 
-// Inputs as the sample asks for, different for different streams.
 inline Tensor random_tensor(const Type& type, const Sample& sample, std::int64_t batch,
                             std::uint32_t stream) {
     Tensor tensor = make_tensor(type, batch);
