@@ -52,7 +52,8 @@ struct ObjectOptions {
     std::string prefix;                 // lenet5
     std::string source_name;            // lenet5.net, for the header
     bool train = true;
-    bool selftest = true;
+    std::uint64_t seed = 0;             // of random layers, where the caller gives none
+    bool assembly = false, llvm_ir = false;  // also wanted as text
 };
 struct ObjectFiles {
     std::string object, header, assembly, llvm_ir;

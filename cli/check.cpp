@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "cli/workbench.h"
 #include "frontend/render.h"
-#include "ir/operators_reference.h"
+#include "ir/op_def.h"
 
 namespace netc {
 

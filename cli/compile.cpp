@@ -108,6 +108,9 @@ int verb_compile(Options options) {
     object_options.prefix = prefix;
     object_options.source_name = options.file.substr(options.file.rfind('/') + 1);
     object_options.train = train;
+    object_options.seed = train ? (*section)->seed : 0;
+    object_options.assembly = wants_file(options, "asm");
+    object_options.llvm_ir = wants_file(options, "llvm");
     Result<ObjectFiles> files = emit_object(*program, object_options);
     if (!files) return report(files.error());
 

@@ -1,0 +1,44 @@
+// emit_object: a program as an object file with its C header. One module holds all kernels, the entries,
+// and the public functions; only the latter are global.
+
+#include "backends/backend.h"
+#include "backends/c_header.h"
+#include "backends/cpu/emit_program.h"
+#include "backends/cpu/object_functions.h"
+
+namespace netc {
+
+Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& options) {
+    Result<Machine> machine = machine_for(options.target);
+    if (!machine) return machine.error();
+    const ProgramCode code = plan_code(program, *machine);
+    std::vector<std::string> entries{"init", "prepare", "forward"};
+    if (options.train) entries.insert(entries.end(), {"gradient", "train_step"});
+
+    // Assembly and object each consume a module: code generation changes it.
+    ObjectFiles files;
+    auto emit = [&](CodeForm form) -> Result<std::string> {
+        llvm::LLVMContext context;
+        Result<std::unique_ptr<llvm::Module>> module = emit_program(context, code, entries);
+        if (!module) return module.error();
+        add_object_functions(**module, code, options);
+        if (form == CodeForm::object && options.llvm_ir) {
+            Result<std::string> text = module_text(**module, *machine);
+            if (!text) return text.error();
+            files.llvm_ir = std::move(*text);
+        }
+        return emit_code(**module, *machine, form);
+    };
+    Result<std::string> object = emit(CodeForm::object);
+    if (!object) return object.error();
+    files.object = std::move(*object);
+    if (options.assembly) {
+        Result<std::string> assembly = emit(CodeForm::assembly);
+        if (!assembly) return assembly.error();
+        files.assembly = std::move(*assembly);
+    }
+    files.header = c_header(program, options);
+    return files;
+}
+
+}  // namespace netc
