@@ -1,8 +1,10 @@
 // The first look at a text: encoding, characters, strings, brackets, size.
 #include "frontend/scan.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 #include <vector>
 
 namespace netc {
@@ -46,6 +48,12 @@ private:
         std::size_t at;
     };
 
+    // A declaration that stands inside an open bracket.
+    struct Suspicion {
+        Opener opener;
+        Span declaration;
+    };
+
     // Each step consumes what begins at at_; false ends the scan.
     bool string();
     bool open();
@@ -55,6 +63,7 @@ private:
     void word();
 
     void never_closed(const Opener& opener, Span noticed, std::string label);
+    void unclosed_at_end();
     bool report(Diagnostic diagnostic) {
         diagnostics_.add(std::move(diagnostic));
         ok_ = false;
@@ -72,6 +81,7 @@ private:
     std::size_t at_ = 0;
     std::size_t tokens_ = 0;
     std::vector<Opener> open_;
+    std::optional<Suspicion> suspicion_;  // the first one
     bool ok_ = true;
 };
 
@@ -120,7 +130,7 @@ bool Scanner::run() {
     if (tokens_ == 0)
         return !report(diagnose<Code::empty_file>(span(0, 0))
                            .help("begin with `net 1`, then declare a model"));
-    if (!open_.empty()) never_closed(open_.back(), {}, "");
+    if (!open_.empty()) unclosed_at_end();
     return ok_;
 }
 
@@ -195,6 +205,19 @@ void Scanner::never_closed(const Opener& opener, Span noticed, std::string label
                .label(noticed, "{}", label));
 }
 
+void Scanner::unclosed_at_end() {
+    const auto suspected = [&](const Opener& opener) { return opener.at == suspicion_->opener.at; };
+    if (!suspicion_ || std::none_of(open_.begin(), open_.end(), suspected)) {
+        never_closed(open_.back(), {}, "");
+        return;
+    }
+    const char bracket = suspicion_->opener.bracket;
+    never_closed(suspicion_->opener, suspicion_->declaration,
+                 fmt::format("a declaration cannot stand inside `{}`, so the `{}` was probably "
+                             "forgotten before this line",
+                             bracket, closer_of(bracket)));
+}
+
 bool Scanner::starts_line(std::size_t at) const {
     while (at > 0 && (text_[at - 1] == ' ' || text_[at - 1] == '\t')) --at;
     return at == 0 || text_[at - 1] == '\n' || text_[at - 1] == '\r';
@@ -206,20 +229,16 @@ bool Scanner::name_follows(std::size_t at) const {
            (std::isalpha(static_cast<unsigned char>(text_[at])) != 0 || text_[at] == '_');
 }
 
-// A word. A declaration at the start of a line cannot stand inside brackets, so there an open one was forgotten.
+// A word. A declaration at the start of a line cannot stand inside brackets: if a bracket turns
+// out to be missing, it is the one that is open here.
 void Scanner::word() {
     const std::size_t begin = at_;
     while (at_ < text_.size() && is_word(text_[at_])) ++at_;
-    if (open_.empty() || !starts_line(begin)) return;
+    if (suspicion_ || open_.empty() || !starts_line(begin)) return;
     const std::string_view word = text_.substr(begin, at_ - begin);
     for (const std::string_view declaration : kDeclarations) {
         if (word != declaration || !name_follows(at_)) continue;
-        const Opener opener = open_.back();
-        never_closed(opener, span(begin, at_),
-                     fmt::format("`{}` cannot appear inside `{}`, so the `{}` was probably "
-                                 "forgotten before this line",
-                                 word, opener.bracket, closer_of(opener.bracket)));
-        open_.clear();
+        suspicion_ = Suspicion{open_.back(), span(begin, at_)};
         return;
     }
 }
@@ -244,6 +263,10 @@ bool Scanner::foreign() {
         length = entry.text.size();
         help = entry.help;
         break;
+    }
+    if (rest.front() == '\'') {  // a string of another language, as a whole
+        const std::size_t end = rest.find_first_of("'\n\r", 1);
+        if (end != std::string_view::npos && rest[end] == '\'') length = end + 1;
     }
     const auto byte = static_cast<unsigned char>(rest.front());
     const std::string shown = byte < 0x20 || byte == 0x7F

@@ -219,7 +219,8 @@ private:
     }
 
     Attempt missing_name() const {
-        if (!error_.expected.name) return std::nullopt;
+        const bool formal = error_.rule == Rule::paramList && is_one_of(before_.text, {"(", ","});
+        if (!error_.expected.name && !formal) return std::nullopt;
         const bool member = error_.rule == Rule::postOp;
         if (is_word(token_.text) && !token_.starts_line) {
             return unexpected().text("`{}` is a word of the language and cannot be a name",
@@ -233,7 +234,9 @@ private:
     Attempt missing_string() const {
         if (!error_.expected.string || error_.expected.statement || ends_value(before_))
             return std::nullopt;
-        return missing("text in quotes").text("text in quotes is missing here");
+        return missing("text in quotes")
+            .text("text in quotes is missing here")
+            .help_text(before_.text == "import" ? "for example `import \"blocks.net\"`" : "");
     }
 
     // Between declarations.
@@ -377,6 +380,9 @@ private:
     }
 
     Attempt missing_comma() const {
+        if (error_.rule == Rule::paramList && is_word(token_.text)) {
+            return unexpected().text("a `,` is missing before this");
+        }
         if (!error_.expected.sign(",") || !ends_value(before_)) return std::nullopt;
         if (begins_value(token_)) {
             return unexpected().text("a `,` or an operator is missing before this");
