@@ -1,4 +1,23 @@
-// assign_layout: physical layouts of what the user cannot see. See assign_layout.cpp for the estimate.
+// assign_layout: physical layouts of everything that the user cannot see.
+//
+//     %t = tanh (conv_nd %x, %w)         ->      %x' = copy %x      lanes [ceil(B/16)][c][y][x][16]
+//                                                %t  = tanh (conv_nd %x', %w)            lanes
+//
+// First version: one choice a function. Either every value whose first dim is the batch lives in batch
+// lanes, so that sixteen samples are a vector and all other indices are uniform over it; or all are
+// row-major, and vectors run along the last dim of a result. The estimate: floating-point operations of
+// each contraction over the share of a vector that its layout fills,
+//
+//     lanes       B / (16 ceil(B/16)), at the hinted batch
+//     row-major   n / (16 ceil(n/16)), n the last dim of the result;
+//                 1/16 where the sum itself runs over lanes of the batch (see reduction_order)
+//
+// Conversions are `copy` nodes: inputs to lanes; the operand of a dense weight gradient back to rows,
+// since its vectors run over output features and it is sequential over the batch; and where rows won, a
+// weight whose stride along the vector is not 1 (dx[b,i] = sum of dy[b,o] w[i,o]) is copied transposed.
+// Small results are written row-major at once.
+//
+// Requires: no groups. Keeps every bit.
 #pragma once
 
 #include <string>
@@ -7,7 +26,7 @@
 
 namespace netc {
 
-// Gives layouts and inserts `copy` conversions. Returns what was chosen and why, for --report.
+// Gives what was chosen and why, a line per contraction, for --report.
 std::string assign_layout(Function& function, std::int64_t batch_hint);
 
 }  // namespace netc

@@ -48,8 +48,10 @@ std::size_t Emitter::position(const StageRecord& stage) const {
 }
 
 StagedValue* Emitter::stage_reduction(NodeId node, const Place& place) {
-    if (!uses_all(place, outer_)) {
-        fail("a reduction would be computed again and again");
+    std::vector<Extent> shape;
+    if (!to_extents(info_.function[node].type.shape, shape)) return nullptr;
+    if (!covers_exactly(place, shape, outer_, axes())) {
+        fail("elements of a reduction would be computed twice or not at all");
         return nullptr;
     }
     StageRecord& record = new_stage(place, node);
@@ -65,9 +67,9 @@ StagedValue* Emitter::stage_elementwise(NodeId node, const Place& place) {
     return &staged_.emplace(node, StagedValue{place, &record, value, -1}).first->second;
 }
 
-StagedValue* Emitter::join_stage(NodeId node, const Place& place, StageRecord& reader) {
+StagedValue* Emitter::join_stage(NodeId node, const Place& place) {
     StagedValue* below = latest_below(node);
-    if (below == nullptr || below->stage == &reader || !same_space(place, *below)) return nullptr;
+    if (below == nullptr || !same_space(place, *below)) return nullptr;
     StageRecord& home = *below->stage;
     const ScalarId value = expand(node, index_at(place, home.axes), home, Outside::never);
     return &staged_.emplace(node, StagedValue{place, &home, value, -1}).first->second;

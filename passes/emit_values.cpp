@@ -166,14 +166,14 @@ ScalarId Emitter::expand_member(NodeId node, const std::vector<Index>& index, St
         return staged == nullptr ? fail("", type) : read_staged(node, *staged, index, stage);
     }
     if (place) demanded_.emplace(node, *place);
-    if (place && worth_a_local(node, *place)) {
-        staged = stage_elementwise(node, *place);
-        return read_staged(node, *staged, index, stage);
-    }
     const ScalarId value = expand(node, index, stage, outside);
+    if (!place || outside == Outside::zero) return value;
     // Joins the last stage below it where both have one space: what is read is then the finished
     // value, computed once.
-    if (place && outside == Outside::never) staged = join_stage(node, *place, stage);
+    const StagedValue* below = latest_below(node);
+    if (below != nullptr && below->stage == &stage) return value;
+    staged = join_stage(node, *place);
+    if (staged == nullptr && worth_a_local(node, *place)) staged = stage_elementwise(node, *place);
     return staged == nullptr ? value : read_staged(node, *staged, index, stage);
 }
 

@@ -73,7 +73,7 @@ private:
     // emit_stages.cpp
     StagedValue* stage_reduction(NodeId node, const Place& place);
     StagedValue* stage_elementwise(NodeId node, const Place& place);
-    StagedValue* join_stage(NodeId node, const Place& place, StageRecord& reader);
+    StagedValue* join_stage(NodeId node, const Place& place);
     StagedValue* latest_below(NodeId node);
     bool same_space(const Place& place, const StagedValue& staged) const;
     bool worth_a_local(NodeId node, const Place& place) const;

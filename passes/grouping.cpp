@@ -22,24 +22,42 @@ bool Grouping::group(std::vector<NodeId> nodes) {
     return true;
 }
 
+// Elementwise nodes without a group, of this shape, that read a member; or that only elementwise
+// members read, so that they are not computed once a term of a sum.
+std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
+                                         const Shape& wanted) const {
+    auto is_member = [&](NodeId id) { return std::binary_search(nodes.begin(), nodes.end(), id); };
+    auto fits = [&](NodeId id) {
+        const Probe& p = info_.probes[id.index];
+        return function_[id].group == 0 && !p.leaf && !p.reduces && shape(id) == wanted &&
+               !is_member(id);
+    };
+    std::vector<NodeId> found;
+    for (NodeId id : nodes) {
+        for (NodeId reader : info_.readers[id.index]) {
+            if (fits(reader)) found.push_back(reader);
+        }
+        if (info_.probes[id.index].reduces) continue;
+        for (NodeId source : info_.sources[id.index]) {
+            const auto& readers = info_.readers[source.index];
+            const bool inner = std::all_of(readers.begin(), readers.end(), [&](NodeId reader) {
+                return is_member(reader) && !info_.probes[reader.index].reduces;
+            });
+            if (inner && fits(source) && !info_.wanted[source.index]) found.push_back(source);
+        }
+    }
+    return found;
+}
+
 void Grouping::absorb_elementwise(NodeId member, const Shape& wanted) {
     for (bool grown = true; grown;) {
-        grown = false;
         const std::vector<NodeId> nodes = group_of(member);
-        for (NodeId id : nodes) {
-            for (NodeId reader : info_.readers[id.index]) {
-                const bool fits = function_[reader].group == 0 && !info_.probes[reader.index].reduces &&
-                                  shape(reader) == wanted;
-                if (!fits || std::binary_search(nodes.begin(), nodes.end(), reader)) continue;
-                std::vector<NodeId> larger = nodes;
-                larger.push_back(reader);
-                if (group(std::move(larger))) {
-                    grown = true;
-                    break;
-                }
-            }
-            if (grown) break;
-        }
+        const std::vector<NodeId> candidates = neighbours(nodes, wanted);
+        grown = std::any_of(candidates.begin(), candidates.end(), [&](NodeId candidate) {
+            std::vector<NodeId> larger = nodes;
+            larger.push_back(candidate);
+            return group(std::move(larger));
+        });
     }
 }
 

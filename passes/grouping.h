@@ -19,10 +19,12 @@ public:
     std::vector<NodeId> group_of(NodeId id) const;
     // Makes the set one group, if emit_group can and nothing must run in between.
     bool group(std::vector<NodeId> nodes);
-    // Adds elementwise nodes of this shape that read the group, one after the other.
+    // Adds elementwise nodes of this shape beside the group's, one after the other.
     void absorb_elementwise(NodeId member, const Shape& shape);
 
 private:
+    std::vector<NodeId> neighbours(const std::vector<NodeId>& nodes, const Shape& wanted) const;
+
     Function& function_;
     GroupInfo info_;
 };

@@ -1,0 +1,229 @@
+#include "passes/assign_layout.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "passes/group.h"
+#include "passes/reduction_order.h"
+
+namespace netc {
+namespace {
+
+// Results of at most this many elements a sample are stored strided rather than converted.
+constexpr std::int64_t kSmallSample = 64;
+// Lanes must win by this much: they cost conversions.
+constexpr double kMargin = 1.05;
+
+bool has_batch_first(const Shape& shape) {
+    return !shape.empty() && shape[0] == Dim::symbol(kBatchSymbol);
+}
+
+std::int64_t elements_a_sample(const Shape& shape) {
+    const Dim count = product({shape.begin() + 1, shape.end()});
+    return count.is_static() ? count.value() : 0;
+}
+
+double share(std::int64_t n) {
+    return static_cast<double>(n) / static_cast<double>((n + kLanes - 1) / kLanes * kLanes);
+}
+
+// A contraction as the estimate sees it.
+struct Contraction {
+    NodeId node;
+    double operations = 0;
+    double rows = 0, lanes = 0;  // share of a vector that does work
+    bool sums_over_lanes = false;
+    // Reduces the batch one sample after the other, many results: a dense weight gradient.
+    bool sequential_over_batch = false;
+};
+
+Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
+    const Type& type = info.function[id].type;
+    const Probe& probe = info.probes[id.index];
+    Contraction c;
+    c.node = id;
+    c.operations = 2;
+    ReductionShape shape;
+    shape.contraction = true;
+    const Dim results = product(type.shape);
+    if (results.is_static()) shape.results = results.value();
+    c.operations *= static_cast<double>(results.extent().value_or(Extent{0, 1}).at(batch));
+    bool reduces_batch = false;
+    for (std::size_t k = 0; k < probe.reduced.size(); ++k) {
+        const Extent extent = probe.reduced[k].extent().value_or(Extent{0, 1});
+        shape.axes.push_back(static_cast<AxisId>(k));
+        shape.extents.push_back(extent);
+        c.operations *= static_cast<double>(extent.at(batch));
+        reduces_batch = reduces_batch || !extent.is_static();
+    }
+    c.sums_over_lanes = reduction_order(shape).kind == OrderKind::lanes;
+    c.sequential_over_batch = reduces_batch && !c.sums_over_lanes;
+    const std::int64_t last =
+        type.rank() == 0 ? 1 : type.shape.back().extent().value_or(Extent{0, 1}).at(batch);
+    c.rows = c.sums_over_lanes ? 1.0 / static_cast<double>(kLanes) : share(last);
+    const bool over_batch = has_batch_first(type.shape) || c.sums_over_lanes;
+    c.lanes = over_batch ? share(batch) : c.rows;
+    return c;
+}
+
+// The function with copies put in; ids of old nodes stay known.
+class Inserter {
+public:
+    explicit Inserter(Function& function) : function_(function) {}
+
+    // All readers of the node see a copy of this layout.
+    void convert(NodeId node, Layout layout) { after_[node] = std::move(layout); }
+    // One operand of one reader does.
+    void convert_operand(NodeId reader, std::size_t operand, Layout layout) {
+        before_[{reader, operand}] = std::move(layout);
+    }
+
+    void run() {
+        const std::vector<Node> old = std::move(function_.nodes);
+        function_.nodes.clear();
+        std::vector<NodeId> seen(old.size());   // by readers
+        std::vector<NodeId> plain(old.size());  // before a conversion for all readers
+        for (std::uint32_t i = 0; i < old.size(); ++i) {
+            Node node = old[i];
+            for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+                const std::uint32_t input = node.inputs[k].index;
+                const auto layout = before_.find({NodeId{i}, k});
+                node.inputs[k] = seen[input];
+                if (layout == before_.end()) continue;
+                const bool as_it_was = after_.count(NodeId{input}) > 0 &&
+                                       layout->second == row_major(old[input].type.rank());
+                node.inputs[k] = as_it_was ? plain[input] : copy(seen[input], layout->second);
+            }
+            const NodeId own{static_cast<std::uint32_t>(function_.nodes.size())};
+            function_.nodes.push_back(std::move(node));
+            const auto layout = after_.find(NodeId{i});
+            plain[i] = own;
+            seen[i] = layout == after_.end() ? own : copy(own, layout->second);
+        }
+        for (auto& result : function_.results) result.value = seen[result.value.index];
+        for (auto& update : function_.updates) update.value = seen[update.value.index];
+    }
+
+private:
+    NodeId copy(NodeId value, const Layout& layout) {
+        for (const auto& [source, made] : copies_) {
+            if (source == value && function_[made].layout == layout) return made;
+        }
+        Node node{.op = OpId::copy,
+                  .inputs = {value},
+                  .attributes = {},
+                  .type = function_[value].type,
+                  .origin = function_[value].origin,
+                  .group = 0,
+                  .layout = layout};
+        const NodeId made{static_cast<std::uint32_t>(function_.nodes.size())};
+        function_.nodes.push_back(std::move(node));
+        copies_.push_back({value, made});
+        return made;
+    }
+
+    Function& function_;
+    std::map<NodeId, Layout> after_;
+    std::map<std::pair<NodeId, std::size_t>, Layout> before_;
+    std::vector<std::pair<NodeId, NodeId>> copies_;
+};
+
+// The operand that has the last dim of the result, and which of its dims that is. Vectors run there.
+struct VectorOperand {
+    std::size_t operand = 0;
+    std::size_t dim = 0;
+};
+
+std::optional<VectorOperand> vector_operand(const GroupInfo& info, NodeId id) {
+    const Type& type = info.function[id].type;
+    if (type.rank() == 0) return std::nullopt;
+    const auto axis = static_cast<AxisId>(type.rank() - 1);
+    std::optional<VectorOperand> found;
+    for (const Access& access : info.probes[id.index].reads) {
+        for (std::size_t d = 0; d < access.index.size(); ++d) {
+            if (!access.index[d].depends_on(axis)) continue;
+            if (found || !access.index[d].is_axis(axis)) return std::nullopt;
+            found = VectorOperand{access.operand, d};
+        }
+    }
+    return found;
+}
+
+void choose_lanes(Function& function, const GroupInfo& info,
+                  const std::vector<Contraction>& contractions) {
+    std::vector<bool> result(function.nodes.size());
+    for (const auto& r : function.results) result[r.value.index] = true;
+    Inserter inserter(function);
+    for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+        Node& node = function.nodes[i];
+        if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i})) continue;
+        const std::int64_t sample = elements_a_sample(node.type.shape);
+        if (info.is_leaf(NodeId{i})) {
+            if (sample > 1) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
+        } else if (!result[i] || sample > kSmallSample) {
+            node.layout = batch_lanes(node.type.rank());
+        }
+    }
+    for (const Contraction& c : contractions) {
+        if (!c.sequential_over_batch) continue;
+        const std::optional<VectorOperand> v = vector_operand(info, c.node);
+        if (!v) continue;
+        const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
+        inserter.convert_operand(c.node, v->operand, row_major(shape.size()));
+    }
+    inserter.run();
+}
+
+void choose_rows(Function& function, const GroupInfo& info,
+                 const std::vector<Contraction>& contractions) {
+    Inserter inserter(function);
+    for (const Contraction& c : contractions) {
+        if (c.sums_over_lanes) continue;
+        const std::optional<VectorOperand> v = vector_operand(info, c.node);
+        if (!v) continue;
+        const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
+        // One copy for many samples; a value of the batch is not worth it.
+        if (v->dim + 1 == shape.size() || !product(shape).is_static()) continue;
+        Layout layout = row_major(shape.size());
+        std::rotate(layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim),
+                    layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim) + 1,
+                    layout.order.end());
+        inserter.convert_operand(c.node, v->operand, std::move(layout));
+    }
+    inserter.run();
+}
+
+}  // namespace
+
+std::string assign_layout(Function& function, std::int64_t batch_hint) {
+    const GroupInfo info(function);
+    std::vector<Contraction> contractions;
+    double rows = 0, lanes = 0;
+    std::string lines;
+    for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+        if (!info.probes[i].contraction) continue;
+        const Contraction c = estimate(info, NodeId{i}, std::max<std::int64_t>(1, batch_hint));
+        rows += c.operations / c.rows;
+        lanes += c.operations / c.lanes;
+        lines += fmt::format("  {} -> {}: {:.0f} operations, vectors filled {:.0f} % in rows, "
+                             "{:.0f} % in lanes\n",
+                             op_def(function.nodes[i].op).name, function.nodes[i].type.to_string(),
+                             c.operations, 100 * c.rows, 100 * c.lanes);
+        contractions.push_back(c);
+    }
+    const bool in_lanes = !contractions.empty() && lanes * kMargin < rows;
+    std::string report =
+        fmt::format("{}: {} at batch {}\n{}", function.name,
+                    in_lanes ? "batch lanes" : "row-major", batch_hint, lines);
+    if (in_lanes) {
+        choose_lanes(function, info, contractions);
+    } else {
+        choose_rows(function, info, contractions);
+    }
+    return report;
+}
+
+}  // namespace netc
