@@ -1,7 +1,8 @@
 // The syntax tree of a .net file: one plain struct a construct of Net.g4, every one with its span.
 //
-// The elaborator walks it with std::visit. A file that parses without an error gives a tree without holes: pointers are never
-// null unless their comment says so. Text that a name, a string or a number stands for is already decoded.
+// The elaborator walks it with std::visit. A file that parses without an error gives a tree without
+// holes: pointers are never null unless their comment says so. Text that a name, a string or a
+// number stands for is already decoded.
 #pragma once
 
 #include "ir/source.h"
@@ -317,7 +318,8 @@ using Body = std::variant<ExprPtr, Block>;
 enum class CallableKind { fn, layer, model };
 std::string_view spelling(CallableKind kind);
 
-// fn, layer or model. With one list of arguments that is `inputs`; with two, the first is `configuration`.
+// fn, layer or model. With one list of arguments that is `inputs`; with two, the first is
+// `configuration`.
 struct Callable {
     CallableKind kind;
     Span keyword;

@@ -1,4 +1,5 @@
-// The syntax tree as text, for `netc dump --stage=ast`: a line a node, indented by its depth; stable, without places.
+// The syntax tree as text, for `netc dump --stage=ast`: a line a node, indented by its depth;
+// stable, without places.
 #pragma once
 
 #include "frontend/ast.h"

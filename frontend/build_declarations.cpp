@@ -50,7 +50,8 @@ void TreeBuilder::item(const SyntaxNode& node, ast::File& file) {
     file.items.push_back(std::move(item));
 }
 
-// The `##` lines right above a declaration: without a line of something else, or an empty one, in between.
+// The `##` lines right above a declaration: without a line of something else, or an empty one, in
+// between.
 std::string TreeBuilder::doc_before(Span span) {
     const std::size_t first = next_doc_;
     while (next_doc_ < docs_.size() && docs_[next_doc_].span.begin < span.begin) ++next_doc_;

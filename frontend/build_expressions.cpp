@@ -205,7 +205,8 @@ std::string TreeBuilder::decoded(const SyntaxNode& string) {
     return text;
 }
 
-// ---------------------------------------------------------------- what the grammar takes too freely
+// ---------------------------------------------------------------- what the grammar takes too
+// freely
 
 // (a), (a, b)
 ast::Expr TreeBuilder::paren(const SyntaxNode& node) {

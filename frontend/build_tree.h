@@ -1,7 +1,8 @@
 // Syntax nodes to the syntax tree of ast.h.
 //
-// The builder decodes literals, and refuses what the grammar takes but the language does not (see the top of Net.g4). It never
-// stops at a problem: it reports it and goes on with a tree that the caller must not use, ok() being false.
+// The builder decodes literals, and refuses what the grammar takes but the language does not (see
+// the top of Net.g4). It never stops at a problem: it reports it and goes on with a tree that the
+// caller must not use, ok() being false.
 #pragma once
 
 #include "frontend/ast.h"
@@ -22,7 +23,8 @@ struct DocLine {
     std::string_view text;  // with the marks
 };
 
-// Operators nest in the tree as they are written one behind the other; later stages walk the tree recursively.
+// Operators nest in the tree as they are written one behind the other; later stages walk the tree
+// recursively.
 inline constexpr std::size_t kMaxTreeDepth = 500;
 
 class TreeBuilder {

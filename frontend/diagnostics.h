@@ -3,12 +3,13 @@
 //     diagnostics.add(diagnose<Code::inner_dimensions_differ>(matmul.op_span, "@", 100, 784)
 //                         .text("the operator")
 //                         .label(a, "{}; its last dimension is {}", type_of(a), 100)
-//                         .note_at(call, "the 100 comes from here", "in `{}`, used by model `{}`", "dense(10)", "M")
+//                         .note_at(call, "the 100 comes from here", "in `{}`", "dense(10)")
 //                         .help("use the bound size instead: `param w: real[I, o]`"));
 //
-// Every message is one entry of diagnostics.def: code, severity, name, message, explanation. The values of `diagnose` fill the
-// message's named holes in the order in which the names first appear; their number is checked while compiling. The message
-// states a fact, labels say where each part of it comes from, only `help` proposes.
+// Every message is one entry of diagnostics.def: code, severity, name, message, explanation. The
+// values of `diagnose` fill the message's named holes in the order in which the names first appear;
+// their number is checked while compiling. The message states a fact, labels say where each part of
+// it comes from, only `help` proposes.
 #pragma once
 
 #include "ir/source.h"
@@ -152,7 +153,8 @@ Diagnostic diagnose(Span span, const Args&... args) {
     return diagnostic;
 }
 
-// Collects diagnostics. Of several errors at one place only the first is kept, and after kMaxErrors errors they are only counted.
+// Collects diagnostics. Of several errors at one place only the first is kept, and after kMaxErrors
+// errors they are only counted.
 class Diagnostics {
 public:
     static constexpr std::size_t kMaxErrors = 20;

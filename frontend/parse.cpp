@@ -1,14 +1,18 @@
-// Runs the parser that ANTLR generates from Net.g4 and turns its result into plain syntax nodes; the only file that knows ANTLR.
+// Runs the parser that ANTLR generates from Net.g4 and turns its result into plain syntax nodes;
+// the only file that knows ANTLR.
 //
-// The items of a file are parsed one by one. An error ends the statement, the train setting or the item that it stands in, and
-// the parser goes on behind it, so one cause gives one message and several causes give several. Expectations are handed to
-// syntax_errors.cpp, which words them; nothing of ANTLR's own text reaches a user.
+// The items of a file are parsed one by one. An error ends the statement, the train setting or the
+// item that it stands in, and the parser goes on behind it, so one cause gives one message and
+// several causes give several. Expectations are handed to syntax_errors.cpp, which words them;
+// nothing of ANTLR's own text reaches a user.
 #include "frontend/parse.h"
 
 #include "frontend/build_tree.h"
+#include "frontend/recovery.h"
 #include "frontend/scan.h"
 #include "frontend/syntax_errors.h"
 #include "frontend/syntax_tree.h"
+#include "frontend/utf8.h"
 
 #include <antlr4-runtime.h>
 
@@ -16,7 +20,6 @@
 #include "NetParser.h"
 
 #include <algorithm>
-#include <cctype>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -33,8 +36,8 @@ static_assert(static_cast<std::size_t>(Rule::expr) == NetParser::RuleExpr);
 static_assert(static_cast<std::size_t>(Rule::primary) == NetParser::RulePrimary);
 static_assert(static_cast<std::size_t>(Rule::name) == NetParser::RuleName);
 
-// Rules inside rules. A level of brackets takes seventeen of them, so brackets reach their own limit first; this one stops
-// chains of prefix operators.
+// Rules inside rules. A level of brackets takes seventeen of them, so brackets reach their own
+// limit first; this one stops chains of prefix operators.
 constexpr std::size_t kMaxRuleDepth = 20 * kMaxBracketDepth;
 
 struct TooDeep {
@@ -42,27 +45,6 @@ struct TooDeep {
 };
 
 // ---------------------------------------------------------------- text and tokens
-
-// ANTLR counts code points, everything else here counts bytes.
-class ByteOffsets {
-public:
-    explicit ByteOffsets(std::string_view text) {
-        if (std::all_of(text.begin(), text.end(),
-                        [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
-            return;
-        for (std::size_t at = 0; at < text.size(); at += utf8_length(text, at)) {
-            offsets_.push_back(static_cast<std::uint32_t>(at));
-        }
-        offsets_.push_back(static_cast<std::uint32_t>(text.size()));
-    }
-    std::uint32_t operator()(std::size_t code_point) const {
-        return offsets_.empty() ? static_cast<std::uint32_t>(code_point)
-                                : offsets_[std::min(code_point, offsets_.size() - 1)];
-    }
-
-private:
-    std::vector<std::uint32_t> offsets_;  // empty when the text is ASCII
-};
 
 TokenKind kind_of(std::size_t type) {
     switch (type) {
@@ -77,7 +59,8 @@ TokenKind kind_of(std::size_t type) {
     }
 }
 
-// ANTLR's tokens as ours; `numbers` maps the index of each of ANTLR's to that of ours. Comments go to `docs`.
+// ANTLR's tokens as ours; `numbers` maps the index of each of ANTLR's to that of ours. Comments go
+// to `docs`.
 std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std::uint32_t file,
                                   std::string_view text, std::uint32_t base,
                                   std::vector<std::size_t>& numbers, std::vector<DocLine>& docs) {
@@ -110,10 +93,6 @@ std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std
 
 // ---------------------------------------------------------------- errors
 
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
-    return std::find(words.begin(), words.end(), text) != words.end();
-}
-
 // What the parser passes between its parts: our tokens, and the errors so far.
 struct Context {
     std::vector<Token> tokens;
@@ -131,22 +110,6 @@ Rule rule_of(const antlr4::ParserRuleContext* context) {
     return context == nullptr ? Rule::file : static_cast<Rule>(context->getRuleIndex());
 }
 
-// Where a statement, a train setting or an item can begin again: a word at the start of a line that is not indented further than
-// the start of the broken one, or a word that cannot be anything else.
-bool begins_line(const Token& token, const Token& broken) {
-    return token.starts_line && token.column <= broken.column &&
-           std::isalpha(static_cast<unsigned char>(token.text.front())) != 0;
-}
-bool begins_statement(const Token& token, const Token& broken) {
-    return begins_line(token, broken) ||
-           is_one_of(token.text, {"let", "var", "param", "for", "assert", "yield", "return"});
-}
-bool begins_item(const Token& token, const Token& broken) {
-    return begins_line(token, broken) ||
-           (token.starts_line &&
-            is_one_of(token.text, {"import", "const", "fn", "layer", "model", "train", "assert"}));
-}
-
 class Strategy final : public antlr4::DefaultErrorStrategy {
 public:
     explicit Strategy(Context& context) : context_(context) {}
@@ -161,7 +124,8 @@ public:
         throw antlr4::InputMismatchException(parser);
     }
 
-    // Called in every rule that an error passes through: the ones that repeat go on, the others pass it up.
+    // Called in every rule that an error passes through: the ones that repeat go on, the others
+    // pass it up.
     void recover(antlr4::Parser* parser, std::exception_ptr error) override {
         const Rule rule = rule_of(parser->getRuleContext());
         if (rule != Rule::stmt && rule != Rule::trainItem && rule != Rule::item &&
@@ -176,7 +140,8 @@ public:
             skip_to_statement(parser, start, context_.tokens[start].depth);
     }
 
-    // Between the statements of a block and the items of a train section: text that begins none is skipped.
+    // Between the statements of a block and the items of a train section: text that begins none is
+    // skipped.
     void sync(antlr4::Parser* parser) override {
         const Rule rule = rule_of(parser->getRuleContext());
         if (rule != Rule::block && rule != Rule::trainDecl) return;
@@ -229,7 +194,7 @@ private:
         if (error.at == current(parser))
             error.expected = expected_of(parser);
         else
-            error.expected = expected_behind(error);
+            error.expected = expected_behind(error, context_.tokens[error.at - 1]);
         context_.errors.push_back(std::move(error));
     }
 
@@ -248,21 +213,6 @@ private:
         expected.item = expected.sign("import");
         expected.name = set.contains(std::size_t{NetParser::ID}) && !expected.value &&
                         !expected.type && !expected.statement && !expected.item;
-        return expected;
-    }
-
-    // The parser looked ahead: what stands before the odd token says what was wanted.
-    Expected expected_behind(const SyntaxError& error) const {
-        Expected expected;
-        const std::string_view before = error.at > 0 ? context_.tokens[error.at - 1].text : "";
-        if (is_one_of(before, {"state", "update", "target", "metric", "augment"}))
-            expected.name = true;
-        else if (before == "," && error.rule == Rule::paramList)
-            expected.name = true;
-        else if (before == "," && error.rule == Rule::type)
-            expected.type = true;
-        else if (before == ",")
-            expected.value = true;
         return expected;
     }
 
@@ -349,7 +299,8 @@ public:
         parser.emplace(&stream_, context);
         parser->removeErrorListeners();
         parser->setErrorHandler(std::make_shared<Strategy>(context));
-        // No decision depends on the rules around it, so the fast prediction takes the same ones as the full one.
+        // No decision depends on the rules around it, so the fast prediction takes the same ones as
+        // the full one.
         auto* interpreter = parser->getInterpreter<antlr4::atn::ParserATNSimulator>();
         interpreter->setPredictionMode(antlr4::atn::PredictionMode::SLL);
     }

@@ -15,7 +15,8 @@ struct ParsedFile {
     bool ok = true;
 };
 
-// Parses a file of the source map. Never throws, for no bytes whatever; what is wrong with them goes to `diagnostics`.
+// Parses a file of the source map. Never throws, for no bytes whatever; what is wrong with them
+// goes to `diagnostics`.
 ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics);
 
 }  // namespace netc

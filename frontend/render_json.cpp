@@ -1,4 +1,5 @@
-// Diagnostics for programs: {"diagnostics": [{severity, code, message, file, line, column, end_line, end_column, labels, notes, help}]}.
+// Diagnostics for programs: {"diagnostics": [{severity, code, message, file, line, column,
+// end_line, end_column, labels, notes, help}]}.
 #include "frontend/render.h"
 
 #include <nlohmann/json.hpp>
@@ -8,7 +9,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Lines and columns count from one, columns in code points; the end is the position behind the last character.
+// Lines and columns count from one, columns in code points; the end is the position behind the last
+// character.
 void add_place(Json& object, Span span, const SourceMap& sources) {
     if (!span.known()) return;
     const Position begin = sources.begin(span);

@@ -1,7 +1,8 @@
-// Source lines with marks under them: columns on the screen, several labels on one line, windows on long lines.
+// Source lines with marks under them: columns on the screen, several labels on one line, windows on
+// long lines.
 #include "frontend/render_snippet.h"
 
-#include "frontend/scan.h"
+#include "frontend/utf8.h"
 
 #include <algorithm>
 #include <map>
@@ -25,7 +26,8 @@ char32_t decode(std::string_view bytes) {
     }
 }
 
-// Columns that a terminal gives a character: the common ranges of East Asian wide ones and of marks without a width.
+// Columns that a terminal gives a character: the common ranges of East Asian wide ones and of marks
+// without a width.
 std::size_t width_of(char32_t c) {
     struct Range {
         char32_t first, last;
@@ -48,7 +50,8 @@ struct Cell {
     std::string text;
 };
 
-// Tabs become spaces, control characters and broken bytes become U+FFFD, so that a file cannot steer the terminal.
+// Tabs become spaces, control characters and broken bytes become U+FFFD, so that a file cannot
+// steer the terminal.
 std::vector<Cell> cells_of(std::string_view line) {
     std::vector<Cell> cells;
     std::size_t column = 0;
@@ -183,7 +186,8 @@ void SnippetWriter::file(std::uint32_t file, std::span<const Mark> marks) {
     }
 }
 
-// One line and what hangs below it. A line that is too long is shown through a window round its primary mark.
+// One line and what hangs below it. A line that is too long is shown through a window round its
+// primary mark.
 void SnippetWriter::line(std::uint32_t file, std::uint32_t number, std::vector<LineMark> marks,
                          const std::vector<Cell>& cells) {
     static_cast<void>(file);
@@ -242,7 +246,8 @@ void SnippetWriter::marks(std::vector<LineMark> marks) {
         at = stop;
     }
 
-    // The text of the last mark stands beside it, those of the others below, the last of them first.
+    // The text of the last mark stands beside it, those of the others below, the last of them
+    // first.
     std::vector<LineMark> hanging;
     for (const LineMark& mark : marks) {
         if (!mark.text.empty()) hanging.push_back(mark);

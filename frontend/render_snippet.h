@@ -26,8 +26,9 @@ struct Mark {
     bool primary = false;
 };
 
-// The lines that the marks touch, with the marks below, file by file, the first mark's file first. `gutter` is the width of the
-// column of line numbers, `loud` the style of primary marks. Lines of a file other than `file` get that file's name in front.
+// The lines that the marks touch, with the marks below, file by file, the first mark's file first.
+// `gutter` is the width of the column of line numbers, `loud` the style of primary marks. Lines of
+// a file other than `file` get that file's name in front.
 std::string render_snippet(std::span<const Mark> marks, const SourceMap& sources,
                            std::uint32_t file, std::size_t gutter, Style loud,
                            const RenderOptions& options);

@@ -1,6 +1,8 @@
 // The first look at a text: encoding, characters, strings, brackets, size.
 #include "frontend/scan.h"
 
+#include "frontend/utf8.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -243,7 +245,8 @@ void Scanner::word() {
     }
 }
 
-// Any other sign: one of the language's, one of another language's, or a character that has no meaning.
+// Any other sign: one of the language's, one of another language's, or a character that has no
+// meaning.
 bool Scanner::foreign() {
     const std::string_view rest = text_.substr(at_);
     for (const std::string_view sign : {"|>", "!=", "!="}) {
@@ -283,29 +286,6 @@ bool Scanner::foreign() {
 }
 
 }  // namespace
-
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) {
-        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-    const unsigned first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-    if (first >= 0xE0 && first <= 0xEF) {
-        if (!follows(1) || !follows(2)) return 0;
-        if (first == 0xE0 && byte(1) < 0xA0) return 0;   // longer than needed
-        if (first == 0xED && byte(1) >= 0xA0) return 0;  // a surrogate
-        return 3;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        if (!follows(1) || !follows(2) || !follows(3)) return 0;
-        if (first == 0xF0 && byte(1) < 0x90) return 0;
-        if (first == 0xF4 && byte(1) >= 0x90) return 0;  // above U+10FFFF
-        return 4;
-    }
-    return 0;
-}
 
 bool scan(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics) {
     return Scanner(sources, file, diagnostics).run();

@@ -1,8 +1,9 @@
-// A look over the raw text before it is parsed: is it text at all, are its brackets and strings closed, is it of a size and depth
-// that a person wrote?
+// A look over the raw text before it is parsed: is it text at all, are its brackets and strings
+// closed, is it of a size and depth that a person wrote?
 //
-// It runs in one pass without a tree, so whatever bytes a file holds are judged in the time it takes to read them, and a bracket
-// that is missing is reported where it was opened, not where the parser gave up.
+// It runs in one pass without a tree, so whatever bytes a file holds are judged in the time it
+// takes to read them, and a bracket that is missing is reported where it was opened, not where the
+// parser gave up.
 #pragma once
 
 #include "frontend/diagnostics.h"
@@ -18,8 +19,5 @@ inline constexpr std::size_t kMaxBracketDepth = 100;
 
 // Whether the file is worth parsing; if not, `diagnostics` says why.
 bool scan(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics);
-
-// The length of the UTF-8 sequence that begins at `at`, or 0 when the bytes there are none.
-std::size_t utf8_length(std::string_view text, std::size_t at);
 
 }  // namespace netc

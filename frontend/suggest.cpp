@@ -12,7 +12,8 @@ struct Synonym {
     std::string_view ours;
 };
 
-// The words of other frameworks. A word may stand for several of ours; the first one in scope is proposed.
+// The words of other frameworks. A word may stand for several of ours; the first one in scope is
+// proposed.
 constexpr Synonym kSynonyms[] = {
     // layers and functions
     {"dense", "linear"},
@@ -249,7 +250,8 @@ std::optional<std::string> suggest(std::string_view wrong,
         }
     }
     if (closest_distance <= 1) return closest;
-    // A word of another framework is a better guess than a word two letters away: `float32` is `f32`, not `float`.
+    // A word of another framework is a better guess than a word two letters away: `float32` is
+    // `f32`, not `float`.
     for (const Synonym& synonym : kSynonyms) {
         if (synonym.theirs != word) continue;
         const auto found = std::find(candidates.begin(), candidates.end(), synonym.ours);

@@ -1,5 +1,5 @@
-// Words for syntax errors. Each function below knows one kind of mistake and answers when it sees it; the order in describe()
-// goes from the special to the general.
+// Words for syntax errors. Each function below knows one kind of mistake and answers when it sees
+// it; the order in describe() goes from the special to the general.
 #include "frontend/syntax_errors.h"
 
 #include "frontend/suggest.h"
@@ -116,7 +116,8 @@ private:
 
     bool at_end() const { return token_.kind == TokenKind::none; }
 
-    // The place of what is missing: the odd token, or, where that stands on a later line, right behind the one before.
+    // The place of what is missing: the odd token, or, where that stands on a later line, right
+    // behind the one before.
     Span gap() const {
         if (before_.text.empty() || (!token_.starts_line && !at_end())) return token_.span;
         return {before_.span.file, before_.span.end, before_.span.end};
@@ -371,9 +372,7 @@ private:
             return unexpected().text("a train section holds settings, `name = value`, with "
                                      "`target`, `metric` and `augment`");
         }
-        const auto declaration =
-            std::find(std::begin(kDeclarationWords), std::end(kDeclarationWords), token_.text);
-        if (declaration != std::end(kDeclarationWords)) {
+        if (std::ranges::find(kDeclarationWords, token_.text) != std::end(kDeclarationWords)) {
             return unexpected().text("`{}` cannot stand inside a block", token_.text);
         }
         return unexpected().text("no statement begins like this");
@@ -384,10 +383,8 @@ private:
             return unexpected().text("a `,` is missing before this");
         }
         if (!error_.expected.sign(",") || !ends_value(before_)) return std::nullopt;
-        if (begins_value(token_)) {
-            return unexpected().text("a `,` or an operator is missing before this");
-        }
-        return std::nullopt;
+        if (!begins_value(token_)) return std::nullopt;
+        return unexpected().text("a `,` or an operator is missing before this");
     }
 
     const SyntaxError& error_;

@@ -1,4 +1,5 @@
-// The wording of syntax errors: from what stands where, and what the grammar would have taken, to a message for people.
+// The wording of syntax errors: from what stands where, and what the grammar would have taken, to a
+// message for people.
 #pragma once
 
 #include "frontend/diagnostics.h"

@@ -1,7 +1,9 @@
-// What the parser hands over: the rules that matched, as plain nodes, so that only parse.cpp knows which parser it was.
+// What the parser hands over: the rules that matched, as plain nodes, so that only parse.cpp knows
+// which parser it was.
 //
-// A node is a rule of Net.g4 or a token. Rules that only pass one operand on (`sum` with a single `term`, and so on down the
-// ladder of expressions) are left out: a node of such a rule has an operator.
+// A node is a rule of Net.g4 or a token. Rules that only pass one operand on (`sum` with a single
+// `term`, and so on down the ladder of expressions) are left out: a node of such a rule has an
+// operator.
 #pragma once
 
 #include "ir/source.h"
@@ -75,7 +77,8 @@ enum class TokenKind : std::uint8_t {
     identifier
 };
 
-// A token of the text, comments left out. The list of a file's tokens ends with one of kind none and no text.
+// A token of the text, comments left out. The list of a file's tokens ends with one of kind none
+// and no text.
 struct Token {
     TokenKind kind = TokenKind::none;
     Span span;

@@ -1,7 +1,8 @@
-// Where text came from: spans into source files, and the map that turns them into lines and columns.
+// Where text came from: spans into source files, and the map that turns them into lines and
+// columns.
 //
-// A span is twelve bytes, so everything that a user can be told about carries one: AST nodes, graph nodes, kernels. The
-// text itself stays in the SourceMap, which lives as long as the compilation.
+// A span is twelve bytes, so everything that a user can be told about carries one: AST nodes, graph
+// nodes, kernels. The text itself stays in the SourceMap, which lives as long as the compilation.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +39,8 @@ struct Position {
 
 class SourceMap {
 public:
-    // Takes a file's text and gives its number. `path` is what messages show. Texts of 4 GiB and more are cut; parse
-    // refuses files long before that.
+    // Takes a file's text and gives its number. `path` is what messages show. Texts of 4 GiB and
+    // more are cut; parse refuses files long before that.
     std::uint32_t add(std::string path, std::string text);
 
     std::size_t size() const { return files_.size(); }

@@ -1,0 +1,25 @@
+// UTF-8: which bytes are a character, and counting characters as bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace netc {
+
+// The length of the UTF-8 sequence that begins at `at`, or 0 when the bytes there are none.
+std::size_t utf8_length(std::string_view text, std::size_t at);
+
+// From the number of a code point of a text to the offset of its first byte. The text must be
+// UTF-8.
+class ByteOffsets {
+public:
+    explicit ByteOffsets(std::string_view text);
+    std::uint32_t operator()(std::size_t code_point) const;
+
+private:
+    std::vector<std::uint32_t> offsets_;  // empty when the text is ASCII
+};
+
+}  // namespace netc
