@@ -198,7 +198,7 @@ void choose_rows(Function& function, const GroupInfo& info,
 
 }  // namespace
 
-std::string assign_layout(Function& function, std::int64_t batch_hint) {
+std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutChoice choice) {
     const GroupInfo info(function);
     std::vector<Contraction> contractions;
     double rows = 0, lanes = 0;
@@ -214,7 +214,8 @@ std::string assign_layout(Function& function, std::int64_t batch_hint) {
                              c.operations, 100 * c.rows, 100 * c.lanes);
         contractions.push_back(c);
     }
-    const bool in_lanes = !contractions.empty() && lanes * kMargin < rows;
+    const bool in_lanes = choice == LayoutChoice::lanes ||
+                          (choice == LayoutChoice::estimated && lanes * kMargin < rows);
     std::string report =
         fmt::format("{}: {} at batch {}\n{}", function.name,
                     in_lanes ? "batch lanes" : "row-major", batch_hint, lines);

@@ -20,13 +20,17 @@
 // Requires: no groups. Keeps every bit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "ir/graph.h"
 
 namespace netc {
 
+enum class LayoutChoice : std::uint8_t { estimated, rows, lanes };
+
 // Gives what was chosen and why, a line per contraction, for --report.
-std::string assign_layout(Function& function, std::int64_t batch_hint);
+std::string assign_layout(Function& function, std::int64_t batch_hint,
+                          LayoutChoice choice = LayoutChoice::estimated);
 
 }  // namespace netc
