@@ -148,7 +148,7 @@ void KernelEmitter::emit_outer(std::size_t level) {
         const AxisTile& tile = schedule_.outer[level];
         std::vector<Segment> segments = segments_of(tile.axis, tile.tile);
         segments = split_by_guards(tile.axis, std::move(segments));
-        run_segments(tile.axis, std::move(segments), level == 0, [&] { emit_outer(level + 1); });
+        run_segments(tile.axis, std::move(segments), level == 0 && !batch_, [&] { emit_outer(level + 1); });
     }
     for (const Pack& pack : schedule_.packs) {
         if (pack.level == level) packs_[pack.read].active = false;

@@ -16,6 +16,8 @@ void KernelEmitter::emit_stage(const Stage& stage, const StageSchedule& how) {
     for (const AxisTile& tile : how.own) point_axes_.push_back(tile.axis);
     emit_own(0);
     vector_axis_ = schedule_.vector_axis;
+    stage_ = nullptr;
+    how_ = nullptr;
 }
 
 void KernelEmitter::emit_own(std::size_t level) {

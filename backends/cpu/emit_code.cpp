@@ -1,0 +1,93 @@
+// LLVM modules to machine code: a short pipeline, since what is emitted is already scheduled.
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+
+#include "backends/cpu/emit_program.h"
+
+namespace netc {
+namespace {
+
+// What LLVM reports about a module; nothing of it is printed.
+struct Diagnostics {
+    bool failed = false;
+};
+
+void on_diagnostic(const llvm::DiagnosticInfo* info, void* context) {
+    if (info->getSeverity() == llvm::DS_Error) static_cast<Diagnostics*>(context)->failed = true;
+}
+
+void on_fatal_error(void*, const char*, bool) {
+    constexpr char kMessage[] =
+        "netc: internal error: the code generator failed. This is a bug in netc, please report it.\n";
+    const ssize_t ignored = write(STDERR_FILENO, kMessage, std::strlen(kMessage));
+    (void)ignored;
+    _exit(kExitInternal);
+}
+
+Error code_failed() {
+    return {kExitInternal, "the code generator refused a module", std::nullopt,
+            "this is a bug in netc, please report it with the program"};
+}
+
+void optimize(llvm::Module& module, llvm::TargetMachine& target) {
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager components;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder(&target);
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(components);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, components, modules);
+    llvm::ModulePassManager passes;
+    if (auto error = builder.parsePassPipeline(passes, "function(early-cse)")) {
+        llvm::consumeError(std::move(error));
+        return;
+    }
+    passes.run(module, modules);
+}
+
+}  // namespace
+
+void install_llvm_handlers() {
+    static std::once_flag once;
+    std::call_once(once, [] { llvm::install_fatal_error_handler(on_fatal_error); });
+}
+
+Result<std::string> emit_code(llvm::Module& module, const Machine& machine, CodeForm form) {
+    install_llvm_handlers();
+    const auto target = make_target_machine(machine, false);
+    if (!target) return code_failed();
+    Diagnostics diagnostics;
+    module.getContext().setDiagnosticHandlerCallBack(on_diagnostic, &diagnostics);
+#ifndef NDEBUG
+    if (llvm::verifyModule(module)) return code_failed();
+#endif
+    optimize(module, *target);
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    llvm::legacy::PassManager passes;
+    const auto type = form == CodeForm::object ? llvm::CodeGenFileType::ObjectFile
+                                               : llvm::CodeGenFileType::AssemblyFile;
+    if (target->addPassesToEmitFile(passes, stream, nullptr, type)) return code_failed();
+    passes.run(module);
+    module.getContext().setDiagnosticHandlerCallBack(nullptr, nullptr);
+    if (diagnostics.failed) return code_failed();
+    return std::string(bytes.data(), bytes.size());
+}
+
+Result<std::string> module_text(llvm::Module& module, const Machine& machine) {
+    install_llvm_handlers();
+    const auto target = make_target_machine(machine, false);
+    if (!target) return code_failed();
+    optimize(module, *target);
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module.print(stream, nullptr);
+    return text;
+}
+
+}  // namespace netc

@@ -1,0 +1,221 @@
+// Entries as LLVM functions: addresses from regions, calls in order. See the header.
+#include "backends/cpu/emit_program.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "backends/cpu/kernel_emitter.h"
+#include "backends/expand_functions.h"
+#include "backends/cpu/code_cache.h"
+
+namespace netc {
+namespace {
+
+// Below this many operations a step is dominated by overheads, and a copy for its batch pays.
+constexpr double kSmallWork = 200e3;
+
+using Builder = llvm::IRBuilder<>;
+
+struct EntryArguments {
+    llvm::Value *weights, *prepared, *optimizer, *workspace, *hyper, *inputs, *outputs, *batch;
+};
+
+llvm::Value* bytes_at(Builder& b, const Bytes& bytes, llvm::Value* batch) {
+    llvm::Value* sum = b.getInt64(static_cast<std::uint64_t>(bytes.constant));
+    if (bytes.per_16 != 0) {
+        llvm::Value* blocks = b.CreateLShr(b.CreateAdd(batch, b.getInt64(15)), 4);
+        sum = b.CreateAdd(sum, b.CreateMul(blocks, b.getInt64(static_cast<std::uint64_t>(bytes.per_16))));
+    }
+    if (bytes.per_sample != 0) {
+        sum = b.CreateAdd(sum, b.CreateMul(batch, b.getInt64(static_cast<std::uint64_t>(bytes.per_sample))));
+    }
+    return sum;
+}
+
+llvm::Value* address_of(Builder& b, const BufferRef& buffer, const EntryArguments& arguments,
+                        llvm::Value* batch) {
+    llvm::Value* base = nullptr;
+    const auto from_array = [&](llvm::Value* array) -> llvm::Value* {
+        return b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), array, buffer.number));
+    };
+    switch (buffer.region) {
+        case RegionKind::weights: base = arguments.weights; break;
+        case RegionKind::prepared: base = arguments.prepared; break;
+        case RegionKind::optimizer: base = arguments.optimizer; break;
+        case RegionKind::workspace: base = arguments.workspace; break;
+        case RegionKind::hyper: base = arguments.hyper; break;
+        case RegionKind::input: base = from_array(arguments.inputs); break;
+        case RegionKind::output: base = from_array(arguments.outputs); break;
+    }
+    return b.CreatePtrAdd(base, bytes_at(b, buffer.offset, batch));
+}
+
+llvm::FunctionType* kernel_type(Builder& b, const Kernel& kernel) {
+    llvm::SmallVector<llvm::Type*, 8> types(kernel.params.size(), b.getPtrTy());
+    types.insert(types.end(), {b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()});
+    return llvm::FunctionType::get(b.getVoidTy(), types, false);
+}
+
+// Of MXCSR: flush to zero, denormals are zero.
+constexpr std::uint32_t kFlushBits = 0x8040;
+
+// void NAME_array(ptr to the params, i64 B, i64 begin, i64 end, ptr fault): for callers in C++.
+void emit_array_call(llvm::Function& kernel, const ProgramCode& code, std::uint32_t number,
+                     llvm::Module& module) {
+    kernel.setLinkage(llvm::Function::ExternalLinkage);
+    Builder b(module.getContext());
+    auto* type = llvm::FunctionType::get(
+        b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
+    auto* function = llvm::Function::Create(type, llvm::Function::ExternalLinkage,
+                                            kernel.getName() + "_array", module);
+    b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", function));
+    std::vector<llvm::Value*> values;
+    for (std::size_t i = 0; i < code.kernels[number].params.size(); ++i) {
+        values.push_back(
+            b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), function->getArg(0), i)));
+    }
+    for (unsigned i = 1; i < 5; ++i) values.push_back(function->getArg(i));
+    b.CreateCall(&kernel, values);
+    b.CreateRetVoid();
+}
+
+void finish_function(llvm::Function* function, const Machine& machine) {
+    function->addFnAttr(llvm::Attribute::NoUnwind);
+    function->addFnAttr("prefer-vector-width", std::to_string(machine.vector_bits));
+}
+
+}  // namespace
+
+ProgramCode plan_code(const Program& program, const Machine& machine) {
+    ProgramCode code;
+    code.program = &program;
+    code.machine = machine;
+    for (const Kernel& kernel : program.kernels) {
+        code.kernels.push_back(kernel);
+        expand_functions(code.kernels.back());
+        code.schedules.push_back(schedule(code.kernels.back(), machine, program.batch_hint));
+        code.keys.push_back(code_key({to_text(kernel), to_text(code.kernels.back(), code.schedules.back()),
+                                      machine.triple, machine.cpu, machine.features}));
+    }
+    return code;
+}
+
+bool is_small(const ProgramCode& code, const Entry& entry) {
+    double work = 0;
+    for (const Call& call : entry.calls) {
+        work += work_of(code.kernels[call.kernel], code.program->batch_hint);
+    }
+    return work < kSmallWork && entry.calls.size() <= 64;
+}
+
+std::string kernel_symbol(const ProgramCode& code, std::uint32_t kernel) {
+    return "netc_kernel_" + code.keys[kernel].substr(0, 24);
+}
+
+std::string entry_symbol(std::string_view entry) { return "netc_entry_" + std::string(entry); }
+
+std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Machine& machine,
+                                          const std::string& name) {
+    auto module = std::make_unique<llvm::Module>(name, context);
+    module->setTargetTriple(machine.triple);
+    if (const auto target = make_target_machine(machine, false)) {
+        module->setDataLayout(target->createDataLayout());
+    }
+    module->setPICLevel(llvm::PICLevel::BigPIC);
+    return module;
+}
+
+Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel, llvm::Module& module,
+                                    bool exported, std::optional<std::int64_t> batch) {
+    const std::string name = kernel_symbol(code, kernel) + (batch ? fmt::format("_b{}", *batch) : "");
+    KernelEmitter emitter(code.kernels[kernel], code.schedules[kernel], code.machine, module, batch);
+    Result<llvm::Function*> function = emitter.emit(name);
+    if (function && exported) emit_array_call(**function, code, kernel, module);
+    return function;
+}
+
+Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, llvm::Module& module,
+                                   bool exported) {
+    llvm::LLVMContext& context = module.getContext();
+    Builder b(context);
+    llvm::SmallVector<llvm::Type*, 8> types(7, b.getPtrTy());
+    types.push_back(b.getInt64Ty());
+    auto* function = llvm::Function::Create(
+        llvm::FunctionType::get(b.getInt32Ty(), types, false),
+        exported ? llvm::Function::ExternalLinkage : llvm::Function::InternalLinkage,
+        entry_symbol(entry.name), module);
+    finish_function(function, code.machine);
+    const EntryArguments arguments{function->getArg(0), function->getArg(1), function->getArg(2),
+                                   function->getArg(3), function->getArg(4), function->getArg(5),
+                                   function->getArg(6), function->getArg(7)};
+    auto* start = llvm::BasicBlock::Create(context, "entry", function);
+    auto* end = llvm::BasicBlock::Create(context, "end", function);
+    b.SetInsertPoint(start);
+    llvm::AllocaInst* fault = b.CreateAlloca(b.getInt32Ty());
+    b.CreateStore(b.getInt32(0), fault);
+    llvm::AllocaInst* control = nullptr;
+    if (code.machine.x86) {
+        control = b.CreateAlloca(b.getInt32Ty());
+        llvm::AllocaInst* flushing = b.CreateAlloca(b.getInt32Ty());
+        b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {control});
+        b.CreateStore(b.CreateOr(b.CreateLoad(b.getInt32Ty(), control), kFlushBits), flushing);
+        b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
+    }
+    const auto call_all = [&](llvm::Value* batch, std::optional<std::int64_t> fixed) -> Status {
+        for (const Call& call : entry.calls) {
+            const std::string symbol =
+                kernel_symbol(code, call.kernel) + (fixed ? fmt::format("_b{}", *fixed) : "");
+            llvm::Function* kernel = module.getFunction(symbol);
+            if (kernel == nullptr && fixed) {
+                auto made = emit_kernel(code, call.kernel, module, false, fixed);
+                if (!made) return made.error();
+                kernel = *made;
+            }
+            if (kernel == nullptr) {
+                kernel = llvm::Function::Create(kernel_type(b, code.kernels[call.kernel]),
+                                                llvm::Function::ExternalLinkage, symbol, module);
+            }
+            std::vector<llvm::Value*> values;
+            for (const BufferRef& buffer : call.arguments) {
+                values.push_back(address_of(b, buffer, arguments, batch));
+            }
+            values.insert(values.end(), {batch, b.getInt64(0), b.getInt64(kUnbounded), fault});
+            b.CreateCall(kernel, values);
+        }
+        b.CreateBr(end);
+        return {};
+    };
+    if (is_small(code, entry)) {
+        auto* fixed = llvm::BasicBlock::Create(context, "fixed", function);
+        auto* general = llvm::BasicBlock::Create(context, "general", function);
+        llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(code.program->batch_hint));
+        b.CreateCondBr(b.CreateICmpEQ(arguments.batch, hint), fixed, general);
+        b.SetInsertPoint(fixed);
+        if (Status status = call_all(hint, code.program->batch_hint); !status) return status.error();
+        b.SetInsertPoint(general);
+    }
+    if (Status status = call_all(arguments.batch, std::nullopt); !status) return status.error();
+    b.SetInsertPoint(end);
+    if (control != nullptr) b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {control});
+    b.CreateRet(b.CreateLoad(b.getInt32Ty(), fault));
+    return function;
+}
+
+Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context, const ProgramCode& code,
+                                                   const std::vector<std::string>& entries) {
+    auto module = make_module(context, code.machine, code.program->name);
+    for (const std::string& name : entries) {
+        const Entry* entry = code.program->find(name);
+        if (entry == nullptr) return Error{kExitInternal, "the program has no entry " + name};
+        for (const Call& call : entry->calls) {
+            if (module->getFunction(kernel_symbol(code, call.kernel)) != nullptr) continue;
+            if (auto made = emit_kernel(code, call.kernel, *module, false); !made) return made.error();
+        }
+        if (auto made = emit_entry(code, *entry, *module, false); !made) return made.error();
+    }
+    return module;
+}
+
+}  // namespace netc

@@ -1,0 +1,69 @@
+// Programs to LLVM modules: all kernels of a program, and one function for each entry.
+//
+//     void NAME(ptr params..., i64 B, i64 begin, i64 end, ptr fault)                       a kernel
+//     i32 NAME(ptr weights, ptr prepared, ptr optimizer, ptr workspace, ptr hyper,         an entry
+//              ptr inputs, ptr outputs, i64 B)            arrays of pointers; gives the fault flag
+//
+// An entry runs its calls in order, flushing subnormals meanwhile. The same functions serve the JIT, which
+// puts each kernel into an object of its own, and object files, which hold one module.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/cpu/machine.h"
+#include "backends/cpu/schedule.h"
+#include "backends/llvm.h"
+#include "ir/program.h"
+
+namespace netc {
+
+// What code is made from: functions expanded, schedules chosen.
+struct ProgramCode {
+    const Program* program = nullptr;
+    Machine machine;
+    std::vector<Kernel> kernels;
+    std::vector<Schedule> schedules;
+    std::vector<std::string> keys;     // identity of each kernel's code, as hexadecimal digits
+};
+
+ProgramCode plan_code(const Program& program, const Machine& machine);
+
+// Whether the entry is so small that it also gets a copy of its kernels for exactly the batch hint.
+bool is_small(const ProgramCode& code, const Entry& entry);
+
+std::string kernel_symbol(const ProgramCode& code, std::uint32_t kernel);
+std::string entry_symbol(std::string_view entry);
+
+std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Machine& machine,
+                                          const std::string& name);
+
+// Defines one kernel in the module; external where `exported`. Code for exactly `batch`, if given.
+Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel, llvm::Module& module,
+                                    bool exported, std::optional<std::int64_t> batch = std::nullopt);
+
+// Defines the function of an entry, internal unless `exported`; kernels that the module does not define are
+// declared.
+Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, llvm::Module& module,
+                                   bool exported);
+
+// All of it in one module, everything internal: what an object file is made of. The caller adds public
+// functions, which call entry_symbol(name).
+Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context, const ProgramCode& code,
+                                                   const std::vector<std::string>& entries);
+
+// The short pipeline, then machine code. Bytes of an object file, or assembly text.
+enum class CodeForm : std::uint8_t { object, assembly };
+Result<std::string> emit_code(llvm::Module& module, const Machine& machine, CodeForm form);
+
+// Text of a module after the short pipeline.
+Result<std::string> module_text(llvm::Module& module, const Machine& machine);
+
+// Fatal errors of LLVM end the process with status 70 and a message of ours.
+void install_llvm_handlers();
+
+}  // namespace netc

@@ -1,0 +1,136 @@
+// links: backends ir
+// Every kernel of tests/data/kernels in machine code: equal to the interpreter but for rounding, and the same
+// bits for any legal schedule, for AVX2 and AVX-512, and in any chunks.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "backends/cpu/kernel_code.h"
+#include "tests/cpu/kernel_memory.h"
+
+namespace netc {
+namespace {
+
+struct Named {
+    std::string name;
+    Kernel kernel;
+};
+
+std::vector<Named> all_kernels() {
+    std::vector<Named> kernels;
+    for (const auto& file : std::filesystem::directory_iterator(NETC_SOURCE_DIR "/tests/data/kernels")) {
+        if (const char* only = std::getenv("NETC_KERNEL")) {
+            if (file.path().stem() != only) continue;
+        }
+        std::ifstream stream(file.path());
+        std::ostringstream text;
+        text << stream.rdbuf();
+        Result<Kernel> kernel = parse_kernel(text.str());
+        INFO(file.path().string());
+        REQUIRE(kernel.ok());
+        kernels.push_back({file.path().stem().string(), std::move(*kernel)});
+    }
+    std::sort(kernels.begin(), kernels.end(), [](const Named& a, const Named& b) { return a.name < b.name; });
+    return kernels;
+}
+
+Machine machine_called(const std::string& cpu) {
+    auto machine = machine_for({"", cpu, ""});
+    if (!machine) FAIL(to_string(machine.error()));
+    return *machine;
+}
+
+Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
+    const auto below = [&](std::size_t n) { return random() % n; };
+    for (int attempt = 0; attempt < 200; ++attempt) {
+        Schedule schedule = plain_schedule(kernel);
+        std::shuffle(schedule.outer.begin(), schedule.outer.end(), random);
+        for (AxisTile& tile : schedule.outer) tile.tile = 1 + static_cast<std::int64_t>(below(3));
+        if (below(3) != 0 && !schedule.outer.empty()) {
+            schedule.vector_axis = schedule.outer[below(schedule.outer.size())].axis;
+        }
+        for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
+            StageSchedule& how = schedule.stages[s];
+            std::shuffle(how.own.begin(), how.own.end(), random);
+            for (auto* list : {&how.own, &how.reduced}) {
+                for (AxisTile& tile : *list) {
+                    const Extent extent = kernel.axes[tile.axis].extent;
+                    const std::size_t choice = below(3);
+                    if (choice == 1) tile.tile = 2;
+                    if (choice == 2 && extent.is_static() && extent.constant <= 8) tile.tile = extent.constant;
+                }
+            }
+            if (schedule.vector_axis || below(2) == 0) continue;
+            std::vector<AxisId> possible = kernel.stages[s].axes;
+            const auto& reduction = kernel.stages[s].reduction;
+            if (reduction && reduction->order.kind == OrderKind::lanes) {
+                possible.push_back(reduction->order.lane_axis);
+            }
+            if (!possible.empty()) how.vector_axis = possible[below(possible.size())];
+        }
+        for (std::uint32_t read = 0; read < kernel.reads.size() && below(2) == 0; ++read) {
+            Schedule packed = schedule;
+            packed.packs.push_back({read, 1 + below(schedule.outer.size() + 1)});
+            if (legal(kernel, packed)) schedule = packed;
+        }
+        if (legal(kernel, schedule)) return schedule;
+    }
+    return plain_schedule(kernel);
+}
+
+std::unique_ptr<KernelCode> compiled(const Kernel& kernel, const Schedule* how, const Machine& machine,
+                                     std::int64_t hint) {
+    auto code = compile_kernel(kernel, how, machine, hint);
+    if (!code) FAIL(to_string(code.error()));
+    return std::move(*code);
+}
+
+constexpr std::int64_t kBatches[] = {1, 3, 16, 17, 40};
+
+TEST_CASE("compiled kernels agree with the interpreter, for any schedule and processor") {
+    std::mt19937 random(7);
+    const Machine native = machine_called("native");
+    std::vector<Machine> machines{machine_called("x86-64-v3")};
+    if (native.avx512) machines.push_back(machine_called("x86-64-v4"));
+    for (const Named& named : all_kernels()) {
+        INFO(named.name);
+        const Kernel& kernel = named.kernel;
+        const Schedule plain = plain_schedule(kernel);
+        const auto simple = compiled(kernel, &plain, native, 16);
+        std::vector<std::unique_ptr<KernelCode>> codes;
+        codes.push_back(compiled(kernel, nullptr, native, 16));
+        for (const Machine& machine : machines) codes.push_back(compiled(kernel, nullptr, machine, 40));
+        for (int i = 0; i < 4; ++i) {
+            const Schedule schedule = random_schedule(simple->kernel(), random);
+            codes.push_back(compiled(kernel, &schedule, native, 16));
+        }
+        for (const std::int64_t batch : kBatches) {
+            INFO("B = " << batch);
+            test::KernelMemory expected(kernel, batch, 3);
+            std::vector<WideBuffer> reference = expected.wide();
+            const Result<bool> fault = interpret_kernel(kernel, reference, batch);
+            REQUIRE(fault.ok());
+            CHECK(simple->run(expected.pointers(), batch) == *fault);
+            CHECK(expected.difference(reference, 5e-5) == "");
+            for (const auto& code : codes) {
+                INFO(to_text(code->kernel(), code->schedule()));
+                test::KernelMemory memory(kernel, batch, 3);
+                CHECK(code->run(memory.pointers(), batch) == *fault);
+                CHECK(memory.difference(expected) == "");
+                // In chunks, last first.
+                test::KernelMemory pieces(kernel, batch, 3);
+                const std::int64_t chunks = chunk_count(code->kernel(), code->schedule(), batch);
+                for (std::int64_t to = chunks; to > 0; to -= 2) {
+                    code->run(pieces.pointers(), batch, std::max<std::int64_t>(0, to - 2), to);
+                }
+                CHECK(pieces.difference(expected) == "");
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace netc
