@@ -185,7 +185,7 @@ Datum random(const BuiltinCall& call) {
     }
     std::vector<const Tensor*> sources;
     if (like) sources.push_back(like);
-    return tensor_datum(context, *made, call.place, sources);
+    return tensor_datum(*made, call.place, sources);
 }
 
 }  // namespace

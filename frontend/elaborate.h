@@ -139,7 +139,9 @@ struct ModelResult;  // elaborate_model.h
 struct Session {
     SourceMap& sources;
     Diagnostics& diagnostics;
-    const CheckOptions& options;
+    CheckOptions options;
+    std::weak_ptr<Session> self;  // what data sources of functions keep alive
+    bool detached = false;        // `sources` and `diagnostics` may be gone: nothing is reported
     std::map<std::string, std::unique_ptr<FileScope>> files;  // by path
     FileScope* library = nullptr;
     FileScope* main = nullptr;
@@ -259,7 +261,7 @@ std::string type_text(const Context& context, const ast::Type& type);
 
 netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
-Datum tensor_datum(Context& context, netc::Value value, Span place,
+Datum tensor_datum(netc::Value value, Span place,
                    const std::vector<const Tensor*>& sources);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,

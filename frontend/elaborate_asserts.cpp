@@ -88,6 +88,7 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
         condition_value(context, node.condition, "assert", scope);
         return false;
     }
+    if (context.session.detached) return false;
     std::string text = assert_text(context, node, scope);
     if (text.empty()) text = fmt::format("`{}` does not hold", source_text(context, node.condition.span));
     const Frame* frame = context.frame;

@@ -33,7 +33,7 @@ std::string_view blamed_callee(const Context& context, Span place) {
 }
 
 std::string source_text(const Context& context, Span place, std::size_t limit) {
-    if (!place.known()) return {};
+    if (!place.known() || context.session.detached) return {};
     std::string text;
     bool space = false;
     for (const char c : context.session.sources.text(place)) {
@@ -50,6 +50,7 @@ std::string source_text(const Context& context, Span place, std::size_t limit) {
 }
 
 Datum report(const Context& context, Diagnostic diagnostic) {
+    if (context.session.detached) return failed_datum();
     const Span place = diagnostic.primary.span;
     // The frames from the library are no business of the user; those of their own layers are.
     const Frame* frame = context.frame;

@@ -358,6 +358,12 @@ Status check_dims(const Session& session) {
     return {};
 }
 
+// What outlives the check (functions as data) reports nothing more.
+struct Detach {
+    Session& session;
+    ~Detach() { session.detached = true; }
+};
+
 Error program_error(const Diagnostics& diagnostics) {
     const std::size_t count = diagnostics.error_count();
     return {kExitProgram, fmt::format("{} error{}", count, count == 1 ? "" : "s"), {}, {}};
@@ -374,6 +380,8 @@ Result<CheckedFile> check_text(const std::string& path, std::string text,
     using namespace frontend;
     const auto owner = std::make_shared<Session>(sources, diagnostics, options);
     Session& session = *owner;
+    session.self = owner;
+    const Detach detach{session};
     Loader loader{session, {}};
     const std::string normal = std::filesystem::path(path).lexically_normal().string();
     std::unique_ptr<FileScope> library = loader.load("std.net", std::string(kStandardLibrary));

@@ -46,7 +46,7 @@ netc::Value graph_value(Context& context, const Tensor& tensor) {
     return {context.builder, tensor.id};
 }
 
-Datum tensor_datum(Context& context, netc::Value value, Span place,
+Datum tensor_datum(netc::Value value, Span place,
                    const std::vector<const Tensor*>& sources) {
     auto tensor = std::make_shared<Tensor>();
     tensor->id = value.id;
@@ -95,7 +95,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
         return report(context, diagnose<Code::malformed_specification>(blame(context, place),
                                                                        made.error().message));
     }
-    return tensor_datum(context, *made, place, inputs);
+    return tensor_datum(*made, place, inputs);
 }
 
 Datum number_tensor(Context& context, const Datum& number, DType dtype, const Shape& shape,
@@ -105,7 +105,7 @@ Datum number_tensor(Context& context, const Datum& number, DType dtype, const Sh
     if (const Dim* dim = number.as<Dim>()) {
         netc::Value value = context.builder->extent(*dim, dtype);
         if (!shape.empty()) value = context.builder->broadcast(value, shape);
-        return tensor_datum(context, value, place, {});
+        return tensor_datum(value, place, {});
     }
     double filled = 0;
     if (const bool* truth = number.as<bool>()) {
@@ -119,7 +119,7 @@ Datum number_tensor(Context& context, const Datum& number, DType dtype, const Sh
                       diagnose<Code::dtypes_differ>(blame(context, place), number_text(filled),
                                                     fmt::format("a tensor of {}", name_of(dtype))));
     }
-    return tensor_datum(context, context.builder->constant(filled, dtype, shape), place, {});
+    return tensor_datum(context.builder->constant(filled, dtype, shape), place, {});
 }
 
 Datum as_tensor(Context& context, const Datum& value, DType dtype, Span place) {

@@ -1,0 +1,369 @@
+// The graph functions of a train section: forward, training, evaluate, over one list of variables.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "frontend/elaborate_model.h"
+#include "frontend/elaborate_variables.h"
+#include "frontend/train_settings.h"
+#include "ir/op_def.h"
+
+namespace netc::frontend {
+
+namespace {
+
+struct SectionBuilder {
+    Session& session;
+    const Declaration& declaration;
+    const SectionItems& items;
+    DType real;
+    TrainSection& section;
+    std::vector<Input> inputs = {};
+
+    // ---- variables
+
+    // With another dtype of `real`, a run over raw inputs declares them anew.
+    bool declare_variables(const Model& model) {
+        section.module.name = section.name;
+        if (real == DType::f32) {
+            section.module.variables.clear();
+            for (const Variable& variable : model.module.variables) {
+                section.module.variables.push_back(variable);
+            }
+            inputs = model.inputs;
+            return true;
+        }
+        Building building(session, section.module, declaration, "scratch", false, real);
+        return open(building) && run_body(building).has_value();
+    }
+
+    void add_state(const std::string& name, Shape shape, double value) {
+        Variable variable;
+        variable.name = name;
+        variable.type = {real, std::move(shape)};
+        variable.kind = VariableKind::state;
+        variable.initializer.kind = InitializerKind::full;
+        variable.initializer.arguments = {value};
+        variable.stream = hash_text(name);
+        variable.decay = false;
+        variable.span = section.data->span;
+        section.module.variables.push_back(std::move(variable));
+    }
+
+    // x.scale, x.offset, x.mean, x.deviation
+    void declare_statistics() {
+        if (!section.data) return;
+        for (const Input& input : inputs) {
+            if (!is_float(input.type.dtype)) continue;
+            const Shape sample(input.type.shape.begin() + (input.type.shape.empty() ? 0 : 1),
+                               input.type.shape.end());
+            if (is_scaled(*section.data)) {
+                add_state(input.name + ".scale", {}, section.data->scale.value_or(1));
+                add_state(input.name + ".offset", {}, section.data->offset.value_or(0));
+            }
+            if (is_standardized(*section.data, input.name)) {
+                add_state(input.name + ".mean", sample, 0);
+                add_state(input.name + ".deviation", sample, 1);
+            }
+        }
+    }
+
+    // ---- inputs
+
+    bool open(Building& building) {
+        std::optional<std::vector<Input>> types =
+            model_inputs(building.context, declaration, building.scope);
+        if (!types) return false;
+        inputs = *types;
+        building.function.inputs = std::move(*types);
+        for (std::uint32_t i = 0; i < inputs.size(); ++i) {
+            const Datum value = normalized(building, input_tensor(building, i, Role::input));
+            if (value.failed()) return false;
+            building.scope->entries.push_back(
+                {declaration.callable->inputs.formals[i].name.text, value, EntryKind::input,
+                 inputs[i].span, std::nullopt});
+        }
+        return true;
+    }
+
+    // (raw * scale + offset - mean) / deviation, as far as these exist.
+    Datum normalized(Building& building, const Datum& raw) {
+        Context& context = building.context;
+        const Tensor& input = *raw.tensor();
+        Datum value = raw;
+        const auto step = [&](std::string_view suffix, ast::BinaryOperator op) {
+            const auto found =
+                context.variables.find(fmt::format("{}.{}", input.name, suffix));
+            if (found == context.variables.end() || value.failed()) return;
+            const Datum number = variable_tensor(context, found->second, suffix, input.place);
+            value = binary(context, op, value, number, input.place, input.place);
+        };
+        step("scale", ast::BinaryOperator::multiply);
+        step("offset", ast::BinaryOperator::add);
+        step("mean", ast::BinaryOperator::subtract);
+        step("deviation", ast::BinaryOperator::divide);
+        return value.failed() ? value : renamed(value, input);
+    }
+
+    static Datum renamed(const Datum& value, const Tensor& like) {
+        auto tensor = std::make_shared<Tensor>(*value.tensor());
+        tensor->role = like.role;
+        tensor->name = like.name;
+        tensor->place = like.place;
+        tensor->origins = like.origins;
+        return {TensorPointer(std::move(tensor)), like.place};
+    }
+
+    bool open_targets(Building& building) {
+        Context& context = building.context;
+        for (const ast::Target* target : items.targets) {
+            const auto* type = std::get_if<ast::TensorType>(&target->type.kind);
+            if (!type || type->dtype == ast::Dtype::any) {
+                report(context, diagnose<Code::wrong_static_type>(
+                                    target->type.span,
+                                    fmt::format("the target `{}`", target->name.text),
+                                    "a tensor such as `i32[B]`"));
+                return false;
+            }
+            const std::optional<Shape> shape = evaluate_shape(context, *type, building.scope);
+            if (!shape) return false;
+            const Shape& sample = inputs[0].type.shape;
+            const bool batch = !shape->empty() && !sample.empty() && (*shape)[0] == sample[0];
+            if (!batch) {
+                report(context, diagnose<Code::shapes_do_not_line_up>(
+                                    target->type.span,
+                                    Type{resolve(context, type->dtype), *shape}.to_string(),
+                                    inputs[0].type.to_string())
+                                    .text("the first dimension is the batch")
+                                    .label(inputs[0].span, "the batch of the model is here"));
+                return false;
+            }
+            const auto index = static_cast<std::uint32_t>(building.function.inputs.size());
+            building.function.inputs.push_back(
+                {target->name.text, {resolve(context, type->dtype), *shape}, target->name.span,
+                 ""});
+            building.scope->entries.push_back({target->name.text,
+                                               input_tensor(building, index, Role::target),
+                                               EntryKind::input, target->name.span, std::nullopt});
+        }
+        const auto first = building.function.inputs.begin() +
+                           static_cast<std::ptrdiff_t>(inputs.size());
+        section.targets.assign(first, building.function.inputs.end());
+        return true;
+    }
+
+    bool augment(Building& building) {
+        Context& context = building.context;
+        for (const ast::Augment* item : items.augments) {
+            Entry* entry = building.scope->find(item->name.text);
+            const bool input = std::any_of(inputs.begin(), inputs.end(), [&](const Input& known) {
+                return known.name == item->name.text;
+            });
+            if (!entry || !input) {
+                report(context,
+                       diagnose<Code::unknown_name>(item->name.span, "input", item->name.text));
+                return false;
+            }
+            context.setting = "augment";
+            const Datum value = evaluate(context, item->value, building.scope);
+            context.setting = {};
+            if (value.failed()) return false;
+            const Tensor* tensor = value.tensor();
+            const Tensor& before = *entry->value.tensor();
+            if (!tensor || !(tensor->type == before.type)) {
+                report(context, diagnose<Code::augment_changes_type>(
+                                    item->value.span, item->name.text,
+                                    tensor ? tensor->type.to_string() : describe_kind(value),
+                                    before.type.to_string())
+                                    .label(before.place, "`{}` is declared here", before.name));
+                return false;
+            }
+            entry->value = renamed(value, before);
+        }
+        return true;
+    }
+
+    // ---- loss and metrics
+
+    // Evaluates an expression that sees inputs, outputs and targets.
+    Datum scalar(Building& building, const ast::Expr& expression, std::string_view what) {
+        Context& context = building.context;
+        const FileScope* file = building.frame.file;
+        building.frame.file = session.main;
+        building.frame.function = nullptr;
+        const std::size_t variables = section.module.variables.size();
+        context.setting = what;
+        Datum value = evaluate(context, expression, building.scope);
+        context.setting = {};
+        if (!value.failed() && section.module.variables.size() != variables) {
+            value = report(context, diagnose<Code::not_supported_yet>(
+                                        expression.span, "a layer with parameters in a train "
+                                                         "section"));
+        }
+        if (!value.failed()) value = as_tensor(context, value, real, expression.span);
+        building.frame.file = file;
+        building.frame.function = &building.value;
+        return value;
+    }
+
+    Datum loss(Building& building) {
+        const Datum value = scalar(building, *items.loss, "loss");
+        if (value.failed()) return value;
+        const Tensor& tensor = *value.tensor();
+        if (tensor.type.rank() == 0 && is_float(tensor.type.dtype)) return value;
+        const std::string text = source_text(building.context, items.loss->span, 50);
+        Diagnostic diagnostic =
+            diagnose<Code::loss_not_scalar>(items.loss->span, tensor.type.to_string());
+        const bool per_sample = tensor.type.rank() >= 1 &&
+                                product(tensor.type.shape) == tensor.type.shape[0];
+        if (tensor.type.rank() > 0) {
+            diagnostic.primary.text = per_sample ? "one value per sample"
+                                                 : "many values per sample";
+            diagnostic = std::move(diagnostic).help("average it: `mean({})`", text);
+            diagnostic.helps.back() += squared_difference(*items.loss);
+        }
+        return report(building.context, std::move(diagnostic));
+    }
+
+    // `(out - y) ^ 2` is what mse averages.
+    static std::string squared_difference(const ast::Expr& expression) {
+        const auto* power = std::get_if<ast::Binary>(&expression.kind);
+        if (!power || power->op != ast::BinaryOperator::power) return {};
+        const auto* difference = std::get_if<ast::Binary>(&power->left->kind);
+        if (!difference || difference->op != ast::BinaryOperator::subtract) return {};
+        const auto* left = std::get_if<ast::NameRef>(&difference->left->kind);
+        const auto* right = std::get_if<ast::NameRef>(&difference->right->kind);
+        if (!left || !right) return {};
+        return fmt::format(", which is `mse({}, {})`", left->name, right->name);
+    }
+
+    void bind_outputs(Building& building, const std::vector<NamedOutput>& outputs) {
+        for (const NamedOutput& output : outputs) {
+            building.scope->entries.push_back(
+                {output.name, output.value, EntryKind::let, output.place, std::nullopt});
+        }
+        kept_outputs.push_back(outputs);  // entries view these names
+        const auto& kept = kept_outputs.back();
+        auto entry = building.scope->entries.end() - static_cast<std::ptrdiff_t>(kept.size());
+        for (const NamedOutput& output : kept) (entry++)->name = output.name;
+    }
+
+    bool forward() {
+        Building building(session, section.module, declaration, "forward", false, real);
+        if (!open(building)) return false;
+        const auto outputs = run_body(building);
+        if (!outputs) return false;
+        for (const NamedOutput& output : *outputs) {
+            building.function.results.push_back(
+                {output.name, output.value.tensor()->id, output.place, ""});
+        }
+        section.module.functions.push_back(std::move(building.function));
+        return true;
+    }
+
+    bool training(SettingReader& reader) {
+        Building building(session, section.module, declaration, "training", true, real);
+        if (!open(building) || !open_targets(building) || !augment(building)) return false;
+        const auto outputs = run_body(building);
+        if (!outputs) return false;
+        bind_outputs(building, *outputs);
+        const Datum total = loss(building);
+        if (total.failed()) return false;
+        building.function.results.push_back(
+            {"loss", total.tensor()->id, items.loss->span, ""});
+        lint_gradient(building.function, *total.tensor());
+        if (items.penalty) {
+            const Datum penalty = penalty_value(building.context, reader, *items.penalty);
+            if (penalty.failed()) return false;
+            building.function.results.push_back(
+                {"penalty", penalty.tensor()->id, items.penalty->span, ""});
+        }
+        section.module.functions.push_back(std::move(building.function));
+        return true;
+    }
+
+    bool evaluation() {
+        Building building(session, section.module, declaration, "evaluate", false, real);
+        if (!open(building) || !open_targets(building)) return false;
+        const auto outputs = run_body_with_lints(building);
+        if (!outputs) return false;
+        bind_outputs(building, *outputs);
+        const Datum total = loss(building);
+        if (total.failed()) return false;
+        building.function.results.push_back(
+            {"loss", total.tensor()->id, items.loss->span, ""});
+        for (const ast::Metric* metric : items.metrics) {
+            const Datum value = scalar(building, metric->value, "metric");
+            if (value.failed()) return false;
+            const Type& type = value.tensor()->type;
+            if (type.rank() != 0 || !is_float(type.dtype)) {
+                report(building.context,
+                       diagnose<Code::wrong_static_type>(
+                           metric->value.span, fmt::format("the metric `{}`", metric->name.text),
+                           "a single number")
+                           .text("this is {}", type.to_string())
+                           .help("average it: `mean({})`",
+                                 source_text(building.context, metric->value.span, 40)));
+                return false;
+            }
+            building.function.results.push_back(
+                {metric->name.text, value.tensor()->id, metric->name.span, ""});
+        }
+        section.module.functions.push_back(std::move(building.function));
+        return true;
+    }
+
+    // The model's own warnings are given where the model is elaborated; here only what the loss adds.
+    std::optional<std::vector<NamedOutput>> run_body_with_lints(Building& building) {
+        building.context.lint = true;
+        Diagnostics silent;
+        auto outputs = run_body(building);
+        return outputs;
+    }
+
+    // Parameters that the loss reads, but only through operators without a derivative.
+    void lint_gradient(const Function& function, const Tensor& total) {
+        std::vector<bool> read(function.nodes.size(), false), flows(function.nodes.size(), false);
+        std::vector<OpId> blocked_by(function.nodes.size(), OpId::input);
+        read[total.id.index] = flows[total.id.index] = true;
+        for (std::size_t i = function.nodes.size(); i-- > 0;) {
+            if (!read[i]) continue;
+            const Node& node = function.nodes[i];
+            const bool passes = flows[i] && op_def(node.op).grad != nullptr &&
+                                node.op != OpId::stop_gradient && node.op != OpId::floor;
+            for (const NodeId input : node.inputs) {
+                read[input.index] = true;
+                if (passes) flows[input.index] = true;
+                if (!passes) blocked_by[input.index] = flows[i] ? node.op : blocked_by[i];
+            }
+        }
+        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+            const Node& node = function.nodes[i];
+            if (node.op != OpId::variable || !read[i] || flows[i]) continue;
+            const Variable& variable = section.module.variables[static_cast<std::size_t>(
+                node.attributes.get<std::int64_t>("index"))];
+            if (variable.kind != VariableKind::parameter || variable.frozen) continue;
+            session.diagnostics.add(
+                diagnose<Code::no_gradient>(items.loss->span, variable.name)
+                    .note("`{}` stands in between", op_def(blocked_by[i]).name)
+                    .label(variable.span, "`{}` is declared here", variable.name));
+            return;
+        }
+    }
+
+    std::vector<std::vector<NamedOutput>> kept_outputs = {};
+};
+
+}  // namespace
+
+bool build_section_functions(Session& session, const Declaration& declaration, const Model& model,
+                             const SectionItems& items, DType real, TrainSection& section) {
+    SectionBuilder builder{session, declaration, items, real, section};
+    builder.kept_outputs.reserve(4);
+    if (!builder.declare_variables(model)) return false;
+    builder.declare_statistics();
+    SettingReader reader(session);
+    return builder.forward() && builder.training(reader) && builder.evaluation();
+}
+
+}  // namespace netc::frontend

@@ -1,0 +1,408 @@
+// A train section: its items, each setting once, then the graphs.
+#include "frontend/train_section.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "frontend/elaborate_model.h"
+#include "frontend/suggest.h"
+#include "frontend/train_settings.h"
+
+namespace netc::frontend {
+
+namespace {
+
+constexpr std::string_view kSettings[] = {
+    "data", "valid", "test", "split", "loss", "penalty", "optimizer", "batch", "epochs", "steps",
+    "drop_last", "shuffle", "seed", "dtype", "stop", "save", "validate", "log", "train_metrics"};
+constexpr std::string_view kWaiting[] = {"solver", "restarts", "load",      "freeze",
+                                         "rate",   "sample",   "precision", "matmul"};
+constexpr std::string_view kOptimizerArguments[] = {"lr", "learning_rate", "momentum",
+                                                    "weight_decay", "nesterov", "clip"};
+
+// Which way a metric of the library improves.
+std::optional<Direction01> direction_of(const ast::Expr& expression) {
+    const auto* call = std::get_if<ast::Call>(&expression.kind);
+    while (call && std::holds_alternative<ast::Call>(call->callee->kind)) {
+        call = std::get_if<ast::Call>(&call->callee->kind);
+    }
+    const auto* name = call ? std::get_if<ast::NameRef>(&call->callee->kind) : nullptr;
+    if (!name) return std::nullopt;
+    for (const std::string_view better : {"accuracy", "binary_accuracy", "top_k_accuracy", "r2",
+                                          "precision", "recall", "f1", "auc"}) {
+        if (name->name == better) return Direction01::max;
+    }
+    for (const std::string_view better :
+         {"mse", "mae", "rmse", "huber", "hinge", "cross_entropy", "bce_with_logits",
+          "kl_divergence", "perceptron_loss", "one_vs_rest"}) {
+        if (name->name == better) return Direction01::min;
+    }
+    return std::nullopt;
+}
+
+struct SectionReader {
+    Session& session;
+    const ast::Train& train;
+    SettingReader reader;
+    TrainSection section = {};
+    SectionItems items = {};
+    std::map<std::string, const ast::Setting*> settings = {};
+    DType real = DType::f32;
+
+    const ast::Expr* setting(const std::string& name) const {
+        const auto found = settings.find(name);
+        return found == settings.end() ? nullptr : &found->second->value;
+    }
+
+    void unknown(const ast::Setting& node) {
+        const std::string& name = node.name.text;
+        std::string help;
+        const bool optimizer =
+            std::find(std::begin(kOptimizerArguments), std::end(kOptimizerArguments), name) !=
+            std::end(kOptimizerArguments);
+        if (optimizer) {
+            const std::string argument = name == "learning_rate" ? "lr" : name;
+            help = fmt::format("it belongs to the optimizer: `optimizer = {}({} = {})`",
+                               argument == "momentum" || argument == "nesterov" ? "sgd"
+                               : argument == "weight_decay"                     ? "adamw"
+                                                                                : "adam",
+                               argument, source_text(reader.context, node.value.span, 30));
+        } else {
+            const std::vector<std::string_view> known(std::begin(kSettings), std::end(kSettings));
+            if (const auto meant = suggest(name, known)) help = "did you mean `" + *meant + "`?";
+        }
+        reader.error(diagnose<Code::unknown_setting>(node.name.span, "train", name)
+                         .text("unknown setting")
+                         .help_text(std::move(help)));
+    }
+
+    void add_setting(const ast::Setting& node) {
+        const std::string& name = node.name.text;
+        if (std::find(std::begin(kWaiting), std::end(kWaiting), name) != std::end(kWaiting)) {
+            reader.waits(node.name.span, fmt::format("the setting `{}`", name));
+            return;
+        }
+        if (std::find(std::begin(kSettings), std::end(kSettings), name) == std::end(kSettings)) {
+            unknown(node);
+            return;
+        }
+        const auto [known, fresh] = settings.emplace(name, &node);
+        if (fresh) return;
+        reader.error(diagnose<Code::declared_twice>(node.name.span, name)
+                         .label(known->second->name.span, "first given here"));
+    }
+
+    void collect(const Declaration& declaration) {
+        for (const ast::Formal& formal : declaration.callable->inputs.formals) {
+            reader.inputs.push_back(formal.name.text);
+        }
+        reader.fields = reader.inputs;
+        for (const ast::TrainItem& item : train.items) {
+            if (const auto* target = std::get_if<ast::Target>(&item.kind)) {
+                const auto& fields = reader.fields;
+                if (std::find(fields.begin(), fields.end(), target->name.text) != fields.end()) {
+                    reader.error(diagnose<Code::declared_twice>(target->name.span,
+                                                                target->name.text));
+                    continue;
+                }
+                items.targets.push_back(target);
+                reader.fields.push_back(target->name.text);
+            } else if (const auto* augment = std::get_if<ast::Augment>(&item.kind)) {
+                items.augments.push_back(augment);
+            } else if (const auto* metric = std::get_if<ast::Metric>(&item.kind)) {
+                const auto& names = reader.metrics;
+                if (metric->name.text == "loss" ||
+                    std::find(names.begin(), names.end(), metric->name.text) != names.end()) {
+                    reader.error(diagnose<Code::declared_twice>(metric->name.span,
+                                                                metric->name.text));
+                    continue;
+                }
+                items.metrics.push_back(metric);
+                reader.metrics.push_back(metric->name.text);
+                section.metrics.push_back({metric->name.text, metric->name.span});
+            } else {
+                add_setting(std::get<ast::Setting>(item.kind));
+            }
+        }
+        items.loss = setting("loss");
+        items.penalty = setting("penalty");
+    }
+
+    // Every input and target by name.
+    void check_fields(const DataSource& source, std::string_view name) {
+        std::vector<std::string> supplied;
+        for (const SourceField& field : source.fields) supplied.push_back(field.name);
+        switch (source.kind) {
+            case SourceKind::xor_gate:
+            case SourceKind::circles:
+            case SourceKind::gauss:
+            case SourceKind::spiral:
+            case SourceKind::moons:
+            case SourceKind::digits:
+            case SourceKind::function: supplied = {"x", "y"}; break;
+            case SourceKind::inline_values:
+            case SourceKind::csv:
+            case SourceKind::idx:
+            case SourceKind::npy:
+            case SourceKind::npz:
+            case SourceKind::images:
+            case SourceKind::text:
+            case SourceKind::series:
+            case SourceKind::cifar: break;
+        }
+        for (const std::string& field : reader.fields) {
+            if (std::find(supplied.begin(), supplied.end(), field) != supplied.end()) continue;
+            const bool input =
+                std::find(reader.inputs.begin(), reader.inputs.end(), field) != reader.inputs.end();
+            Diagnostic diagnostic =
+                diagnose<Code::missing_field>(source.span, name,
+                                              fmt::format("the {} `{}`",
+                                                          input ? "input" : "target", field))
+                    .text("supplies: {}", supplied.empty()
+                                              ? std::string("nothing")
+                                              : fmt::format("{}", fmt::join(supplied, ", ")));
+            for (const ast::Target* target : items.targets) {
+                if (target->name.text != field) continue;
+                diagnostic = std::move(diagnostic).label(target->name.span, "declared here");
+            }
+            switch (source.kind) {
+                case SourceKind::idx:
+                    diagnostic = std::move(diagnostic).help("add `{} = \"train-labels\"`", field);
+                    break;
+                case SourceKind::npy:
+                    diagnostic = std::move(diagnostic).help("add `{} = \"{}.npy\"`", field, field);
+                    break;
+                case SourceKind::csv:
+                    diagnostic = std::move(diagnostic).help("add `{} = col(0)`", field);
+                    break;
+                case SourceKind::inline_values:
+                    diagnostic = std::move(diagnostic).help("add `{} = [...]`", field);
+                    break;
+                case SourceKind::xor_gate:
+                case SourceKind::circles:
+                case SourceKind::gauss:
+                case SourceKind::spiral:
+                case SourceKind::moons:
+                case SourceKind::digits:
+                case SourceKind::function:
+                    diagnostic = std::move(diagnostic)
+                                     .help("generated data fills `x` and `y`: call them so");
+                    break;
+                case SourceKind::npz:
+                case SourceKind::images:
+                case SourceKind::text:
+                case SourceKind::series:
+                case SourceKind::cifar: break;
+            }
+            reader.error(std::move(diagnostic));
+        }
+    }
+
+    std::optional<DataSource> source(const std::string& name) {
+        const ast::Expr* expression = setting(name);
+        if (!expression) return std::nullopt;
+        std::optional<DataSource> read = read_source(reader, *expression);
+        if (read) check_fields(*read, name);
+        return read;
+    }
+
+    std::optional<std::int64_t> positive(const std::string& name) {
+        const ast::Expr* expression = setting(name);
+        if (!expression) return std::nullopt;
+        const auto number = reader.integer(*expression, name);
+        if (number && *number < 1) {
+            reader.out_of_range(expression->span, name, "at least 1");
+            return std::nullopt;
+        }
+        return number;
+    }
+
+    void boolean(const std::string& name, bool& value) {
+        if (const ast::Expr* expression = setting(name)) {
+            value = reader.boolean(*expression, name).value_or(value);
+        }
+    }
+
+    void read_dtype() {
+        const ast::Expr* expression = setting("dtype");
+        if (!expression) return;
+        const Datum value = reader.value(*expression);
+        const auto* dtype = value.as<DtypeValue>();
+        if (dtype && dtype->dtype == ast::Dtype::f64) {
+            real = DType::f64;
+        } else if (dtype && (dtype->dtype == ast::Dtype::f16 || dtype->dtype == ast::Dtype::bf16)) {
+            reader.waits(expression->span, "training in 16 bits");
+        } else if (!value.failed() && !(dtype && (dtype->dtype == ast::Dtype::f32 ||
+                                                  dtype->dtype == ast::Dtype::real))) {
+            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`dtype`",
+                                                           "f32 or f64"));
+        }
+    }
+
+    void read_numbers() {
+        section.batch = positive("batch").value_or(32);
+        section.epochs = positive("epochs");
+        section.steps = positive("steps");
+        if (setting("epochs") && setting("steps")) {
+            reader.error(diagnose<Code::epochs_and_steps>(settings["steps"]->name.span)
+                             .label(settings["epochs"]->name.span, "given here"));
+        }
+        boolean("drop_last", section.drop_last);
+        boolean("shuffle", section.shuffle);
+        boolean("train_metrics", section.train_metrics);
+        if (const ast::Expr* seed = setting("seed")) {
+            const auto number = reader.integer(*seed, "seed");
+            if (number && *number < 0) reader.out_of_range(seed->span, "seed", "at least 0");
+            section.seed = static_cast<std::uint64_t>(number.value_or(0));
+        }
+    }
+
+    // every(500st)
+    std::optional<Duration> every(const std::string& name) {
+        const ast::Expr* expression = setting(name);
+        if (!expression) return std::nullopt;
+        const auto call = setting_call(reader, *expression);
+        if (!call) {
+            reader.error(diagnose<Code::wrong_static_type>(
+                expression->span, fmt::format("`{}`", name), "such as `every(500st)`"));
+            return std::nullopt;
+        }
+        if (!known_word(reader, *call, name, {"every"})) return std::nullopt;
+        const SettingArguments arguments(reader, *call, {"period"}, 1);
+        return arguments.needed_duration("period");
+    }
+
+    bool has_held_out() const { return section.valid || section.split; }
+
+    std::vector<MetricInfo> known_metrics() const {
+        std::vector<MetricInfo> known{{"loss", Direction01::min}};
+        for (const ast::Metric* metric : items.metrics) {
+            known.push_back({metric->name.text, direction_of(metric->value)});
+        }
+        return known;
+    }
+
+    void read_stop() {
+        const ast::Expr* expression = setting("stop");
+        if (!expression) return;
+        const auto call = setting_call(reader, *expression);
+        if (!call) {
+            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`stop`",
+                                                           "such as `patience(3ep)`"));
+            return;
+        }
+        if (!known_word(reader, *call, "stop", {"patience"})) return;
+        const SettingArguments arguments(reader, *call, {"epochs", "on"}, 1);
+        const Duration patience = arguments.needed_duration("epochs");
+        if (arguments.find("epochs") && patience.unit != DurationUnit::epochs) {
+            reader.error(diagnose<Code::wrong_static_type>(arguments.find("epochs")->span,
+                                                           "`patience`", "in epochs: `3ep`"));
+        }
+        Watch watch{has_held_out() ? "valid.loss" : "loss", Direction01::min, call->place};
+        if (const ast::Expr* on = arguments.find("on")) {
+            const auto given = read_watch(reader, *on, known_metrics());
+            if (!given) return;
+            watch = *given;
+        }
+        if (watch.name.starts_with("valid.") && !has_held_out()) {
+            reader.error(diagnose<Code::missing_field>(
+                             watch.span, "data", fmt::format("`{}`: there is no held-out data",
+                                                             watch.name))
+                             .help("add `split = random(train = 0.8, valid = 0.2)`"));
+            return;
+        }
+        section.patience = {patience.value, watch};
+    }
+
+    void read_save() {
+        const ast::Expr* expression = setting("save");
+        if (!expression) return;
+        const auto call = setting_call(reader, *expression);
+        if (!call) {
+            reader.error(diagnose<Code::wrong_static_type>(
+                expression->span, "`save`", "such as `best(by = max(\"valid.acc\"))`"));
+            return;
+        }
+        if (call->name == "every") {
+            reader.waits(call->place, "`save = every(...)`");
+            return;
+        }
+        if (!known_word(reader, *call, "save", {"best"})) return;
+        const SettingArguments arguments(reader, *call, {"file", "by"}, 1);
+        section.best_file = arguments.text("file");
+        const ast::Expr* by = arguments.find("by");
+        if (!by) return;
+        const auto watch = read_watch(reader, *by, known_metrics());
+        if (!watch) return;
+        if (watch->name.starts_with("valid.") && !has_held_out()) {
+            session.diagnostics.add(diagnose<Code::no_held_out_data>(watch->span, "save"));
+        }
+        section.best = *watch;
+    }
+
+    std::optional<TrainSection> read(const Declaration& declaration, const Model& model) {
+        section.model = model.name;
+        section.name = train.name ? train.name->text : train.model.text;
+        section.span = train.keyword;
+        collect(declaration);
+        section.data = source("data");
+        section.valid = source("valid");
+        section.test = source("test");
+        if (const ast::Expr* split = setting("split")) section.split = read_split(reader, *split);
+        section.optimizer.rate.rate = 1e-3;
+        section.optimizer.span = train.keyword;
+        if (const ast::Expr* optimizer = setting("optimizer")) {
+            section.optimizer = read_optimizer(reader, *optimizer);
+        }
+        read_numbers();
+        read_dtype();
+        read_stop();
+        read_save();
+        section.validate = every("validate");
+        section.log = every("log");
+        if (!items.loss) {
+            reader.error(diagnose<Code::no_loss>(train.model.span, section.name)
+                             .help("add `loss = mse(out, y)`, or `cross_entropy(out, y)` for "
+                                   "classes"));
+            return std::nullopt;
+        }
+        // Errors in settings do not hide errors in the loss.
+        const bool built =
+            build_section_functions(session, declaration, model, items, real, section);
+        if (!built || reader.failed) return std::nullopt;
+        return std::move(section);
+    }
+};
+
+}  // namespace
+
+std::optional<TrainSection> elaborate_section(Session& session, const ast::Train& train,
+                                              const std::string& doc) {
+    (void)doc;
+    Global* global = find_global(session.main, train.model.text);
+    const bool model = global && global->kind == GlobalKind::callable &&
+                       global->declaration.callable->kind == ast::CallableKind::model;
+    if (!model) {
+        std::vector<std::string> names;
+        for (const auto& [name, known] : session.main->names) {
+            if (known->kind == GlobalKind::callable &&
+                known->declaration.callable->kind == ast::CallableKind::model) {
+                names.push_back(name);
+            }
+        }
+        const auto meant = suggest(train.model.text, names);
+        session.diagnostics.add(
+            diagnose<Code::unknown_name>(train.model.span, "model", train.model.text)
+                .text("not found")
+                .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
+        return std::nullopt;
+    }
+    const ModelResult* result = elaborate_model(session, global->declaration);
+    if (!result || !result->ok) return std::nullopt;
+    SectionReader reader{session, train, SettingReader(session)};
+    return reader.read(global->declaration, result->model);
+}
+
+}  // namespace netc::frontend

@@ -1,0 +1,111 @@
+// Reading the settings of a train section: each is a word of its own table with arguments, such as
+// `adam(lr = 1e-3)`, `random(train = 0.8)`, `csv("f", x = col(0))`.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "frontend/elaborate.h"
+
+namespace netc::frontend {
+
+// What all settings of a section share. Errors are reported where they are found; `failed` says that
+// there was one.
+struct SettingReader {
+    Session& session;
+    Context context;  // static: no tensors in settings
+    Frame frame;
+    ScopePointer scope = std::make_shared<Scope>();
+    std::vector<std::string> fields;   // inputs, then targets
+    std::vector<std::string> inputs;
+    std::vector<std::string> metrics;
+    bool failed = false;
+
+    explicit SettingReader(Session& of);
+    SettingReader(const SettingReader&) = delete;
+
+    void error(Diagnostic diagnostic);
+    Datum value(const ast::Expr& expression);  // failed values set `failed`
+    std::optional<double> number(const ast::Expr& expression, std::string_view what);
+    std::optional<std::int64_t> integer(const ast::Expr& expression, std::string_view what);
+    std::optional<bool> boolean(const ast::Expr& expression, std::string_view what);
+    std::optional<std::string> text(const ast::Expr& expression, std::string_view what);
+    std::optional<Duration> duration(const ast::Expr& expression, std::string_view what);
+    void waits(Span place, std::string_view what);
+    void out_of_range(Span place, std::string_view name, std::string_view wanted);
+};
+
+// `name(arguments)`, or a bare `name`. Conditions known while compiling are resolved first.
+struct SettingCall {
+    std::string_view name;
+    Span name_place;
+    Span place;
+    const std::vector<ast::Argument>* arguments = nullptr;
+};
+std::optional<SettingCall> setting_call(SettingReader& reader, const ast::Expr& expression);
+const ast::Expr& resolve_condition(SettingReader& reader, const ast::Expr& expression);
+
+// The arguments of a call by name; unknown ones are E0201.
+class SettingArguments {
+public:
+    // `positional` may be given by position, in this order; all others by name only. With `fields`,
+    // further names are collected as fields.
+    SettingArguments(SettingReader& reader, const SettingCall& call,
+                     std::vector<std::string_view> names, std::size_t positional,
+                     bool with_fields = false);
+
+    const ast::Expr* find(std::string_view name) const;
+    std::optional<double> number(std::string_view name) const;
+    std::optional<std::int64_t> integer(std::string_view name) const;
+    std::optional<bool> boolean(std::string_view name) const;
+    std::optional<std::string> text(std::string_view name) const;
+    std::optional<Duration> duration(std::string_view name) const;
+    // As duration; missing is E0202.
+    Duration needed_duration(std::string_view name) const;
+
+    std::vector<const ast::Argument*> fields;
+
+private:
+    SettingReader& reader_;
+    const SettingCall& call_;
+    std::vector<std::pair<std::string_view, const ast::Expr*>> values_;
+};
+
+// The word of a table, or E0601 with a suggestion.
+bool known_word(SettingReader& reader, const SettingCall& call, std::string_view setting,
+                std::initializer_list<std::string_view> words);
+
+Schedule read_schedule(SettingReader& reader, const ast::Expr& expression);
+OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression);
+std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression);
+std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& expression);
+
+// min("valid.loss"), max("valid.acc"), or a bare name whose direction is known.
+struct MetricInfo {
+    std::string name;
+    std::optional<Direction01> direction;
+};
+std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
+                                const std::vector<MetricInfo>& metrics);
+
+// ---- the graph side (train_graph.cpp, train_penalty.cpp)
+
+struct SectionItems {
+    std::vector<const ast::Target*> targets;
+    std::vector<const ast::Augment*> augments;
+    std::vector<const ast::Metric*> metrics;
+    const ast::Expr* loss = nullptr;
+    const ast::Expr* penalty = nullptr;
+};
+// Builds forward, training and evaluate; false when something is wrong (reported).
+bool build_section_functions(Session& session, const Declaration& declaration, const Model& model,
+                             const SectionItems& items, DType real, TrainSection& section);
+// l2(c, on = "glob") + l1(...) as a node; failed when something is wrong.
+Datum penalty_value(Context& context, SettingReader& reader, const ast::Expr& expression);
+bool glob_matches(std::string_view glob, std::string_view text);
+
+}  // namespace netc::frontend
