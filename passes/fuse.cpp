@@ -78,7 +78,10 @@ private:
     bool worth_it(const std::vector<NodeId>& producer, const std::vector<NodeId>& consumer) const {
         if (has_contraction(producer)) return false;
         const bool rows = has_reduction(producer) || has_reduction(consumer);
-        if (!has_reduction(producer) && computes_again(producer, consumer)) return false;
+        if (!has_reduction(producer) && computes_again(producer, consumer) &&
+            !cheap_to_repeat(producer, consumer)) {
+            return false;
+        }
         if (!rows) return true;
         // A reduction that leaves little has few outer iterations: whole tensors must not hang on it.
         std::vector<NodeId> both = producer;
@@ -129,6 +132,20 @@ private:
             }
         }
         return false;
+    }
+
+    // One plain operation on one value in memory, for this consumer only: reading its operand as often
+    // costs what reading its result would.
+    bool cheap_to_repeat(const std::vector<NodeId>& producer,
+                         const std::vector<NodeId>& consumer) const {
+        if (producer.size() != 1 || info().wanted[producer[0].index]) return false;
+        const NodeId id = producer[0];
+        const auto& readers = info().readers[id.index];
+        return !info().probes[id.index].transcendental && info().sources[id.index].size() == 1 &&
+               info().probes[id.index].reads.size() <= 2 &&
+               std::all_of(readers.begin(), readers.end(), [&](NodeId reader) {
+                   return std::binary_search(consumer.begin(), consumer.end(), reader);
+               });
     }
 
     // All elementwise nodes of rank 0 (learning rate, bias corrections) in one kernel.
