@@ -1,0 +1,135 @@
+// Small networks as .net texts: each a part of the language that turns into kernels of its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace netc::testing {
+
+struct SmallNetwork {
+    std::string name;
+    std::string text;               // one model, one train section
+    std::int64_t integer_limit = 4; // integer inputs are drawn below
+};
+
+inline SmallNetwork network(std::string name, const std::string& model, const std::string& section,
+                            const std::string& optimizer = "sgd(lr = 0.1)",
+                            const std::string& more = "") {
+    return {std::move(name), "net 1\n" + model + "\ntrain M {\n" + section + "\n optimizer = " +
+                                 optimizer + "\n batch = 8\n epochs = 1\n" + more + "\n}\n"};
+}
+
+// Classes 0..3 from images [B, 2, 8, 8].
+inline SmallNetwork of_image(std::string name, const std::string& body,
+                             const std::string& optimizer = "sgd(lr = 0.1)",
+                             const std::string& more = "") {
+    return network(std::move(name), "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> " + body,
+                   " target y: i32[B]\n loss = cross_entropy(out, y)\n metric acc = accuracy(out, y)",
+                   optimizer, more);
+}
+inline SmallNetwork of_vector(std::string name, const std::string& body,
+                              const std::string& optimizer = "sgd(lr = 0.1)",
+                              const std::string& more = "") {
+    return network(std::move(name), "model M(x: f32[B, 6]) -> f32[B, 3] = x |> " + body,
+                   " target t: f32[B, 3]\n loss = mse(out, t)", optimizer, more);
+}
+
+inline std::vector<SmallNetwork> layer_networks() {
+    return {
+        of_vector("dense", "linear(7) |> tanh |> linear(3)"),
+        of_vector("dense, one unit", "linear(1) |> sigmoid |> linear(3)"),
+        of_vector("activations", "linear(8) |> gelu |> linear(8) |> elu |> linear(8) |> silu |> "
+                                 "linear(8) |> leaky_relu(neg=0.1) |> linear(3) |> softplus"),
+        of_vector("layer_norm", "linear(8) |> layer_norm |> linear(3)"),
+        of_vector("dropout", "linear(16) |> relu |> dropout(0.4) |> linear(3)"),
+        of_vector("noise", "add_noise(0.3) |> linear(5) |> tanh |> linear(3)"),
+        of_vector("maxout", "maxout(5, pieces=3) |> maxout(3, pieces=2)"),
+        of_vector("residual", "repeat 2 { residual(linear(6) >> tanh) } |> linear(3)"),
+        of_vector("softmax inside", "linear(5) |> softmax |> linear(3) |> log_softmax"),
+        of_image("softmax cross entropy", "flatten |> linear(4)"),
+        of_image("conv", "conv(5) |> tanh |> flatten |> linear(4)"),
+        of_image("conv with average pooling", "conv(5) |> tanh |> avg_pool(2) |> flatten |> linear(4)"),
+        of_image("conv with maximum pooling", "conv(5, pad=0) |> relu |> max_pool(2) |> flatten |> linear(4)"),
+        of_image("overlapping pooling", "conv(3) |> tanh |> max_pool(3, stride=2, pad=1) |> avg_pool(2, stride=1) "
+                                        "|> flatten |> linear(4)"),
+        of_image("strided, padded conv", "conv(5, k=3, stride=2, pad=2) |> tanh |> conv(3, k=2, stride=2, pad=0) "
+                                         "|> flatten |> linear(4)"),
+        of_image("grouped conv", "conv(4, k=1) |> conv(6, groups=2) |> tanh |> global_avg_pool |> linear(4)"),
+        of_image("batch_norm", "conv(4, bias=false) |> batch_norm |> relu |> global_avg_pool |> linear(4)"),
+        of_image("two small LeNets", "conv(3) |> tanh |> avg_pool(2) |> conv(4) |> tanh |> avg_pool(2) "
+                                     "|> flatten |> linear(9) |> tanh |> linear(4)"),
+        network("dilated conv",
+                "layer wide()(x: real[B, C, H, W]) {\n param w: real[3, C, 3, 3] = he_normal()\n"
+                " return conv_nd(stride=[1, 1], pad=[2, 2], dilation=[2, 2])(x, w)\n}\n"
+                "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> wide |> tanh |> flatten |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("transposed conv",
+                "layer up()(x: real[B, C, H, W]) {\n param w: real[C, 3, 3, 3] = normal(0.0, 0.3)\n"
+                " return conv_transpose_nd(stride=[2, 2], pad=[1, 1], output_pad=1)(x, w)\n}\n"
+                "model M(x: f32[B, 2, 4, 4]) -> f32[B, 4] = x |> up |> tanh |> avg_pool(2) |> flatten |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("embedding",
+                "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(9, 6) |> mean_over([1]) |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("attention",
+                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> attention(2, causal = true) |> layer_norm\n"
+                " |> mean_over([1]) |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("transformer block",
+                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> transformer_block(2, mlp = 2, drop = 0.2)\n"
+                " |> mean_over([1]) |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("shared layers, several outputs",
+                "model M(a: f32[B, 1, 6, 6], b: f32[B, 1, 6, 6], m: f32[B, 3]) -> (same: f32[B, 1], kind: f32[B, 4]) {\n"
+                " let enc = conv(3) >> tanh >> avg_pool(2) >> flatten >> linear(5)\n"
+                " let l = enc(a)\n let r = enc(b)\n let d = concat(1)(abs(l - r), m)\n"
+                " return (d |> linear(1), l |> linear(4))\n}",
+                " target s: f32[B, 1]\n target k: i32[B]\n"
+                " loss = mse(same, s) + 0.3 * cross_entropy(kind, k)"),
+        network("parameters by hand",
+                "model M(x: f32[B, 4]) -> f32[B, 2] {\n param w: f32[4, 2] = [[1, -1], [0.5, 2], [0, 1], [-1, 0]]\n"
+                " param s: f32[] = full(0.5)\n param unused: f32[3] = ones()\n return tanh(x @ w) * s + x[:, 1..3]\n}",
+                " target t: f32[B, 2]\n loss = mse(out, t)"),
+        network("a sum over the batch",
+                "model M(x: f32[B, 4]) -> f32[B, 2] {\n let c = x - mean_over([0], keep=true)(x)\n"
+                " return c |> linear(2)\n}",
+                " target t: f32[B, 2]\n loss = mse(out, t) + 0.1 * mean(out) ^ 2"),
+    };
+}
+
+inline std::vector<SmallNetwork> optimizer_networks() {
+    const std::string dense = "linear(7) |> tanh |> linear(3)";
+    const std::vector<std::pair<std::string, std::string>> optimizers = {
+        {"sgd", "sgd(lr = 0.1)"},
+        {"momentum", "sgd(lr = 0.1, momentum = 0.9)"},
+        {"nesterov", "sgd(lr = 0.1, momentum = 0.9, nesterov = true)"},
+        {"adam", "adam(lr = 0.01)"},
+        {"adamw", "adamw(lr = 0.01, weight_decay = 0.1)"},
+        {"rmsprop", "rmsprop(lr = 0.01)"},
+        {"rmsprop with momentum", "rmsprop(lr = 0.01, momentum = 0.5)"},
+        {"clip", "sgd(lr = 0.5, momentum = 0.9, clip = 0.05)"},
+        {"cosine", "sgd(lr = cosine(0.2, over = 5st, warmup = 2st))"},
+        {"exponential", "adam(lr = exponential(0.02, gamma = 0.5, every = 1ep))"},
+    };
+    std::vector<SmallNetwork> networks;
+    for (const auto& [name, optimizer] : optimizers) {
+        networks.push_back(of_vector(name, dense, optimizer));
+    }
+    networks.push_back(of_vector("penalty", dense, "sgd(lr = 0.1)",
+                                 " penalty = l2(1e-2, on = \"*.weight\") + l1(1e-3)"));
+    networks.push_back(of_vector("adamw with clip and penalty", dense,
+                                 "adamw(lr = 0.01, clip = 0.05)", " penalty = l2(1e-2)"));
+    networks.push_back(of_vector("frozen and rate", dense, "sgd(lr = 0.1, momentum = 0.9)",
+                                 " freeze = [\"linear_1.*\"]\n rate = [(\"linear_2.weight\", 0.1)]"));
+    networks.push_back(network(
+        "attributes of parameters",
+        "model M(x: f32[B, 6]) -> f32[B, 3] {\n param a: f32[6, 3] = xavier_uniform() with lr=2.0\n"
+        " param b: f32[3] = ones() with frozen=true\n param c: f32[3] = ones() with decay=false\n"
+        " return x @ a * b + c\n}",
+        " target t: f32[B, 3]\n loss = mse(out, t)", "adamw(lr = 0.01, weight_decay = 0.1)"));
+    networks.push_back(of_image("lenet with adam", "conv(3) |> tanh |> avg_pool(2) |> flatten |> linear(4)",
+                                "adam(lr = 0.01)"));
+    return networks;
+}
+
+}  // namespace netc::testing
