@@ -8,7 +8,7 @@
 namespace netc {
 namespace {
 
-using Function = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*);
+using EntryPoint = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*);
 
 class Compiled final : public KernelCode {
 public:
@@ -26,7 +26,7 @@ public:
     ProgramCode code;
     std::string text;
     std::unique_ptr<llvm::orc::LLJIT> jit;
-    Function function = nullptr;
+    EntryPoint function = nullptr;
 };
 
 Error not_loaded(llvm::Error error) {
@@ -72,7 +72,7 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
                                    (batch ? "_b" + std::to_string(*batch) : std::string()) + "_array";
         auto found = compiled->jit->lookup(symbol);
         if (!found) return not_loaded(found.takeError());
-        compiled->function = found->toPtr<Function>();
+        compiled->function = found->toPtr<EntryPoint>();
     }
     return std::unique_ptr<KernelCode>(std::move(compiled));
 }

@@ -132,7 +132,7 @@ TEST_CASE("a program gives the same bits for any number of threads and any copy"
         auto reference = interpret(make_program(64));
         REQUIRE(reference.ok());
         const auto exact = memory.run(**reference, batch);
-        for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i] == Approx(exact[i]).margin(1e-4 * batch));
+        for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i] == Approx(exact[i]).margin(1e-4 * static_cast<double>(batch)));
         for (const int threads : {2, 3, 8}) {
             options.threads = threads;
             CHECK(memory.run(*jitted(make_program(64), options), batch) == first);
