@@ -216,9 +216,8 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     }
     const bool in_lanes = choice == LayoutChoice::lanes ||
                           (choice == LayoutChoice::estimated && lanes * kMargin < rows);
-    std::string report =
-        fmt::format("{}: {} at batch {}\n{}", function.name,
-                    in_lanes ? "batch lanes" : "row-major", batch_hint, lines);
+    std::string report = fmt::format("{}: {} at batch {}\n{}", function.name,
+                                     in_lanes ? "batch lanes" : "row-major", batch_hint, lines);
     if (in_lanes) {
         choose_lanes(function, info, contractions);
     } else {

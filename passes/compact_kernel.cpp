@@ -14,10 +14,7 @@ struct Liveness {
     std::vector<bool> scalar, read, local, param;
 
     explicit Liveness(const Kernel& k)
-        : kernel(k),
-          scalar(k.scalars.size()),
-          read(k.reads.size()),
-          local(k.locals.size()),
+        : kernel(k), scalar(k.scalars.size()), read(k.reads.size()), local(k.locals.size()),
           param(k.params.size()) {
         // Stages read only what earlier ones store, so one sweep from the last is enough.
         for (std::size_t s = kernel.stages.size(); s-- > 0;) mark(kernel.stages[s]);
@@ -71,12 +68,8 @@ std::vector<std::uint32_t> renumber(const std::vector<bool>& live) {
 class Compactor {
 public:
     explicit Compactor(const Kernel& old)
-        : old_(old),
-          live_(old),
-          params_(renumber(live_.param)),
-          locals_(renumber(live_.local)),
-          axes_(old.axes.size(), UINT32_MAX),
-          scalars_(old.scalars.size(), kNoScalar),
+        : old_(old), live_(old), params_(renumber(live_.param)), locals_(renumber(live_.local)),
+          axes_(old.axes.size(), UINT32_MAX), scalars_(old.scalars.size(), kNoScalar),
           reads_(old.reads.size(), UINT32_MAX) {}
 
     Kernel run() {
@@ -128,7 +121,8 @@ private:
         return place;
     }
     ScalarId moved_scalar(ScalarId id) {
-        if (id == kNoScalar || scalars_[id] != kNoScalar) return id == kNoScalar ? id : scalars_[id];
+        if (id == kNoScalar || scalars_[id] != kNoScalar)
+            return id == kNoScalar ? id : scalars_[id];
         Scalar scalar = old_.scalars[id];
         for (ScalarId& operand : scalar.operands) operand = moved_scalar(operand);
         if (scalar.op == ScalarOp::read) {

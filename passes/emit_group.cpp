@@ -142,9 +142,9 @@ void Emitter::store_output(NodeId node) {
         for (StageRecord* record : last_) {
             std::vector<Extent> extents;
             for (AxisId axis : record->axes) extents.push_back(kernel_.axes[axis].extent);
-            const bool same = std::equal(
-                extents.begin(), extents.end(), place->own.begin(), place->own.end(),
-                [](const Extent& a, const Place::Own& b) { return a == b.extent; });
+            const bool same =
+                std::equal(extents.begin(), extents.end(), place->own.begin(), place->own.end(),
+                           [](const Extent& a, const Place::Own& b) { return a == b.extent; });
             if (same) home = record;
         }
         if (home == nullptr) last_.push_back(home = &new_stage(*place, NodeId{}));
@@ -178,7 +178,8 @@ std::uint32_t Emitter::param_of(NodeId node, Direction direction) {
     to_extents(info_.function[node].type.shape, param.dims);
     param.layout = written && is_member(node) && info_.function[node].layout.order.empty()
                        ? row_major(param.dims.size())
-                       : written ? info_.function[node].layout : layout_seen(info_, node);
+                   : written ? info_.function[node].layout
+                             : layout_seen(info_, node);
     kernel_.params.push_back(std::move(param));
     bindings_.push_back({node, written});
     return next;
@@ -227,7 +228,8 @@ Result<EmittedKernel> Emitter::run() {
     for (NodeId id : members_) {
         if (reduces(id)) reductions.push_back(id);
     }
-    if (!reductions.empty()) std::rotate(reductions.begin(), reductions.end() - 1, reductions.end());
+    if (!reductions.empty())
+        std::rotate(reductions.begin(), reductions.end() - 1, reductions.end());
     for (NodeId id : reductions) {
         if (failure_ || staged_.count(id) > 0) continue;
         const std::optional<Place> place = frame_place(info_.function[id].type.shape);

@@ -83,7 +83,7 @@ ScalarId Emitter::value_at(NodeId node, const std::vector<Index>& raw, StageReco
     }
     const Known key{&stage, node, outside, index};
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
-    const ScalarId value = is_member(node)     ? expand_member(node, index, stage, outside)
+    const ScalarId value = is_member(node)    ? expand_member(node, index, stage, outside)
                            : is_outside(node) ? read_param(node, index, outside)
                                               : expand(node, index, stage, outside);
     known_.emplace(key, value);
@@ -131,7 +131,8 @@ ScalarId Emitter::guarded(NodeId node, const std::vector<Index>& index, ScalarId
     if (!to_extents(info_.function[node].type.shape, extents)) return value;
     ScalarId inside = kNoScalar;
     auto require = [&](ScalarId condition) {
-        inside = inside == kNoScalar ? condition : s.binary(ScalarOp::logical_and, inside, condition);
+        inside =
+            inside == kNoScalar ? condition : s.binary(ScalarOp::logical_and, inside, condition);
     };
     for (std::size_t d = 0; d < index.size(); ++d) {
         const std::optional<Range> range = range_of(index[d], axes().static_extents());

@@ -14,8 +14,8 @@ namespace netc {
 
 // A stage under construction or done.
 struct StageRecord {
-    NodeId reducing;             // invalid: an elementwise stage
-    std::vector<AxisId> axes;    // own, one per Place::own
+    NodeId reducing;           // invalid: an elementwise stage
+    std::vector<AxisId> axes;  // own, one per Place::own
     Stage stage;
     std::vector<AxisId> reduced;
     std::vector<Guard> guards;
@@ -96,7 +96,7 @@ private:
     const std::vector<NodeId>& members_;
     const std::vector<NodeId>& stored_;
     std::vector<bool> member_;
-    std::map<NodeId, std::set<NodeId>> sinks_; // member -> reductions and outputs that need it
+    std::map<NodeId, std::set<NodeId>> sinks_;  // member -> reductions and outputs that need it
     NodeId anchor_;
     std::vector<AxisId> outer_;
     std::vector<Index> anchor_index_;  // per dim of the anchor: an outer axis, or 0
@@ -108,7 +108,7 @@ private:
     std::vector<StageRecord*> sequence_;  // in the order of execution
     std::vector<StageRecord*> last_;      // elementwise stages that run after all others
     std::map<NodeId, StagedValue> staged_;
-    std::map<NodeId, Place> demanded_;    // first place at which a pointwise member was read
+    std::map<NodeId, Place> demanded_;  // first place at which a pointwise member was read
     using Known = std::tuple<const StageRecord*, NodeId, Outside, std::vector<Index>>;
     std::map<Known, ScalarId> known_;
     std::optional<std::string> failure_;

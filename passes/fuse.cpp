@@ -39,7 +39,8 @@ public:
     void run() {
         for (std::uint32_t i = 0; i < function_.nodes.size(); ++i) {
             if (function_.nodes[i].group == 0) continue;
-            while (join_a_producer(NodeId{i})) {}
+            while (join_a_producer(NodeId{i})) {
+            }
         }
         join_scalars();
     }

@@ -31,8 +31,8 @@ std::string label_of(const GroupInfo& info, const std::vector<NodeId>& nodes) {
     std::vector<std::string_view> seen;
     for (NodeId id : nodes) {
         const OpDef& def = op_def(function[id].op);
-        const bool shown = nodes.size() == 1 ||
-                           (def.family != OpFamily::view && def.family != OpFamily::leaf);
+        const bool shown =
+            nodes.size() == 1 || (def.family != OpFamily::view && def.family != OpFamily::leaf);
         if (!shown || std::find(seen.begin(), seen.end(), def.name) != seen.end()) continue;
         seen.push_back(def.name);
         if (!label.empty()) label += "+";
@@ -82,8 +82,9 @@ Result<Lowered> emit_all(Function function) {
                 if (detach.empty()) return not_one_kernel(function, label, emitted.error());
                 break;
             }
-            lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings), nodes,
-                                     std::move(label), function[main_node(info, nodes)].origin});
+            lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings),
+                                     nodes, std::move(label),
+                                     function[main_node(info, nodes)].origin});
         }
         if (detach.empty()) {
             std::stable_sort(lowered.calls.begin(), lowered.calls.end(),

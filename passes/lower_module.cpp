@@ -85,7 +85,8 @@ public:
 
     Result<BufferRef> ref_of(const Binding& binding) {
         const NodeId storage = *storage_of(info_, binding.value);
-        if (const auto known = refs_.find(storage.index); known != refs_.end()) return known->second;
+        if (const auto known = refs_.find(storage.index); known != refs_.end())
+            return known->second;
         const Node& leaf = lowered_.function[storage];
         if (leaf.op == OpId::input) {
             const auto number = leaf.attributes.get<std::int64_t>("index");
@@ -181,7 +182,8 @@ std::uint64_t model_hash(const Module& module) {
         for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     };
     for (const Variable& variable : module.variables) {
-        if (variable.kind != VariableKind::parameter && variable.kind != VariableKind::state) continue;
+        if (variable.kind != VariableKind::parameter && variable.kind != VariableKind::state)
+            continue;
         add(variable.name);
         add(variable.kind == VariableKind::state ? " state " : " parameter ");
         add(variable.type.to_string());

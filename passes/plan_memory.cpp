@@ -73,8 +73,9 @@ Bytes arena_bytes(const Type& type) {
     for (const Dim& dim : type.shape) {
         const Extent extent = dim.extent().value_or(Extent{});
         // a*B + c is at most (16 a + c) ceil(B/16), for B >= 1.
-        elements *= extent.is_static() ? extent.constant
-                                       : kLanes * extent.per_batch + std::max<std::int64_t>(0, extent.constant);
+        elements *= extent.is_static()
+                        ? extent.constant
+                        : kLanes * extent.per_batch + std::max<std::int64_t>(0, extent.constant);
         grows = grows || !extent.is_static();
     }
     const std::int64_t bytes = round_up(elements * size_of(type.dtype));

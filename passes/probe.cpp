@@ -22,8 +22,9 @@ public:
         const ScalarId value = def.lower(*this);
         probe_.contraction = probe_.reduces && def.family == OpFamily::contraction;
         const ScalarOp last = scalars_[value].op;
-        probe_.moves_only = !probe_.reduces && (last == ScalarOp::read || last == ScalarOp::constant ||
-                                                last == ScalarOp::index || last == ScalarOp::batch);
+        probe_.moves_only =
+            !probe_.reduces && (last == ScalarOp::read || last == ScalarOp::constant ||
+                                last == ScalarOp::index || last == ScalarOp::batch);
         for (ScalarId id = 0; id < scalars_.size(); ++id) {
             const ScalarOp op = scalars_[id].op;
             probe_.transcendental = probe_.transcendental || op == ScalarOp::philox ||
@@ -102,9 +103,7 @@ std::function<std::optional<std::int64_t>(AxisId)> probe_extents(const Type& typ
     };
     for (const Dim& dim : type.shape) add(dim);
     for (const Dim& dim : probe.reduced) add(dim);
-    return [extents](AxisId axis) {
-        return axis < extents.size() ? extents[axis] : std::nullopt;
-    };
+    return [extents](AxisId axis) { return axis < extents.size() ? extents[axis] : std::nullopt; };
 }
 
 }  // namespace netc

@@ -19,13 +19,13 @@ struct Access {
 };
 
 struct Probe {
-    bool leaf = false;            // no `lower`: a buffer that is there already
+    bool leaf = false;  // no `lower`: a buffer that is there already
     bool reduces = false;
     bool contraction = false;     // a reduction of products
     bool transcendental = false;  // makes exp, log, tanh ... or a random number
     bool moves_only = false;      // the result is an element of an operand, or a constant or index
     std::vector<Access> reads;
-    std::vector<Dim> reduced;     // extents of the reduced axes
+    std::vector<Dim> reduced;  // extents of the reduced axes
     std::vector<Guard> guards;
 };
 

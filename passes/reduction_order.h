@@ -17,9 +17,10 @@ namespace netc {
 
 struct ReductionShape {
     bool contraction = false;
-    std::vector<AxisId> axes;       // outermost first
-    std::vector<Extent> extents;    // of the axes
-    std::optional<std::int64_t> results;  // elements that remain; nothing where it depends on the batch
+    std::vector<AxisId> axes;     // outermost first
+    std::vector<Extent> extents;  // of the axes
+    std::optional<std::int64_t>
+        results;  // elements that remain; nothing where it depends on the batch
 };
 
 Order reduction_order(const ReductionShape& shape);

@@ -45,7 +45,8 @@ private:
                 Value x = pick(rows_);
                 Value w = net_.variable(name, {8, 8});
                 Value y = g.einsum("bi,io->bo", x, w);
-                weights_.push_back({static_cast<VariableId>(net_.module.variables.size() - 1), w, x, y});
+                weights_.push_back(
+                    {static_cast<VariableId>(net_.module.variables.size() - 1), w, x, y});
                 rows_.push_back(y * 0.3);
                 break;
             }

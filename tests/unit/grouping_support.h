@@ -38,8 +38,7 @@ struct Net {
         function().inputs.push_back({std::move(name), {dtype, std::move(shape)}, {}, {}});
         return builder.input(static_cast<std::uint32_t>(function().inputs.size() - 1));
     }
-    Value variable(std::string name, Shape shape,
-                   VariableKind kind = VariableKind::parameter) {
+    Value variable(std::string name, Shape shape, VariableKind kind = VariableKind::parameter) {
         Variable v;
         v.name = std::move(name);
         v.type = {DType::f32, std::move(shape)};
@@ -114,7 +113,8 @@ inline Outcome outcome(const Module& module, std::int64_t b) {
         for (const Dim& dim : input.type.shape) count *= dim.extent()->at(b);
         std::vector<double> values = noise(count, ++seed);
         if (is_int(input.type.dtype)) {
-            for (double& value : values) value = static_cast<double>(static_cast<int>(value * 3 + 3)) ;
+            for (double& value : values)
+                value = static_cast<double>(static_cast<int>(value * 3 + 3));
         }
         const Status s = run->set_input(f.name, input.name, values);
         if (!s) FAIL(s.error().message);
