@@ -137,7 +137,7 @@ Datum reshape_error(const BuiltinCall& call, const Tensor& x, const Shape& wante
             if (others < 1 || before.value() % others != 0) continue;
             Shape meant = wanted;
             meant[i] = before.value() / others;
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .help("{} = {} * {}; did you mean {}?", before.value(), others,
                                    meant[i].to_string(), shape_text(meant));
             break;
@@ -160,7 +160,7 @@ Datum concat_error(const BuiltinCall& call, std::int64_t axis, const Tensor& fir
     for (std::size_t i = 0; i < first.type.rank(); ++i) {
         if (static_cast<std::int64_t>(i) == axis) continue;
         if (first.type.shape[i] == other.type.shape[i]) continue;
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .note("dimension {} differs: {} and {}", i,
                                first.type.shape[i].to_string(), other.type.shape[i].to_string());
     }

@@ -95,14 +95,15 @@ Datum per_axis(const BuiltinCall& call) {
 
 // Padding per axis: a number, a list, "same" (keeps the size at stride 1), "valid" (none).
 Datum padding(const BuiltinCall& call) {
+    for (std::size_t list = 1; list < 3; ++list) {
+        if (call.values[list].items()) continue;
+        return wrong_value(call, call.values[list], "the kernel or dilation", "a list");
+    }
     const auto* word = call.values[0].as<std::string>();
     if (!word) {
-        const BuiltinCall plain{call.context, call.builtin, call.configuration,
-                                *std::make_shared<Items>(Items{
-                                    call.values[0], {static_cast<std::int64_t>(
-                                                         call.values[1].items()->size()),
-                                                     call.place}}),
-                                call.place};
+        const auto axes = static_cast<std::int64_t>(call.values[1].items()->size());
+        const Items values{call.values[0], {axes, call.place}};
+        const BuiltinCall plain{call.context, call.builtin, call.configuration, values, call.place};
         return per_axis(plain);
     }
     const Items& kernel = *call.values[1].items();

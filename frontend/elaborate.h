@@ -181,8 +181,10 @@ Flow execute(Context& context, const ast::Block& block, const ScopePointer& scop
 bool bind(Context& context, const ast::Pattern& pattern, const Datum& value, EntryKind kind,
           const ScopePointer& scope);
 // The truth of a static condition; nothing when it is none (reported).
+// `choices`: the two values as a message would write them behind `where(c, `.
 std::optional<bool> condition_value(Context& context, const ast::Expr& expression,
-                                    std::string_view what, const ScopePointer& scope);
+                                    std::string_view what, const ScopePointer& scope,
+                                    const ast::IfExpr* choices = nullptr);
 // The text of an assert with its values filled in.
 std::string assert_text(Context& context, const ast::Assert& assertion, const ScopePointer& scope);
 // Ints of a range, list or tuple to iterate over; nothing when it is none (reported).

@@ -102,7 +102,7 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
                         context.session.sources.path(place.file), begin.line);
     }
     const std::string values = values_text(node.condition, scope);
-    if (!values.empty()) diagnostic = std::move(diagnostic).note("{}", values);
+    if (!values.empty()) std::move(diagnostic).note("{}", values);
     report(context,
            std::move(diagnostic).help_text(divisors_help(context, node.condition, scope)));
     return false;

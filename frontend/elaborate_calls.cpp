@@ -175,7 +175,7 @@ std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
                     .note("{}", signature_text(context, function));
             std::vector<std::string_view> candidates(names.begin(), names.end());
             if (const auto meant = suggest(actual.name, candidates)) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .help("the argument is called `{}`: `{}({}={})`", *meant,
                                        function.name(), *meant,
                                        source_text(context, actual.value.place, 30));
@@ -199,12 +199,29 @@ std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
 
 namespace {
 
+// write `linear(4)`; the model result f32[B, 4] asks for 4
+std::string outputs_help(const Context& context, const FunctionValue& function) {
+    const Frame* root = context.frame;
+    while (root && root->caller) root = root->caller;
+    const ast::Callable* model =
+        root && root->declaration ? root->declaration->callable : nullptr;
+    const auto* type = model && model->result
+                           ? std::get_if<ast::TensorType>(&model->result->kind)
+                           : nullptr;
+    if (!type || type->dims.size() < 2) {
+        return fmt::format("write `{}(10)` for ten outputs", function.name());
+    }
+    const std::string size = source_text(context, type->dims.back().span);
+    return fmt::format("write `{}({})`; the {} result {} asks for {}", function.name(), size,
+                       spelling(model->kind), source_text(context, model->result->span), size);
+}
+
 Datum missing(Context& context, const FunctionValue& function, std::string_view name, Span place) {
     std::string what = fmt::format("the argument `{}`", name);
     std::string help;
     if (name == "out") {
         what = "to know its number of outputs";
-        help = fmt::format("write `{}(10)` for ten outputs", function.name());
+        help = outputs_help(context, function);
     } else if (name == "x") {
         what = "an input";
     }
@@ -226,13 +243,39 @@ Datum wrong_argument(Context& context, const FunctionValue& function, const ast:
     if (const double* number = value.as<double>();
         number && kind == ast::StaticKind::integer &&
         *number == static_cast<double>(static_cast<std::int64_t>(*number))) {
-        diagnostic =
-            std::move(diagnostic).help("write `{}`", static_cast<std::int64_t>(*number));
+        std::move(diagnostic).help("write `{}`", static_cast<std::int64_t>(*number));
     }
     return report(context, std::move(diagnostic));
 }
 
-// The configuration of a declaration: given values checked, defaults evaluated in order.
+// The value of one configuration argument, checked; failed when something is wrong (reported).
+Datum configuration_value(Context& context, FunctionValue& function, const ast::Formal& formal,
+                          const Actual* given, Frame& frame, const ScopePointer& scope) {
+    Datum value;
+    if (given) {
+        value = given->value;
+    } else if (formal.default_value) {
+        context.frame = &frame;
+        value = evaluate(context, *formal.default_value, scope);
+        context.frame = frame.caller;
+    } else {
+        return missing(context, function, formal.name.text, frame.call);
+    }
+    const auto* kind = std::get_if<ast::StaticType>(&formal.type.kind);
+    if (value.failed() || !kind) return value;
+    std::optional<Datum> adapted = adapt_static(context, value, kind->kind);
+    return adapted ? *adapted : wrong_argument(context, function, formal, kind->kind, value);
+}
+
+bool is_literal(const ast::Expr& expression) {
+    return std::holds_alternative<ast::IntLiteral>(expression.kind) ||
+           std::holds_alternative<ast::FloatLiteral>(expression.kind) ||
+           std::holds_alternative<ast::BoolLiteral>(expression.kind) ||
+           std::holds_alternative<ast::StringLiteral>(expression.kind);
+}
+
+// The configuration of a declaration: what is given and what has a literal default first, so that
+// the other defaults may mention any of it; then those in order.
 bool configure_declared(Context& context, FunctionValue& function,
                         const std::vector<const Actual*>& paired, Span place) {
     const Declaration& declaration = *function.declaration;
@@ -241,31 +284,20 @@ bool configure_declared(Context& context, FunctionValue& function,
     Frame frame{context.frame, &declaration, declaration.file, &function, place,
                 context.frame ? context.frame->instance : context.root, 0,
                 context.frame ? context.frame->depth + 1 : 0};
-    for (std::size_t i = 0; i < formals.size(); ++i) {
-        const ast::Formal& formal = formals[i];
-        Datum value;
-        if (paired[i]) {
-            value = paired[i]->value;
-        } else if (formal.default_value) {
-            context.frame = &frame;
-            value = evaluate(context, *formal.default_value, scope);
-            context.frame = frame.caller;
-        } else {
-            missing(context, function, formal.name.text, place);
-            return false;
+    function.configuration.resize(formals.size());
+    for (const bool computed : {false, true}) {
+        for (std::size_t i = 0; i < formals.size(); ++i) {
+            const ast::Formal& formal = formals[i];
+            const bool late =
+                !paired[i] && formal.default_value && !is_literal(*formal.default_value);
+            if (late != computed) continue;
+            Datum value =
+                configuration_value(context, function, formal, paired[i], frame, scope);
+            if (value.failed()) return false;
+            scope->entries.push_back(
+                {formal.name.text, value, EntryKind::formal, formal.name.span, std::nullopt});
+            function.configuration[i] = std::move(value);
         }
-        if (value.failed()) return false;
-        if (const auto* kind = std::get_if<ast::StaticType>(&formal.type.kind)) {
-            std::optional<Datum> adapted = adapt_static(context, value, kind->kind);
-            if (!adapted) {
-                wrong_argument(context, function, formal, kind->kind, value);
-                return false;
-            }
-            value = std::move(*adapted);
-        }
-        scope->entries.push_back(
-            {formal.name.text, value, EntryKind::formal, formal.name.span, std::nullopt});
-        function.configuration.push_back(std::move(value));
     }
     return true;
 }

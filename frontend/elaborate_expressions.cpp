@@ -42,7 +42,8 @@ Datum lookup(Context& context, std::string_view name, Span place, const ScopePoi
 }
 
 std::optional<bool> condition_value(Context& context, const ast::Expr& expression,
-                                    std::string_view what, const ScopePointer& scope) {
+                                    std::string_view what, const ScopePointer& scope,
+                                    const ast::IfExpr* choices) {
     const Datum value = evaluate(context, expression, scope);
     if (value.failed()) return std::nullopt;
     if (const bool* truth = value.as<bool>()) return *truth;
@@ -56,9 +57,14 @@ std::optional<bool> condition_value(Context& context, const ast::Expr& expressio
             diagnostic.primary.text = fmt::format("this is {}, one truth value per element",
                                                   tensor->type.to_string());
         }
+        const auto text = [&](const ast::ExprPtr& value) {
+            return source_text(context, value->span, 30);
+        };
         report(context, std::move(diagnostic)
-                            .help("choose element by element: `where({}, a, b)`",
-                                  source_text(context, place, 30)));
+                            .help("choose element by element: `where({}, {}, {})`",
+                                  source_text(context, place, 30),
+                                  choices ? text(choices->then_value) : "a",
+                                  choices ? text(choices->else_value) : "b"));
         return std::nullopt;
     }
     report(context, diagnose<Code::wrong_static_type>(
@@ -281,7 +287,7 @@ struct Evaluator {
 
     Datum operator()(const ast::IfExpr& node) const {
         const std::optional<bool> truth =
-            condition_value(context, *node.condition, "if", scope);
+            condition_value(context, *node.condition, "if", scope, &node);
         if (!truth) return failed_datum();
         return evaluate(context, *truth ? *node.then_value : *node.else_value, scope);
     }

@@ -288,11 +288,11 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
                    std::holds_alternative<ast::FloatLiteral>(expression.kind);
         };
         if (!left.failed() && !literal(*node->left)) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .label(node->left->span, "this is {}", describe_value(left));
         }
         if (!right.failed() && !literal(*node->right)) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .label(node->right->span, "this is {}", describe_value(right));
         }
     }

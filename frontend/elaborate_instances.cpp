@@ -68,11 +68,11 @@ bool check_inputs(Context& context, const Instance& instance, const FunctionValu
         diagnose<Code::shared_with_two_shapes>(blame(context, callee_place), name,
                                                first, second)
             .text("second use: {}", inputs[at].to_string());
-    diagnostic = std::move(diagnostic)
+    std::move(diagnostic)
                      .label(blame(context, instance.first_use), "first use: {}",
                             instance.inputs[at].to_string());
     if (function.bound_place.known()) {
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .note_at(function.bound_place, "configured once, here",
                                   "`{}` was configured once, so both uses share one set of "
                                   "parameters",

@@ -117,7 +117,7 @@ Datum shapes_error(Context& context, std::string_view op, const Tensor& left, co
         const Tensor& column = column_left ? left : right;
         const Tensor& vector = column_left ? right : left;
         if (column.type.shape[0] == vector.type.shape[0]) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .note("NumPy would stretch this to {}[{}, {}] and compute a "
                                    "meaningless result",
                                    name_of(column.type.dtype), column.type.shape[0].to_string(),
@@ -127,17 +127,17 @@ Datum shapes_error(Context& context, std::string_view op, const Tensor& left, co
                 fmt::format("squeeze the other side with `{}[:, 0]`",
                             source_text(context, column_place, 30));
             if (vector.role == Role::target) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .help("declare `target {}: {}`, or {}", vector.name,
                                        column.type.to_string(), squeeze);
             } else {
-                diagnostic = std::move(diagnostic).help("{}", squeeze);
+                std::move(diagnostic).help("{}", squeeze);
             }
         }
     }
     for (const Tensor* tensor : {&left, &right}) {
         if (tensor->role == Role::target || tensor->role == Role::input) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .label(tensor->place, "`{}` is declared here", tensor->name);
         }
     }
@@ -178,7 +178,7 @@ Prepared prepare(Context& context, BinaryOperator op, const Datum& left, const D
                 .label(blame(context, left.place), "{}", operand_text(*a))
                 .label(blame(context, right.place), "{}", operand_text(*b));
         const Datum& narrow = is_float(a->type.dtype) ? right : left;
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .help("convert one side: `cast({}, {})`",
                                source_text(context, blame(context, narrow.place), 30),
                                name_of(is_float(a->type.dtype) ? a->type.dtype : b->type.dtype));
@@ -353,15 +353,15 @@ Datum inner_error(Context& context, const Datum& left, const Datum& right, Span 
                    b.type.to_string(), inner == 0 ? "first" : "second last", first.to_string());
     const Span origin = blame(context, a.origins.back());
     if (origin.known() && a.role == Role::expression && !(origin == blame(context, left.place))) {
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .note_at(origin, fmt::format("the {} comes from here", last.to_string()),
                                   "the left side is {}", a.type.to_string());
     } else if (origin.known()) {
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .label(origin, "the {} comes from here", last.to_string());
     }
     if (b.role == Role::parameter) {
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .help("`{}` fixes its input width; declare it with the size that the "
                                "signature binds, such as `param {}: real[I, ...]` for "
                                "`x: real[B, I]`",

@@ -19,7 +19,7 @@ struct Checking {
         const std::string found = tensor ? tensor->type.to_string() : describe_kind(value);
         Diagnostic diagnostic = diagnose<Code::result_differs>(place, what, found, wanted);
         if (!is_library(context, type.span)) {
-            diagnostic = std::move(diagnostic).label(type.span, "promised here");
+            std::move(diagnostic).label(type.span, "promised here");
         }
         if (tensor && axis < tensor->origins.size()) {
             const Span origin = blame(context, tensor->origins[axis]);
@@ -27,7 +27,7 @@ struct Checking {
                 diagnostic.primary.text =
                     fmt::format("the {} comes from here", tensor->type.shape[axis].to_string());
             } else {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .label(origin, "the {} comes from here",
                                         tensor->type.shape[axis].to_string());
             }
@@ -42,7 +42,7 @@ struct Checking {
                 help = fmt::format("append `|> linear({})`, or {}",
                                    source_text(context, wanted_type->dims.back().span), help);
             }
-            diagnostic = std::move(diagnostic).help("{}", help);
+            std::move(diagnostic).help("{}", help);
         }
         report(context, std::move(diagnostic));
         return false;

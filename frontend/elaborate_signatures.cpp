@@ -83,28 +83,28 @@ struct Matching {
                                        what(tensor, at), found)
                 .text("expects {}", type_text(context, formals[at].type));
         if (tensor.role != Role::expression) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .label(tensor.place, "{} is {}", tensor.name,
                                     tensor.type.to_string());
         } else {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .note("the input is {}", tensor.type.to_string());
         }
         if (!pack && wanted == 4 && found == 3) {
             Shape shape = tensor.type.shape;
             shape.insert(shape.begin() + 1, Dim(1));
             const std::string text = shape_text(shape);
-            diagnostic = std::move(diagnostic).note("the channel dimension is missing");
+            std::move(diagnostic).note("the channel dimension is missing");
             if (tensor.role == Role::input) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .help("declare the input as `{}: {}{}`, or insert "
                                        "`|> reshape({})`",
                                        tensor.name, name_of(tensor.type.dtype), text, text);
             } else {
-                diagnostic = std::move(diagnostic).help("insert `|> reshape({})`", text);
+                std::move(diagnostic).help("insert `|> reshape({})`", text);
             }
         } else if (!pack && wanted == 2 && found > 2) {
-            diagnostic = std::move(diagnostic).help("insert `|> flatten`");
+            std::move(diagnostic).help("insert `|> flatten`");
         }
         report(context, std::move(diagnostic));
         return false;
@@ -130,7 +130,7 @@ struct Matching {
                 fmt::format("class indices {}{}", name_of(wanted), shape_text(shape)),
                 tensor.type.to_string());
             if (tensor.role == Role::target) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .label(tensor.place, "the target `{}` is declared here",
                                         tensor.name)
                                  .help("declare `target {}: {}{}`; for one-hot or probability "
@@ -149,10 +149,10 @@ struct Matching {
                             type_text(context, formals[at].type)))
                 .text("this is {}", tensor.type.to_string());
         if (tensor.role == Role::input || tensor.role == Role::target) {
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .label(tensor.place, "`{}` is declared here", tensor.name);
         }
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .help("convert it: `cast({}, {})`", source_text(context, place, 30),
                                name_of(wanted));
         report(context, std::move(diagnostic));
@@ -177,7 +177,7 @@ struct Matching {
         if (axis < tensor.origins.size()) {
             const Span origin = blame(context, tensor.origins[axis]);
             if (!(origin == blame(context, call))) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .label(origin, "the {} comes from here",
                                         tensor.type.shape[axis].to_string());
             }

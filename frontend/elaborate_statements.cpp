@@ -112,7 +112,7 @@ struct Executor {
             Diagnostic diagnostic =
                 diagnose<Code::assign_to_let>(blame(context, node.name.span), node.name.text, what);
             if (entry) {
-                diagnostic = std::move(diagnostic)
+                std::move(diagnostic)
                                  .label(blame(context, entry->place), "declared here");
             }
             const bool let = entry && entry->kind == EntryKind::let;

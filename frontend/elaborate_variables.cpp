@@ -80,7 +80,7 @@ struct Declaring {
                 if (!tensor) continue;
                 for (const ast::Dim& formal_dim : tensor->dims) {
                     if (source_text(context, formal_dim.span) != symbol) continue;
-                    diagnostic = std::move(diagnostic)
+                    std::move(diagnostic)
                                      .label(formal_dim.span,
                                             "{} is symbolic because no constant with this name "
                                             "exists",
@@ -166,7 +166,7 @@ struct Declaring {
                             : std::string("an initialiser"))
                         .text("this is {}", describe_kind(given));
                 if (given.is_number()) {
-                    diagnostic = std::move(diagnostic)
+                    std::move(diagnostic)
                                      .help("write `full({})`", describe_value(given));
                 }
                 report(context, std::move(diagnostic));
@@ -298,7 +298,7 @@ bool inside_fn(const Context& context, const ast::Name& name) {
     Diagnostic diagnostic =
         diagnose<Code::parameter_in_fn>(blame(context, name.span)).text("declared here");
     if (frame && frame->declaration) {
-        diagnostic = std::move(diagnostic)
+        std::move(diagnostic)
                          .label(blame(context, frame->declaration->callable->keyword),
                                 "this is a `fn`");
     }
@@ -350,7 +350,7 @@ bool update_state(Context& context, const ast::Update& node, Span place,
         Diagnostic diagnostic =
             diagnose<Code::state_updated_twice>(at, variable.name).text("updated again here");
         if (!(known->second == at)) {
-            diagnostic = std::move(diagnostic).label(known->second, "first updated here");
+            std::move(diagnostic).label(known->second, "first updated here");
         }
         report(context, std::move(diagnostic)
                             .help("configure the layer twice, so that each use has its own state"));

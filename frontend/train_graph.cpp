@@ -219,7 +219,7 @@ struct SectionBuilder {
         if (tensor.type.rank() > 0) {
             diagnostic.primary.text = per_sample ? "one value per sample"
                                                  : "many values per sample";
-            diagnostic = std::move(diagnostic).help("average it: `mean({})`", text);
+            std::move(diagnostic).help("average it: `mean({})`", text);
             diagnostic.helps.back() += squared_difference(*items.loss);
         }
         return report(building.context, std::move(diagnostic));

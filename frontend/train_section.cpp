@@ -165,20 +165,20 @@ struct SectionReader {
                                               : fmt::format("{}", fmt::join(supplied, ", ")));
             for (const ast::Target* target : items.targets) {
                 if (target->name.text != field) continue;
-                diagnostic = std::move(diagnostic).label(target->name.span, "declared here");
+                std::move(diagnostic).label(target->name.span, "declared here");
             }
             switch (source.kind) {
                 case SourceKind::idx:
-                    diagnostic = std::move(diagnostic).help("add `{} = \"train-labels\"`", field);
+                    std::move(diagnostic).help("add `{} = \"train-labels\"`", field);
                     break;
                 case SourceKind::npy:
-                    diagnostic = std::move(diagnostic).help("add `{} = \"{}.npy\"`", field, field);
+                    std::move(diagnostic).help("add `{} = \"{}.npy\"`", field, field);
                     break;
                 case SourceKind::csv:
-                    diagnostic = std::move(diagnostic).help("add `{} = col(0)`", field);
+                    std::move(diagnostic).help("add `{} = col(0)`", field);
                     break;
                 case SourceKind::inline_values:
-                    diagnostic = std::move(diagnostic).help("add `{} = [...]`", field);
+                    std::move(diagnostic).help("add `{} = [...]`", field);
                     break;
                 case SourceKind::xor_gate:
                 case SourceKind::circles:
@@ -187,7 +187,7 @@ struct SectionReader {
                 case SourceKind::moons:
                 case SourceKind::digits:
                 case SourceKind::function:
-                    diagnostic = std::move(diagnostic)
+                    std::move(diagnostic)
                                      .help("generated data fills `x` and `y`: call them so");
                     break;
                 case SourceKind::npz:

@@ -75,7 +75,7 @@ std::optional<Duration> SettingReader::duration(const ast::Expr& expression,
                 .text("this is {}", describe_kind(result));
         if (result.is_number() && !result.is<Dim>()) {
             const std::string bare = describe_value(result);
-            diagnostic = std::move(diagnostic)
+            std::move(diagnostic)
                              .help("write `{}ep` for epochs or `{}st` for optimizer steps", bare,
                                    bare);
         }
