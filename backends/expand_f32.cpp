@@ -13,6 +13,7 @@
 #include "backends/scalar_builder.h"
 
 namespace netc {
+using namespace coefficients;
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -1,7 +1,7 @@
 // Written by cmake/fit_functions.py. All numbers are exact in f32.
 #pragma once
 
-namespace netc {
+namespace netc::coefficients {
 
 // e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2: 0.063 ulp.
 inline constexpr double kExp[] = {
@@ -196,4 +196,4 @@ inline constexpr double kTwoOverPi3[] = {
     5.458846782192294e-23, 2.6382790331956354e-23, 4.2212504920808514e-22, 8.247708633686309e-22,
 };
 
-}  // namespace netc
+}  // namespace netc::coefficients

@@ -23,7 +23,7 @@ int dump_ast(const Options& options) {
     Diagnostics diagnostics;
     const std::uint32_t file = sources.add(options.file, std::move(*text));
     const ParsedFile parsed = parse(sources, file, diagnostics);
-    print_out(ast_text(parsed.file));
+    print_out(print_ast(parsed.file));
     return parsed.ok ? kExitDone : kExitProgram;
 }
 

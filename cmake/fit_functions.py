@@ -86,7 +86,7 @@ def print_table(name, function, first_octave, degree):
 print("""// Written by cmake/fit_functions.py. All numbers are exact in f32.
 #pragma once
 
-namespace netc {
+namespace netc::coefficients {
 """)
 limit = float(mp.log(2)) / 2 * 1.002
 # e^r = 1 + r + r^2 q(r)
@@ -119,4 +119,4 @@ for k in range(32):
 print("\n// 16^k * 2/pi modulo 4 = the sum of four parts of 24 bits.")
 for index, values in enumerate(parts):
     array(f"kTwoOverPi{index}", values)
-print("\n}  // namespace netc")
+print("\n}  // namespace netc::coefficients")
