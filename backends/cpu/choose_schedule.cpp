@@ -17,6 +17,7 @@ namespace {
 constexpr double kGather = 24;        // of 16 elements, against one load
 constexpr double kTransposed = 5;     // a vector of a 16 x 16 block that is transposed
 constexpr double kLatency = 4;        // cycles of a multiply-add
+constexpr double kCodeSize = 6000;    // operations whose compiling counts as much as running them
 constexpr std::int64_t kMostBody = 280;  // operations in a body: more compile too slowly
 
 // How a read or a store lies in memory, as far as the model knows.
@@ -50,6 +51,8 @@ private:
     Access access_of(const Buffer& buffer, const std::vector<Index>& index, bool indirect) const;
     std::int64_t extent(AxisId axis) const { return kernel_.axes[axis].extent.at(hint_); }
     double cost(const Schedule& schedule, bool main_only) const;
+    double code_size(const Schedule& schedule) const;
+    const std::vector<Guard>& guards_of_main() const;
     double stage_cost(const Schedule& schedule, std::size_t stage) const;
     double access_cost(const Access& access, const std::optional<AxisId>& vector,
                        const std::vector<std::int64_t>& count, double registers, bool packed) const;
@@ -357,11 +360,59 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
     return total + iterations * (post + 2);
 }
 
+// Operations in the function, with all copies of its bodies: what compiling takes.
+double Chooser::code_size(const Schedule& schedule) const {
+    double copies = 1;
+    for (const AxisTile& tile : schedule.outer) {
+        const bool vector = schedule.vector_axis == tile.axis;
+        const Extent size = kernel_.axes[tile.axis].extent;
+        const double part = 1.0 / static_cast<double>(tile.tile);
+        const std::int64_t units = vector ? (extent(tile.axis) + kLanes - 1) / kLanes : extent(tile.axis);
+        if (!size.is_static()) {
+            if (tile.tile > 1) copies *= 1 + part;
+        } else {
+            if (units % tile.tile != 0) copies *= 2 - part;
+            if (vector && size.constant % kLanes != 0) copies += 1;
+        }
+        // Borders cut a loop into three.
+        for (const Guard& guard : guards_of_main()) {
+            if (guard.index.depends_on(tile.axis) && units > tile.tile && !vector) {
+                copies *= tile.tile > 1 ? 3 : 1;
+                break;
+            }
+        }
+    }
+    double sum = 0;
+    for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
+        double points = 1;
+        for (const AxisTile& tile : schedule.outer) points *= static_cast<double>(tile.tile);
+        for (const AxisTile& tile : schedule.stages[s].own) points *= static_cast<double>(tile.tile);
+        double unrolled = 1;
+        for (const AxisTile& tile : schedule.stages[s].reduced) unrolled *= static_cast<double>(tile.tile);
+        double stored = 0;
+        for (const Access& store : stores_[s]) {
+            const auto& vector = schedule.vector_axis;
+            const bool scatters = vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
+            stored += scatters ? 20 : 1;
+        }
+        sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
+                         static_cast<double>(stages_[s].post_reads.size()));
+    }
+    return sum * copies * static_cast<double>(machine_.registers_per_vector());
+}
+
+const std::vector<Guard>& Chooser::guards_of_main() const {
+    static const std::vector<Guard> none;
+    const auto& reduction = kernel_.stages[main_].reduction;
+    return reduction ? reduction->guards : none;
+}
+
 double Chooser::cost(const Schedule& schedule, bool main_only) const {
-    if (main_only) return stage_cost(schedule, main_);
+    const double compile = 1 + code_size(schedule) / kCodeSize;
+    if (main_only) return stage_cost(schedule, main_) * compile;
     double sum = 0;
     for (std::size_t i = 0; i < kernel_.stages.size(); ++i) sum += stage_cost(schedule, i);
-    return sum;
+    return sum * compile;
 }
 
 // Own and reduced axes: small ones are unrolled, `own_all` those of the main stage too.
@@ -446,11 +497,9 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
             }
         }
     }
-    const StageInfo& info = stages_[main_];
     const bool reduces = kernel_.stages[main_].reduction.has_value();
     const std::int64_t registers = machine_.registers_per_vector();
     const std::int64_t most = machine_.vector_registers - (machine_.vector_registers > 16 ? 4 : 3);
-    (void)info;
     const std::int64_t most_vectors = base.vector_axis ? 4 : 1;
     constexpr std::array<std::int64_t, 14> kTiles{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 16};
     const auto set_tile = [](Schedule& schedule, AxisId axis, std::int64_t tile) {
@@ -485,7 +534,7 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
                     if (j == i) continue;
                     const std::int64_t size = extent(others[j]);
                     for (std::int64_t second : {std::int64_t{2}, std::int64_t{3}, size}) {
-                        if (second < 2 || second > size || second > 7 || (second == size && size <= 3 && false)) continue;
+                        if (second < 2 || second > size || second > 7) continue;
                         if (first * second * vectors * registers > most) continue;
                         Schedule both = tiled;
                         set_tile(both, others[j], second);

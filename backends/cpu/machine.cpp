@@ -60,6 +60,37 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine(const Machine& machine,
     return create(machine, jit, ignored);
 }
 
+namespace {
+
+// LLVM warns of names that it does not know on standard error, so they are checked before it sees them.
+Status check_names(const Machine& machine) {
+    Machine plain = machine;
+    plain.cpu.clear();
+    plain.features.clear();
+    std::string message;
+    const auto target = create(plain, false, message);
+    if (!target) return Error{kExitUsage, "no code can be made for the target " + machine.triple};
+    const llvm::MCSubtargetInfo& info = *target->getMCSubtargetInfo();
+    if (!info.isCPUStringValid(machine.cpu)) {
+        return Error{kExitUsage, "no processor is called " + machine.cpu};
+    }
+    llvm::SmallVector<llvm::StringRef, 64> words;
+    llvm::StringRef(machine.features).split(words, ',', -1, false);
+    for (llvm::StringRef word : words) {
+        const bool has_sign = word.starts_with("+") || word.starts_with("-");
+        const llvm::StringRef name = word.drop_front(has_sign ? 1 : 0);
+        bool known = false;
+        for (const auto& feature : info.getAllProcessorFeatures()) known = known || name == feature.Key;
+        if (!has_sign || !known) {
+            return Error{kExitUsage, "no processor feature is called " + word.str(), std::nullopt,
+                         "features are written +avx2,-avx512f"};
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<Machine> machine_for(const CpuTarget& target) {
     initialize_targets();
     Machine machine;
@@ -71,17 +102,19 @@ Result<Machine> machine_for(const CpuTarget& target) {
         return Error{kExitUsage, "the target " + target.triple + " needs a --cpu of its own"};
     }
     machine.cpu = native ? llvm::sys::getHostCPUName().str() : target.cpu;
-    machine.features = native ? host_features() : "";
-    if (!target.features.empty()) {
-        machine.features += (machine.features.empty() ? "" : ",") + target.features;
+    machine.features = target.features;
+    if (native) {
+        if (Status status = check_names(machine); !status) return status.error();
+        // What LLVM lists of the host is known to it, or to nobody.
+        machine.features = host_features() + (target.features.empty() ? "" : "," + target.features);
+    }
+    if (!native) {
+        if (Status status = check_names(machine); !status) return status.error();
     }
     std::string message;
     const auto made = create(machine, false, message);
     if (!made) {
         return Error{kExitUsage, "no code can be made for the target " + machine.triple};
-    }
-    if (!made->getMCSubtargetInfo()->isCPUStringValid(machine.cpu)) {
-        return Error{kExitUsage, "no processor is called " + machine.cpu};
     }
     const llvm::Triple triple(machine.triple);
     machine.x86 = triple.getArch() == llvm::Triple::x86_64;
