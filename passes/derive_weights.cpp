@@ -92,7 +92,10 @@ void derive_weights(Module& module) {
     rewrite(*forward, [&](Rebuilder& to, const Node& node) -> std::optional<NodeId> {
         const std::optional<VariableId> variable = variable_of[old++];
         if (!variable) return std::nullopt;
-        return to.append(OpId::variable, {}, {{"index", static_cast<std::int64_t>(*variable)}},
+        return to.append(OpId::variable, {},
+                         {{"index", static_cast<std::int64_t>(*variable)},
+                          {"dtype", node.type.dtype},
+                          {"shape", node.type.shape}},
                          node.type, node.origin);
     });
     module.functions.push_back(std::move(prepare));  // invalidates `forward`

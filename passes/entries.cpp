@@ -120,8 +120,10 @@ void bind_random_state(Module& module) {
             const std::string& name = node.attributes.get<std::string>("name");
             if (name == "step" && training && counter) {
                 return to.append(OpId::variable, {},
-                                 {{"index", static_cast<std::int64_t>(*counter)}}, node.type,
-                                 node.origin);
+                                 {{"index", static_cast<std::int64_t>(*counter)},
+                                  {"dtype", node.type.dtype},
+                                  {"shape", node.type.shape}},
+                                 node.type, node.origin);
             }
             if (name == "step" || (name == "seed" && !has_hyper)) {
                 return to.append(OpId::constant, {},
