@@ -4,8 +4,9 @@
 function(netc_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wsign-conversion)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # GCC 12 sees both in the standard library's own strings and vectors when it optimizes (bugs 105329, 103615).
-    target_compile_options(${target} PRIVATE -Wno-restrict -Wno-free-nonheap-object)
+    # GCC 12 sees these in the standard library's own strings and vectors when it optimizes (bugs 105329,
+    # 105562, 103615).
+    target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds -Wno-free-nonheap-object)
   endif()
   if(NETC_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
