@@ -119,8 +119,6 @@ inline std::vector<SmallNetwork> optimizer_networks() {
                                  " penalty = l2(1e-2, on = \"*.weight\") + l1(1e-3)"));
     networks.push_back(of_vector("adamw with clip and penalty", dense,
                                  "adamw(lr = 0.01, clip = 0.05)", " penalty = l2(1e-2)"));
-    networks.push_back(of_vector("frozen and rate", dense, "sgd(lr = 0.1, momentum = 0.9)",
-                                 " freeze = [\"linear_1.*\"]\n rate = [(\"linear_2.weight\", 0.1)]"));
     networks.push_back(network(
         "attributes of parameters",
         "model M(x: f32[B, 6]) -> f32[B, 3] {\n param a: f32[6, 3] = xavier_uniform() with lr=2.0\n"

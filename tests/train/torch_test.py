@@ -154,9 +154,10 @@ NETWORKS = {"mlp": (MLP, mlp, (20,), 7), "lenet5": (LENET, lenet, (1, 28, 28), 1
 class Case:
     """A network in a directory of its own: weights, 64 samples."""
 
-    def __init__(self, name, optimizer="sgd(lr = 0.1)"):
+    def __init__(self, test, name, optimizer="sgd(lr = 0.1)"):
         text, self.forward, shape, classes = NETWORKS[name]
         self.folder = tempfile.TemporaryDirectory()
+        test.addCleanup(self.folder.cleanup)
         self.path = pathlib.Path(self.folder.name)
         (self.path / "net.net").write_text(text % f"optimizer = {optimizer}")
         torch.manual_seed(5)
@@ -191,7 +192,7 @@ class Torch(unittest.TestCase):
 
     def test_forward(self):
         for name in NETWORKS:
-            case = Case(name)
+            case = Case(self, name)
             case.netc("predict", "net.net", "--weights", "w.safetensors", "--input", "x=x.npy",
                       "-o", "out.npy")
             with torch.no_grad():
@@ -201,7 +202,7 @@ class Torch(unittest.TestCase):
 
     def test_gradients(self):
         for name in NETWORKS:
-            case = Case(name)
+            case = Case(self, name)
             case.netc("grad", "net.net", "--weights", "w.safetensors", "--input", "x=x.npy",
                       "--input", "y=y.npy", "-o", "g.safetensors")
             found = read_safetensors(case.path / "g.safetensors")
@@ -212,7 +213,7 @@ class Torch(unittest.TestCase):
                     self.assert_close(found[path], parameter.grad, path)
 
     def steps(self, name, text, make, clip=None, l2=0.0, tolerance=TOLERANCE):
-        case = Case(name, text)
+        case = Case(self, name, text)
         case.netc("train", "net.net", "--load", "w.safetensors", "--run", "run", "--quiet")
         found = read_safetensors(case.path / "run" / "last.safetensors")
         optimizer = make(case.parameters)
