@@ -93,6 +93,7 @@ private:
     std::unique_ptr<llvm::orc::LLJIT> jit_;
     std::map<std::string, EntryFunction, std::less<>> entries_;
     std::map<std::uint32_t, KernelFunction> kernels_;
+    std::set<std::string, std::less<>> small_entries_;
     std::unique_ptr<ThreadPool> pool_;
     std::mutex running_;  // the pool serves one call at a time
 };
@@ -157,6 +158,7 @@ Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
         auto symbol = jit_->lookup(entry_symbol(entry->name));
         if (!symbol) return failed(symbol.takeError());
         entries_[entry->name] = symbol->toPtr<EntryFunction>();
+        if (is_small(code_, *entry)) small_entries_.insert(entry->name);
         for (const Call& call : entry->calls) {
             if (threads_ <= 1 || kernels_.count(call.kernel) > 0) continue;
             auto kernel = jit_->lookup(kernel_symbol(code_, call.kernel) + "_array");
@@ -217,7 +219,9 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
         return Error{kExitInternal, fmt::format("the entry {} was not compiled", name)};
     }
     bool fault = false;
-    if (pool_) {
+    // Tiny programs are one call: walking them with a pool would cost more than their work.
+    const bool tiny = small_entries_.contains(name) && batch <= program_.batch_hint;
+    if (pool_ && !tiny) {
         if (Status status = run_parallel(*program_.find(name), memory, batch, fault); !status) return status;
     } else {
         fault = found->second(memory.weights, memory.prepared, memory.optimizer, memory.workspace,

@@ -1,4 +1,6 @@
-// links: frontend The parser: what the design's programs look like as trees, where things stand,
+// links: frontend ir
+
+// The parser: what the design's programs look like as trees, where things stand,
 // and that no bytes whatever bring it down.
 #include "frontend/ast_print.h"
 #include "frontend/parse.h"

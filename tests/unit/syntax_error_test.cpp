@@ -1,4 +1,6 @@
-// links: frontend Every message about syntax as text: tests/data/diagnostics/syntax.txt holds
+// links: frontend ir
+
+// Every message about syntax as text: tests/data/diagnostics/syntax.txt holds
 // programs and what netc says about them. With NETC_UPDATE=1 in the environment the test writes the
 // answers anew, to be read in the diff.
 #include "frontend/parse.h"
