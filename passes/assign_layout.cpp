@@ -152,14 +152,44 @@ std::optional<VectorOperand> vector_operand(const GroupInfo& info, NodeId id) {
     return found;
 }
 
+// A buffer in lanes is read at one axis for its first dim, the batch's. True where all that read the
+// value do so, also through views and elementwise operations, which may be substituted into what reads
+// them: a reshape that joins the batch with other dims is what does not.
+std::vector<bool> readable_in_lanes(const GroupInfo& info) {
+    const Function& function = info.function;
+    std::vector<bool> readable(function.nodes.size(), true);
+    for (auto i = static_cast<std::uint32_t>(function.nodes.size()); i-- > 0;) {
+        const Node& node = function.nodes[i];
+        const Probe& probe = info.probes[i];
+        const std::size_t rank = node.type.rank();
+        for (const Access& access : probe.reads) {
+            const NodeId operand = node.inputs[access.operand];
+            if (!has_batch_first(function[operand].type.shape)) continue;
+            bool direct = access.indirect != 0;
+            bool along_batch = false;
+            for (std::size_t d = 0; d < rank + probe.reduced.size() && direct; ++d) {
+                const Dim& extent = d < rank ? node.type.shape[d] : probe.reduced[d - rank];
+                along_batch = along_batch || (extent == Dim::symbol(kBatchSymbol) &&
+                                              access.index[0].is_axis(static_cast<AxisId>(d)));
+            }
+            const bool carries_on =
+                probe.reduces || (readable[i] && has_batch_first(node.type.shape) &&
+                                  access.index[0].is_axis(0));
+            if (!along_batch || !carries_on) readable[operand.index] = false;
+        }
+    }
+    return readable;
+}
+
 void choose_lanes(Function& function, const GroupInfo& info,
                   const std::vector<Contraction>& contractions) {
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
+    const std::vector<bool> readable = readable_in_lanes(info);
     Inserter inserter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
-        if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i})) continue;
+        if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i]) continue;
         const std::int64_t sample = elements_a_sample(node.type.shape);
         if (info.is_leaf(NodeId{i})) {
             if (sample > 1) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
