@@ -40,11 +40,10 @@ const Builtin* find_builtin(std::string_view name) {
 Datum wrong_value(const BuiltinCall& call, const Datum& value, std::string_view what,
                   std::string_view wanted) {
     const Span place = value.place.known() ? value.place : call.place;
-    return report(call.context,
-                  diagnose<Code::wrong_static_type>(
-                      blame(call.context, place),
-                      fmt::format("{} of `{}`", what, call.builtin.name), wanted)
-                      .text("this is {}", describe_kind(value)));
+    return report(call.context, diagnose<Code::wrong_static_type>(
+                                    blame(call.context, place),
+                                    fmt::format("{} of `{}`", what, call.builtin.name), wanted)
+                                    .text("this is {}", describe_kind(value)));
 }
 
 TensorPointer tensor_input(const BuiltinCall& call, std::size_t index, DType dtype) {
@@ -71,8 +70,8 @@ std::optional<std::int64_t> axis_of(const BuiltinCall& call, const Datum& value,
     std::string known = "a tensor of rank 0 has no axes";
     if (rank == 1) known = "the axis of a rank-1 tensor is 0 or -1";
     if (rank > 1) {
-        known = fmt::format("axes of a rank-{} tensor are 0 to {} or {} to -1", rank, rank - 1,
-                            -rank);
+        known =
+            fmt::format("axes of a rank-{} tensor are 0 to {} or {} to -1", rank, rank - 1, -rank);
     }
     if (rank == 2) known = "axes of a rank-2 tensor are 0, 1 or -2, -1";
     const std::string_view callee = blamed_callee(call.context, call.place);
@@ -84,8 +83,8 @@ std::optional<std::int64_t> axis_of(const BuiltinCall& call, const Datum& value,
     if (!direct && frame && frame->function && !frame->function->configuration.empty() &&
         !is_library(call.context, frame->call)) {
         const Datum& first = frame->function->configuration[0];
-        if (first.is<std::int64_t>() && *first.as<std::int64_t>() == *axis &&
-            first.place.known() && !is_library(call.context, first.place)) {
+        if (first.is<std::int64_t>() && *first.as<std::int64_t>() == *axis && first.place.known() &&
+            !is_library(call.context, first.place)) {
             place = first.place;
         }
     }

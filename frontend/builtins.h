@@ -10,7 +10,16 @@
 namespace netc::frontend {
 
 enum class Takes : std::uint8_t {
-    anything, integer, number, boolean, string, dtype, integers, axes, shape, pairs
+    anything,
+    integer,
+    number,
+    boolean,
+    string,
+    dtype,
+    integers,
+    axes,
+    shape,
+    pairs
 };
 
 struct BuiltinFormal {

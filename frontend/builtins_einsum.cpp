@@ -80,9 +80,9 @@ Datum einsum(const BuiltinCall& call) {
         if (!tensors[i]) return failed_datum();
         const std::string& letters = parsed->operands[i];
         if (letters.size() != tensors[i]->type.rank()) {
-            return malformed(call, fmt::format("\"{}\" has {} letters, but the operand is {}",
-                                               letters, letters.size(),
-                                               tensors[i]->type.to_string()));
+            return malformed(call,
+                             fmt::format("\"{}\" has {} letters, but the operand is {}", letters,
+                                         letters.size(), tensors[i]->type.to_string()));
         }
         if (has_repeats(letters)) {
             return malformed(call, fmt::format("\"{}\" uses a letter twice", letters));
@@ -121,11 +121,10 @@ Datum einsum(const BuiltinCall& call) {
 
 Datum reshape_error(const BuiltinCall& call, const Tensor& x, const Shape& wanted) {
     const Shape& found = x.type.shape;
-    Diagnostic diagnostic =
-        diagnose<Code::reshape_changes_count>(blame(call.context, call.place), x.type.to_string(),
-                                              shape_text(wanted));
-    const bool batch = !found.empty() && !wanted.empty() && found[0] == wanted[0] &&
-                       !found[0].is_static();
+    Diagnostic diagnostic = diagnose<Code::reshape_changes_count>(
+        blame(call.context, call.place), x.type.to_string(), shape_text(wanted));
+    const bool batch =
+        !found.empty() && !wanted.empty() && found[0] == wanted[0] && !found[0].is_static();
     const Dim before = product({found.begin() + (batch ? 1 : 0), found.end()});
     const Dim after = product({wanted.begin() + (batch ? 1 : 0), wanted.end()});
     diagnostic.primary.text = fmt::format("{} elements{} become {}", before.to_string(),
@@ -138,8 +137,8 @@ Datum reshape_error(const BuiltinCall& call, const Tensor& x, const Shape& wante
             Shape meant = wanted;
             meant[i] = before.value() / others;
             std::move(diagnostic)
-                             .help("{} = {} * {}; did you mean {}?", before.value(), others,
-                                   meant[i].to_string(), shape_text(meant));
+                .help("{} = {} * {}; did you mean {}?", before.value(), others,
+                      meant[i].to_string(), shape_text(meant));
             break;
         }
     }
@@ -153,16 +152,16 @@ Datum concat_error(const BuiltinCall& call, std::int64_t axis, const Tensor& fir
             .text("{}", other.type.to_string())
             .label(blame(call.context, first_place), "{}", first.type.to_string());
     if (first.type.rank() != other.type.rank()) {
-        return report(call.context, std::move(diagnostic)
-                                        .note("the ranks are {} and {}", first.type.rank(),
-                                              other.type.rank()));
+        return report(call.context,
+                      std::move(diagnostic)
+                          .note("the ranks are {} and {}", first.type.rank(), other.type.rank()));
     }
     for (std::size_t i = 0; i < first.type.rank(); ++i) {
         if (static_cast<std::int64_t>(i) == axis) continue;
         if (first.type.shape[i] == other.type.shape[i]) continue;
         std::move(diagnostic)
-                         .note("dimension {} differs: {} and {}", i,
-                               first.type.shape[i].to_string(), other.type.shape[i].to_string());
+            .note("dimension {} differs: {} and {}", i, first.type.shape[i].to_string(),
+                  other.type.shape[i].to_string());
     }
     return report(call.context, std::move(diagnostic));
 }

@@ -61,9 +61,9 @@ Pair same_shape(const BuiltinCall& call, std::size_t first, std::size_t second, 
     const TensorPointer right = left ? tensor_input(call, second, dtype) : nullptr;
     if (!left || !right) return pair;
     if (left->type.dtype != right->type.dtype && !any_dtype) {
-        report(call.context, diagnose<Code::dtypes_differ>(blame(call.context, call.place),
-                                                           left->type.to_string(),
-                                                           right->type.to_string()));
+        report(call.context,
+               diagnose<Code::dtypes_differ>(blame(call.context, call.place),
+                                             left->type.to_string(), right->type.to_string()));
         return pair;
     }
     const auto shape = broadcast_shapes(left->type.shape, right->type.shape);
@@ -108,16 +108,14 @@ Datum where(const BuiltinCall& call) {
     const TensorPointer condition = tensor_input(call, 0, DType::b1);
     if (!condition) return failed_datum();
     if (condition->type.dtype != DType::b1) {
-        return report(call.context,
-                      diagnose<Code::wrong_static_type>(
-                          blame(call.context, call.values[0].place), "the condition of `where`",
-                          "b1, as comparisons give it")
-                          .text("this is {}", condition->type.to_string()));
+        return report(call.context, diagnose<Code::wrong_static_type>(
+                                        blame(call.context, call.values[0].place),
+                                        "the condition of `where`", "b1, as comparisons give it")
+                                        .text("this is {}", condition->type.to_string()));
     }
     const Pair pair = same_shape(call, 1, 2, false);
     if (!pair.ok) return failed_datum();
-    const auto shape =
-        broadcast_shapes(condition->type.shape, pair.left.tensor()->type.shape);
+    const auto shape = broadcast_shapes(condition->type.shape, pair.left.tensor()->type.shape);
     if (!shape) {
         return shapes_error(call.context, "where", *condition, *pair.left.tensor(),
                             call.values[0].place, call.values[1].place, call.place);
@@ -177,11 +175,12 @@ Datum random(const BuiltinCall& call) {
     Attributes attributes{
         {"stream", random_stream(context)}, {"dtype", type.dtype}, {"shape", type.shape}};
     Result<netc::Value> made = context.builder->try_make(
-        op, {context.builder->hyper("seed", DType::i64), context.builder->hyper("step", DType::i64)},
+        op,
+        {context.builder->hyper("seed", DType::i64), context.builder->hyper("step", DType::i64)},
         std::move(attributes));
     if (!made) {
-        return report(context, diagnose<Code::malformed_specification>(
-                                   blame(context, call.place), made.error().message));
+        return report(context, diagnose<Code::malformed_specification>(blame(context, call.place),
+                                                                       made.error().message));
     }
     std::vector<const Tensor*> sources;
     if (like) sources.push_back(like);

@@ -77,7 +77,8 @@ void add_initializer_builtins(std::vector<Builtin>& table) {
         "normal with deviation sqrt(2 / fan_in); He et al. 2015");
     add("orthogonal", {}, plain<InitializerKind::orthogonal>, "orthonormal rows or columns");
     add("rademacher", {}, plain<InitializerKind::rademacher>, "-1 or 1, each with probability 1/2");
-    add("from_file", {{"path"}}, from_file, "the numbers of an .npy file, relative to the .net file");
+    add("from_file", {{"path"}}, from_file,
+        "the numbers of an .npy file, relative to the .net file");
 }
 
 }  // namespace netc::frontend

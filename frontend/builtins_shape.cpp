@@ -76,12 +76,11 @@ Datum permute(const BuiltinCall& call) {
     std::sort(sorted.begin(), sorted.end());
     const bool repeated = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
     if (repeated || order.size() != x->type.rank()) {
-        return report(call.context,
-                      diagnose<Code::malformed_specification>(
-                          blame(call.context, call.place),
-                          fmt::format("{} is not an order of the {} axes of {}",
-                                      describe_value(call.configuration[0]), x->type.rank(),
-                                      x->type.to_string())));
+        return report(call.context, diagnose<Code::malformed_specification>(
+                                        blame(call.context, call.place),
+                                        fmt::format("{} is not an order of the {} axes of {}",
+                                                    describe_value(call.configuration[0]),
+                                                    x->type.rank(), x->type.to_string())));
     }
     return make_node(call.context, OpId::permute, {x.get()}, {{"order", order}}, call.place);
 }
@@ -136,10 +135,10 @@ Datum concat(const BuiltinCall& call) {
     if (!axis) return failed_datum();
     for (std::size_t i = 1; i < tensors.size(); ++i) {
         if (tensors[i]->type.dtype != tensors[0]->type.dtype) {
-            return report(call.context, diagnose<Code::dtypes_differ>(
-                                            blame(call.context, values[i].place),
-                                            tensors[0]->type.to_string(),
-                                            tensors[i]->type.to_string()));
+            return report(call.context,
+                          diagnose<Code::dtypes_differ>(blame(call.context, values[i].place),
+                                                        tensors[0]->type.to_string(),
+                                                        tensors[i]->type.to_string()));
         }
         bool fits = tensors[i]->type.rank() == tensors[0]->type.rank();
         for (std::size_t j = 0; fits && j < tensors[0]->type.rank(); ++j) {
@@ -169,20 +168,18 @@ Datum split(const BuiltinCall& call) {
     auto sizes = integers_of(call, call.configuration[0], "the number of parts");
     if (!sizes) return failed_datum();
     if (!size.is_static()) {
-        return report(call.context,
-                      diagnose<Code::not_supported_yet>(
-                          blame(call.context, call.place),
-                          fmt::format("splitting an axis of the run-time size {}",
-                                      size.to_string())));
+        return report(call.context, diagnose<Code::not_supported_yet>(
+                                        blame(call.context, call.place),
+                                        fmt::format("splitting an axis of the run-time size {}",
+                                                    size.to_string())));
     }
     if (!call.configuration[0].items()) {
         const std::int64_t count = (*sizes)[0];
         if (count < 1 || size.value() % count != 0) {
-            return report(call.context,
-                          diagnose<Code::requirement_violated>(
-                              blame(call.context, call.place),
-                              fmt::format("{} cannot be split into {} equal parts", size.value(),
-                                          count)));
+            return report(call.context, diagnose<Code::requirement_violated>(
+                                            blame(call.context, call.place),
+                                            fmt::format("{} cannot be split into {} equal parts",
+                                                        size.value(), count)));
         }
         sizes->assign(static_cast<std::size_t>(count), size.value() / count);
     }

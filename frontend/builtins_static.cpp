@@ -80,9 +80,8 @@ Datum per_axis(const BuiltinCall& call) {
     }
     const Items* items = value.items();
     const bool fits = items && static_cast<std::int64_t>(items->size()) == *count &&
-                      std::all_of(items->begin(), items->end(), [](const Datum& item) {
-                          return item.is<std::int64_t>();
-                      });
+                      std::all_of(items->begin(), items->end(),
+                                  [](const Datum& item) { return item.is<std::int64_t>(); });
     if (fits) return make_list(*items, call.place);
     const std::string_view callee = blamed_callee(call.context, call.place);
     return report(call.context,
@@ -110,10 +109,11 @@ Datum padding(const BuiltinCall& call) {
     const Items& dilation = *call.values[2].items();
     Items pads;
     for (std::size_t i = 0; i < kernel.size(); ++i) {
-        const std::int64_t reach = *dilation[i].as<std::int64_t>() *
-                                   (*kernel[i].as<std::int64_t>() - 1);
+        const std::int64_t reach =
+            *dilation[i].as<std::int64_t>() * (*kernel[i].as<std::int64_t>() - 1);
         if (*word != "same" && *word != "valid") {
-            return wrong_value(call, call.values[0], "the padding", "a number, \"same\" or \"valid\"");
+            return wrong_value(call, call.values[0], "the padding",
+                               "a number, \"same\" or \"valid\"");
         }
         if (*word == "same" && reach % 2 != 0) {
             return report(call.context,
@@ -144,8 +144,7 @@ Datum ceil_of(const BuiltinCall& call) {
     if (value.tensor()) {  // -floor(-x)
         const Datum minus = negate(call.context, value, call.place, call.place);
         if (minus.failed()) return minus;
-        const Datum down =
-            make_node(call.context, OpId::floor, {minus.tensor()}, {}, call.place);
+        const Datum down = make_node(call.context, OpId::floor, {minus.tensor()}, {}, call.place);
         return down.failed() ? down : negate(call.context, down, call.place, call.place);
     }
     return wrong_value(call, value, "the argument", "a number");
@@ -164,8 +163,8 @@ Datum floor_of(const BuiltinCall& call) {
 }
 
 Datum unstack(const BuiltinCall& call) {
-    return report(call.context, diagnose<Code::not_supported_yet>(blame(call.context, call.place),
-                                                                  "`unstack`"));
+    return report(call.context,
+                  diagnose<Code::not_supported_yet>(blame(call.context, call.place), "`unstack`"));
 }
 
 }  // namespace
@@ -189,8 +188,13 @@ void add_static_builtins(std::vector<Builtin>& table) {
     add("log2", {{"x"}}, log2_of, "logarithm to base 2 of a static number");
     add("ceil", {{"x"}}, ceil_of, "rounds up: a static number to an int, a tensor elementwise");
     add("floor", {{"x"}}, floor_of, "rounds down: a static number to an int, a tensor elementwise");
-    table.push_back({"unstack", "the slices of a tensor along an axis, for `scan`", false, {},
-                     {{"x"}, {"axis"}, {"reverse", Takes::boolean, "false"}}, 3, unstack});
+    table.push_back({"unstack",
+                     "the slices of a tensor along an axis, for `scan`",
+                     false,
+                     {},
+                     {{"x"}, {"axis"}, {"reverse", Takes::boolean, "false"}},
+                     3,
+                     unstack});
 }
 
 }  // namespace netc::frontend

@@ -22,7 +22,8 @@ std::optional<Integers> setting(const BuiltinCall& call, std::size_t index, std:
     if (!numbers) return std::nullopt;
     if (!given->items()) numbers->assign(axes, (*numbers)[0]);
     if (numbers->size() != axes) {
-        wrong_value(call, *given, what, fmt::format("an int, or one int for each of {} axes", axes));
+        wrong_value(call, *given, what,
+                    fmt::format("an int, or one int for each of {} axes", axes));
         return std::nullopt;
     }
     for (const std::int64_t number : *numbers) {
@@ -36,14 +37,13 @@ std::optional<Integers> setting(const BuiltinCall& call, std::size_t index, std:
 Datum too_small(const BuiltinCall& call, const Tensor& x, const Dim& size, std::int64_t pad,
                 std::int64_t reach, std::int64_t stride, std::int64_t result) {
     const Span place = blame(call.context, call.place);
-    return report(call.context,
-                  diagnose<Code::dimension_below_one>(
-                      place, fmt::format("the image has become too small for `{}`",
-                                         source_text(call.context, place, 40)))
-                      .text("({} + {} - {}) // {} + 1 = {}", size.to_string(), 2 * pad, reach,
-                            stride, result)
-                      .note("its input is {}", x.type.to_string())
-                      .help("use fewer or smaller steps before it"));
+    return report(call.context, diagnose<Code::dimension_below_one>(
+                                    place, fmt::format("the image has become too small for `{}`",
+                                                       source_text(call.context, place, 40)))
+                                    .text("({} + {} - {}) // {} + 1 = {}", size.to_string(),
+                                          2 * pad, reach, stride, result)
+                                    .note("its input is {}", x.type.to_string())
+                                    .help("use fewer or smaller steps before it"));
 }
 
 // The sizes of the result along the sliding axes; nothing where one falls below 1 (reported).
@@ -82,8 +82,8 @@ struct ConvolutionInputs {
 std::optional<ConvolutionInputs> convolution_inputs(const BuiltinCall& call) {
     ConvolutionInputs inputs;
     inputs.x = tensor_input(call, 0, call.context.real);
-    inputs.w = inputs.x && call.values.size() > 1 ? tensor_input(call, 1, call.context.real)
-                                                  : nullptr;
+    inputs.w =
+        inputs.x && call.values.size() > 1 ? tensor_input(call, 1, call.context.real) : nullptr;
     if (!inputs.x) return std::nullopt;
     if (!inputs.w) {
         if (call.values.size() < 2) {
@@ -125,19 +125,18 @@ Datum conv_nd(const BuiltinCall& call) {
     const Tensor& x = *inputs->x;
     const Tensor& w = *inputs->w;
     if (!(x.type.shape[1] == w.type.shape[1] * Dim(*groups))) {
-        return report(call.context,
-                      diagnose<Code::inner_dimensions_differ>(
-                          blame(call.context, call.place), call.builtin.name,
-                          x.type.shape[1].to_string(),
-                          (w.type.shape[1] * Dim(*groups)).to_string())
-                          .note("the input is {}, the weight {}", x.type.to_string(),
-                                w.type.to_string()));
+        return report(
+            call.context,
+            diagnose<Code::inner_dimensions_differ>(blame(call.context, call.place),
+                                                    call.builtin.name, x.type.shape[1].to_string(),
+                                                    (w.type.shape[1] * Dim(*groups)).to_string())
+                .note("the input is {}, the weight {}", x.type.to_string(), w.type.to_string()));
     }
     if (!slide(call, x, kernel_of(w), *stride, *pad, *dilation)) return failed_datum();
-    return make_node(call.context, OpId::conv_nd, {&x, &w},
-                     {{"stride", *stride}, {"pad", *pad}, {"dilation", *dilation},
-                      {"groups", *groups}},
-                     call.place);
+    return make_node(
+        call.context, OpId::conv_nd, {&x, &w},
+        {{"stride", *stride}, {"pad", *pad}, {"dilation", *dilation}, {"groups", *groups}},
+        call.place);
 }
 
 Datum conv_transpose_nd(const BuiltinCall& call) {
@@ -150,8 +149,11 @@ Datum conv_transpose_nd(const BuiltinCall& call) {
     const auto groups = dilation ? groups_of(call, 4) : std::nullopt;
     if (!groups) return failed_datum();
     return make_node(call.context, OpId::conv_transpose_nd, {inputs->x.get(), inputs->w.get()},
-                     {{"stride", *stride}, {"pad", *pad}, {"output_pad", *output_pad},
-                      {"dilation", *dilation}, {"groups", *groups}},
+                     {{"stride", *stride},
+                      {"pad", *pad},
+                      {"output_pad", *output_pad},
+                      {"dilation", *dilation},
+                      {"groups", *groups}},
                      call.place);
 }
 
@@ -203,16 +205,30 @@ void add_window_builtins(std::vector<Builtin>& table) {
     const BuiltinFormal dilation{"dilation", Takes::integers, "1"};
     const BuiltinFormal groups{"groups", Takes::integer, "1"};
     const BuiltinFormal output_pad{"output_pad", Takes::integers, "0"};
-    table.push_back({"conv_nd", "convolution of [B, C, *S] with weights [out, C / groups, k...]", true,
-                     {stride, pad, dilation, groups}, {{"x"}, {"w"}}, 2, conv_nd});
+    table.push_back({"conv_nd",
+                     "convolution of [B, C, *S] with weights [out, C / groups, k...]",
+                     true,
+                     {stride, pad, dilation, groups},
+                     {{"x"}, {"w"}},
+                     2,
+                     conv_nd});
     table.push_back({"conv_transpose_nd",
-                     "transposed convolution, weights [in, out / groups, k...]", true,
-                     {stride, pad, output_pad, dilation, groups}, {{"x"}, {"w"}}, 2,
+                     "transposed convolution, weights [in, out / groups, k...]",
+                     true,
+                     {stride, pad, output_pad, dilation, groups},
+                     {{"x"}, {"w"}},
+                     2,
                      conv_transpose_nd});
-    table.push_back({"window", "maximum or sum over a sliding window of the last axes", true,
-                     {{"op", Takes::string}, {"size", Takes::integers},
-                      {"stride", Takes::integers, "size"}, pad},
-                     {{"x"}}, 1, window});
+    table.push_back({"window",
+                     "maximum or sum over a sliding window of the last axes",
+                     true,
+                     {{"op", Takes::string},
+                      {"size", Takes::integers},
+                      {"stride", Takes::integers, "size"},
+                      pad},
+                     {{"x"}},
+                     1,
+                     window});
 }
 
 }  // namespace netc::frontend

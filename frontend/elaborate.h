@@ -35,12 +35,12 @@ enum class Progress : std::uint8_t { untouched, running, done };
 struct Global {
     GlobalKind kind = GlobalKind::constant;
     Span place;
-    const FileScope* file = nullptr;      // where it was declared
+    const FileScope* file = nullptr;        // where it was declared
     const ast::Expr* expression = nullptr;  // of constants and options
     const ast::Option* option = nullptr;
     std::string doc;
-    Declaration declaration;              // of callables
-    const FileScope* module = nullptr;    // of aliases
+    Declaration declaration;            // of callables
+    const FileScope* module = nullptr;  // of aliases
     Datum value;
     Progress progress = Progress::untouched;
     bool used = false;
@@ -75,13 +75,13 @@ using ScopePointer = std::shared_ptr<Scope>;
 // One configured layer in the tree of the network; owns the ordinals of what is below it.
 struct Instance {
     Instance* parent = nullptr;
-    std::string path;   // below the model; empty for the model
-    std::string layer;  // conv, linear
+    std::string path;                     // below the model; empty for the model
+    std::string layer;                    // conv, linear
     std::map<std::string, int> ordinals;  // of this application
     std::map<std::string, int> names;     // let, param and state of this application
     std::map<std::string, std::unique_ptr<Instance>> children;
     int applications = 0;
-    int claimed = 0;     // the parent's application that last used this path
+    int claimed = 0;  // the parent's application that last used this path
     int random_operators = 0;
     bool owns_variables = false;
     std::vector<Type> inputs;  // of the first application
@@ -95,9 +95,9 @@ struct Frame {
     const Declaration* declaration = nullptr;  // null for lambdas
     const FileScope* file = nullptr;           // whose text is being evaluated
     const FunctionValue* function = nullptr;
-    Span call;                                 // the text of the call, in the caller's file
+    Span call;  // the text of the call, in the caller's file
     Instance* instance = nullptr;
-    OriginId origin = 0;                       // for library code, made once per call
+    OriginId origin = 0;  // for library code, made once per call
     int depth = 0;
 };
 
@@ -114,7 +114,7 @@ struct Context {
     explicit Context(Session& of) : session(of) {}
 
     Session& session;
-    Module* module = nullptr;      // null where only static values are wanted
+    Module* module = nullptr;  // null where only static values are wanted
     Function* function = nullptr;
     GraphBuilder* builder = nullptr;
     bool training = false;
@@ -124,13 +124,13 @@ struct Context {
     Frame* frame = nullptr;
     // `x |> f + y`: the pipe whose stage is being evaluated, for the message about precedence.
     const ast::Pipe* pipe = nullptr;
-    std::string_view setting;      // the item of a train section being evaluated: loss, metric
+    std::string_view setting;  // the item of a train section being evaluated: loss, metric
     std::unordered_map<std::string, VariableId> variables;
     std::vector<NodeId> variable_nodes;
     std::map<VariableId, Span> updates;
     std::map<std::pair<std::uint32_t, std::uint32_t>, OriginId> origins;  // of user expressions
     bool over_budget = false;
-    bool lint = false;             // collect warnings in this elaboration
+    bool lint = false;  // collect warnings in this elaboration
     // The node that a layer or function of a name gave, for lints: softmax, linear.
     std::unordered_map<std::uint32_t, Lint> made_by;
 };
@@ -194,8 +194,8 @@ Datum binary(Context& context, ast::BinaryOperator op, const Datum& left, const 
              Span place, Span op_span);
 Datum negate(Context& context, const Datum& value, Span place, Span op_span);
 Datum logical_not(Context& context, const Datum& value, Span place);
-Datum static_binary(Context& context, ast::BinaryOperator op, const Datum& left,
-                    const Datum& right, Span place, Span op_span);
+Datum static_binary(Context& context, ast::BinaryOperator op, const Datum& left, const Datum& right,
+                    Span place, Span op_span);
 Datum matmul(Context& context, const Datum& left, const Datum& right, Span place, Span op_span);
 Datum index(Context& context, const ast::Expr& expression, const ast::Index& node,
             const ScopePointer& scope);
@@ -216,9 +216,8 @@ Datum apply(Context& context, const FunctionPointer& function, std::vector<Datum
             Span place, Span callee_place);
 // The instance that this application of a layer or named composition runs in; null where its inputs
 // do not fit an earlier use (reported).
-Instance* enter_instance(Context& context, const FunctionPointer& function,
-                         std::string_view layer, const std::vector<Datum>& values, Span place,
-                         Span callee_place);
+Instance* enter_instance(Context& context, const FunctionPointer& function, std::string_view layer,
+                         const std::vector<Datum>& values, Span place, Span callee_place);
 // A name that is new in this application of an instance: bias, bias_2.
 std::string claim_name(Instance& instance, const std::string& name);
 // Warnings about what a user's call of a library layer is applied to.
@@ -263,8 +262,7 @@ std::string type_text(const Context& context, const ast::Type& type);
 
 netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
-Datum tensor_datum(netc::Value value, Span place,
-                   const std::vector<const Tensor*>& sources);
+Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor*>& sources);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

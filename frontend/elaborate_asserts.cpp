@@ -40,15 +40,14 @@ std::string values_text(const ast::Expr& condition, const ScopePointer& scope) {
     for (const std::string* name : names) {
         const Entry* entry = scope->find(*name);
         if (!entry || entry->value.failed() || entry->value.function()) continue;
-        text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", *name,
-                            describe_value(entry->value));
+        text +=
+            fmt::format("{}{} = {}", text.empty() ? "" : ", ", *name, describe_value(entry->value));
     }
     return text;
 }
 
 // `D % heads == 0` fails: the divisors of D on both sides of heads.
-std::string divisors_help(Context& context, const ast::Expr& condition,
-                          const ScopePointer& scope) {
+std::string divisors_help(Context& context, const ast::Expr& condition, const ScopePointer& scope) {
     const auto* equal = std::get_if<ast::Binary>(&condition.kind);
     if (!equal || equal->op != ast::BinaryOperator::equal) return {};
     const auto* modulo = std::get_if<ast::Binary>(&equal->left->kind);
@@ -78,8 +77,7 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
     if (value.failed()) return false;
     if (const bool* truth = value.as<bool>()) {
         if (*truth) return true;
-    } else if (const Tensor* tensor = value.tensor();
-               tensor && tensor->type.rank() == 0) {
+    } else if (const Tensor* tensor = value.tensor(); tensor && tensor->type.rank() == 0) {
         report(context, diagnose<Code::not_supported_yet>(
                             blame(context, node.condition.span),
                             "an `assert` on a size that is only known at run time"));
@@ -90,21 +88,20 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
     }
     if (context.session.detached) return false;
     std::string text = assert_text(context, node, scope);
-    if (text.empty()) text = fmt::format("`{}` does not hold", source_text(context, node.condition.span));
+    if (text.empty())
+        text = fmt::format("`{}` does not hold", source_text(context, node.condition.span));
     const Frame* frame = context.frame;
     const bool called = frame && frame->caller;
     const Span at = called ? blame(context, frame->call) : place;
     Diagnostic diagnostic = diagnose<Code::requirement_violated>(at, text);
     if (called && frame->function) {
         const Position begin = context.session.sources.begin(place);
-        diagnostic.primary.text =
-            fmt::format("required by `{}` ({}:{})", frame->function->name(),
-                        context.session.sources.path(place.file), begin.line);
+        diagnostic.primary.text = fmt::format("required by `{}` ({}:{})", frame->function->name(),
+                                              context.session.sources.path(place.file), begin.line);
     }
     const std::string values = values_text(node.condition, scope);
     if (!values.empty()) std::move(diagnostic).note("{}", values);
-    report(context,
-           std::move(diagnostic).help_text(divisors_help(context, node.condition, scope)));
+    report(context, std::move(diagnostic).help_text(divisors_help(context, node.condition, scope)));
     return false;
 }
 

@@ -154,13 +154,12 @@ std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
     for (const Actual& actual : actuals) {
         if (actual.name.empty()) {
             if (next >= names.size()) {
-                report(context,
-                       diagnose<Code::too_many_arguments>(
-                           blame(context, actual.place), function.name(),
-                           names.size() == 1 ? "one argument"
-                                             : fmt::format("{} arguments", names.size()),
-                           actuals.size())
-                           .note("{}", signature_text(context, function)));
+                report(context, diagnose<Code::too_many_arguments>(
+                                    blame(context, actual.place), function.name(),
+                                    names.size() == 1 ? "one argument"
+                                                      : fmt::format("{} arguments", names.size()),
+                                    actuals.size())
+                                    .note("{}", signature_text(context, function)));
                 return std::nullopt;
             }
             paired[next++] = &actual;
@@ -169,26 +168,25 @@ std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
         const auto found = std::find(names.begin(), names.end(), actual.name);
         if (found == names.end()) {
             Diagnostic diagnostic =
-                diagnose<Code::unknown_argument>(blame(context, actual.name_place),
-                                                 function.name(), actual.name)
+                diagnose<Code::unknown_argument>(blame(context, actual.name_place), function.name(),
+                                                 actual.name)
                     .text("unknown argument")
                     .note("{}", signature_text(context, function));
             std::vector<std::string_view> candidates(names.begin(), names.end());
             if (const auto meant = suggest(actual.name, candidates)) {
                 std::move(diagnostic)
-                                 .help("the argument is called `{}`: `{}({}={})`", *meant,
-                                       function.name(), *meant,
-                                       source_text(context, actual.value.place, 30));
+                    .help("the argument is called `{}`: `{}({}={})`", *meant, function.name(),
+                          *meant, source_text(context, actual.value.place, 30));
             }
             report(context, std::move(diagnostic));
             return std::nullopt;
         }
         const Actual*& slot = paired[static_cast<std::size_t>(found - names.begin())];
         if (slot) {
-            report(context, diagnose<Code::too_many_arguments>(
-                                blame(context, actual.place), function.name(),
-                                fmt::format("one `{}`", actual.name), 2)
-                                .label(blame(context, slot->place), "given here first"));
+            report(context,
+                   diagnose<Code::too_many_arguments>(blame(context, actual.place), function.name(),
+                                                      fmt::format("one `{}`", actual.name), 2)
+                       .label(blame(context, slot->place), "given here first"));
             return std::nullopt;
         }
         slot = &actual;
@@ -203,11 +201,9 @@ namespace {
 std::string outputs_help(const Context& context, const FunctionValue& function) {
     const Frame* root = context.frame;
     while (root && root->caller) root = root->caller;
-    const ast::Callable* model =
-        root && root->declaration ? root->declaration->callable : nullptr;
-    const auto* type = model && model->result
-                           ? std::get_if<ast::TensorType>(&model->result->kind)
-                           : nullptr;
+    const ast::Callable* model = root && root->declaration ? root->declaration->callable : nullptr;
+    const auto* type =
+        model && model->result ? std::get_if<ast::TensorType>(&model->result->kind) : nullptr;
     if (!type || type->dims.size() < 2) {
         return fmt::format("write `{}(10)` for ten outputs", function.name());
     }
@@ -225,11 +221,11 @@ Datum missing(Context& context, const FunctionValue& function, std::string_view 
     } else if (name == "x") {
         what = "an input";
     }
-    return report(context, diagnose<Code::missing_argument>(blame(context, place),
-                                                            function.name(), what)
-                               .text("argument `{}` has no default", name)
-                               .note("{}", signature_text(context, function))
-                               .help_text(help));
+    return report(context,
+                  diagnose<Code::missing_argument>(blame(context, place), function.name(), what)
+                      .text("argument `{}` has no default", name)
+                      .note("{}", signature_text(context, function))
+                      .help_text(help));
 }
 
 Datum wrong_argument(Context& context, const FunctionValue& function, const ast::Formal& formal,
@@ -281,8 +277,13 @@ bool configure_declared(Context& context, FunctionValue& function,
     const Declaration& declaration = *function.declaration;
     const std::vector<ast::Formal>& formals = declaration.callable->configuration->formals;
     const auto scope = std::make_shared<Scope>();
-    Frame frame{context.frame, &declaration, declaration.file, &function, place,
-                context.frame ? context.frame->instance : context.root, 0,
+    Frame frame{context.frame,
+                &declaration,
+                declaration.file,
+                &function,
+                place,
+                context.frame ? context.frame->instance : context.root,
+                0,
                 context.frame ? context.frame->depth + 1 : 0};
     function.configuration.resize(formals.size());
     for (const bool computed : {false, true}) {
@@ -291,8 +292,7 @@ bool configure_declared(Context& context, FunctionValue& function,
             const bool late =
                 !paired[i] && formal.default_value && !is_literal(*formal.default_value);
             if (late != computed) continue;
-            Datum value =
-                configuration_value(context, function, formal, paired[i], frame, scope);
+            Datum value = configuration_value(context, function, formal, paired[i], frame, scope);
             if (value.failed()) return false;
             scope->entries.push_back(
                 {formal.name.text, value, EntryKind::formal, formal.name.span, std::nullopt});
@@ -332,9 +332,8 @@ FunctionPointer configure(Context& context, const FunctionValue& function,
                            : names_of(function.declaration->callable->configuration->formals);
     const auto paired = pair_arguments(context, function, names, actuals, place);
     if (!paired) return nullptr;
-    const bool done = function.builtin
-                          ? configure_builtin(context, *configured, *paired, place)
-                          : configure_declared(context, *configured, *paired, place);
+    const bool done = function.builtin ? configure_builtin(context, *configured, *paired, place)
+                                       : configure_declared(context, *configured, *paired, place);
     return done ? configured : nullptr;
 }
 
@@ -342,8 +341,13 @@ Datum apply_declared(Context& context, const FunctionPointer& function, std::vec
                      Span place, Span callee_place) {
     const Declaration& declaration = *function->declaration;
     const ast::Callable& callable = *declaration.callable;
-    Frame frame{context.frame, &declaration, declaration.file, function.get(), place,
-                context.frame ? context.frame->instance : context.root, 0,
+    Frame frame{context.frame,
+                &declaration,
+                declaration.file,
+                function.get(),
+                place,
+                context.frame ? context.frame->instance : context.root,
+                0,
                 context.frame ? context.frame->depth + 1 : 0};
     if (frame.depth > kCallDepth) {
         return report(context, diagnose<Code::recursion>(blame(context, place), function->name()));
@@ -380,11 +384,11 @@ Datum apply_declared(Context& context, const FunctionPointer& function, std::vec
         if (flow == Flow::failed) return leave(failed_datum());
         if (flow == Flow::next) {
             const Span end{block.span.file, block.span.end - 1, block.span.end};
-            return leave(report(context, diagnose<Code::no_return>(
-                                             blame(context, end),
-                                             fmt::format("{} `{}`", spelling(callable.kind),
-                                                         callable.name.text))
-                                             .text("the block ends without `return`")));
+            return leave(report(
+                context, diagnose<Code::no_return>(
+                             blame(context, end),
+                             fmt::format("{} `{}`", spelling(callable.kind), callable.name.text))
+                             .text("the block ends without `return`")));
         }
     }
     if (result.failed()) return leave(failed_datum());
@@ -421,13 +425,13 @@ Datum apply_builtin(Context& context, const FunctionPointer& function,
         if (value.failed()) return failed_datum();
     }
     if (builtin.max_inputs >= 0 && values.size() > static_cast<std::size_t>(builtin.max_inputs)) {
-        return report(context, diagnose<Code::too_many_arguments>(
-                                   blame(context, place), builtin.name,
-                                   builtin.max_inputs == 1
-                                       ? "one argument"
-                                       : fmt::format("{} arguments", builtin.max_inputs),
-                                   values.size())
-                                   .note("{}", signature_text(context, *function)));
+        return report(context,
+                      diagnose<Code::too_many_arguments>(
+                          blame(context, place), builtin.name,
+                          builtin.max_inputs == 1 ? "one argument"
+                                                  : fmt::format("{} arguments", builtin.max_inputs),
+                          values.size())
+                          .note("{}", signature_text(context, *function)));
     }
     std::size_t required = 0;
     for (const BuiltinFormal& formal : builtin.inputs) required += formal.default_text.empty();
@@ -440,18 +444,23 @@ Datum apply_builtin(Context& context, const FunctionPointer& function,
     return result;
 }
 
-Datum apply_lambda(Context& context, const FunctionValue& function, const std::vector<Datum>& values,
-                   Span place) {
+Datum apply_lambda(Context& context, const FunctionValue& function,
+                   const std::vector<Datum>& values, Span place) {
     const ast::Lambda& lambda = *function.lambda;
     if (values.size() != lambda.parameters.size()) {
-        return report(context, diagnose<Code::too_many_arguments>(
-                                   blame(context, place), "the lambda",
-                                   fmt::format("{} values", lambda.parameters.size()),
-                                   values.size())
-                                   .label(blame(context, function.place), "written here"));
+        return report(context,
+                      diagnose<Code::too_many_arguments>(
+                          blame(context, place), "the lambda",
+                          fmt::format("{} values", lambda.parameters.size()), values.size())
+                          .label(blame(context, function.place), "written here"));
     }
-    Frame frame{context.frame, nullptr, function.file, &function, place,
-                context.frame ? context.frame->instance : context.root, 0,
+    Frame frame{context.frame,
+                nullptr,
+                function.file,
+                &function,
+                place,
+                context.frame ? context.frame->instance : context.root,
+                0,
                 context.frame ? context.frame->depth + 1 : 0};
     if (frame.depth > kCallDepth) {
         return report(context, diagnose<Code::recursion>(blame(context, place), "the lambda"));
@@ -508,9 +517,9 @@ Datum apply_named(Context& context, const FunctionPointer& function,
     } else {
         for (const Actual& actual : actuals) {
             if (!actual.name.empty()) {
-                return report(context, diagnose<Code::unknown_argument>(
-                                           blame(context, actual.name_place), "the lambda",
-                                           actual.name));
+                return report(context,
+                              diagnose<Code::unknown_argument>(blame(context, actual.name_place),
+                                                               "the lambda", actual.name));
             }
             values.push_back(actual.value);
         }
@@ -527,8 +536,14 @@ Datum apply_named(Context& context, const FunctionPointer& function,
             }
             const ast::Formal& formal = function->declaration->callable->inputs.formals[i];
             if (!formal.default_value) return missing(context, *function, names[i], place);
-            Frame frame{context.frame, function->declaration, function->declaration->file,
-                        function.get(), place, nullptr, 0, 0};
+            Frame frame{context.frame,
+                        function->declaration,
+                        function->declaration->file,
+                        function.get(),
+                        place,
+                        nullptr,
+                        0,
+                        0};
             context.frame = &frame;
             values.push_back(evaluate(context, *formal.default_value, std::make_shared<Scope>()));
             context.frame = frame.caller;
@@ -597,13 +612,12 @@ Datum apply(Context& context, const FunctionPointer& function, std::vector<Datum
     if (function->builtin) return apply_builtin(context, function, values, place);
     const std::vector<ast::Formal>& formals = function->declaration->callable->inputs.formals;
     if (values.size() > formals.size()) {
-        return report(context,
-                      diagnose<Code::too_many_arguments>(
-                          blame(context, place), function->name(),
-                          formals.size() == 1 ? "one input"
-                                              : fmt::format("{} inputs", formals.size()),
-                          values.size())
-                          .note("`{}` is a {}", function->name(), kind_of(*function)));
+        return report(context, diagnose<Code::too_many_arguments>(
+                                   blame(context, place), function->name(),
+                                   formals.size() == 1 ? "one input"
+                                                       : fmt::format("{} inputs", formals.size()),
+                                   values.size())
+                                   .note("`{}` is a {}", function->name(), kind_of(*function)));
     }
     while (values.size() < formals.size()) {
         const ast::Formal& formal = formals[values.size()];

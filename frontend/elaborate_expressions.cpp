@@ -37,8 +37,17 @@ Datum lookup(Context& context, std::string_view name, Span place, const ScopePoi
         function->place = place;
         return {function, place};
     }
+    std::vector<std::string> candidates;
+    for (const Scope* at = scope.get(); at; at = at->parent.get()) {
+        for (const Entry& entry : at->entries) candidates.emplace_back(entry.name);
+    }
+    for (const FileScope* at = file; at; at = at->parent) {
+        for (const auto& [known, global] : at->names) candidates.push_back(known);
+    }
+    const auto meant = suggest(name, candidates);
     return report(context, diagnose<Code::unknown_name>(blame(context, place), "value", name)
-                               .text("not found"));
+                               .text("not found")
+                               .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
 }
 
 std::optional<bool> condition_value(Context& context, const ast::Expr& expression,
@@ -51,20 +60,20 @@ std::optional<bool> condition_value(Context& context, const ast::Expr& expressio
     if (const Tensor* tensor = value.tensor()) {
         Diagnostic diagnostic = diagnose<Code::runtime_condition>(place, what);
         if (tensor->type.rank() == 0) {
-            diagnostic.primary.text = "this is " + tensor->type.to_string() +
-                                      ", only known at run time";
+            diagnostic.primary.text =
+                "this is " + tensor->type.to_string() + ", only known at run time";
         } else {
-            diagnostic.primary.text = fmt::format("this is {}, one truth value per element",
-                                                  tensor->type.to_string());
+            diagnostic.primary.text =
+                fmt::format("this is {}, one truth value per element", tensor->type.to_string());
         }
         const auto text = [&](const ast::ExprPtr& value) {
             return source_text(context, value->span, 30);
         };
-        report(context, std::move(diagnostic)
-                            .help("choose element by element: `where({}, {}, {})`",
-                                  source_text(context, place, 30),
-                                  choices ? text(choices->then_value) : "a",
-                                  choices ? text(choices->else_value) : "b"));
+        report(context,
+               std::move(diagnostic)
+                   .help("choose element by element: `where({}, {}, {})`",
+                         source_text(context, place, 30), choices ? text(choices->then_value) : "a",
+                         choices ? text(choices->else_value) : "b"));
         return std::nullopt;
     }
     report(context, diagnose<Code::wrong_static_type>(
@@ -91,8 +100,8 @@ struct Evaluator {
     const ScopePointer& scope;
 
     Datum waits(std::string_view what) const {
-        return report(context, diagnose<Code::not_supported_yet>(blame(context, expression.span),
-                                                                 what));
+        return report(context,
+                      diagnose<Code::not_supported_yet>(blame(context, expression.span), what));
     }
 
     Datum operator()(const ast::IntLiteral& node) const { return {node.value, expression.span}; }
@@ -133,11 +142,10 @@ struct Evaluator {
         if (callee.failed()) return callee;
         const auto* function = callee.as<FunctionPointer>();
         if (!function) {
-            return report(context,
-                          diagnose<Code::wrong_static_type>(blame(context, node.callee->span),
-                                                            "what is called",
-                                                            "a layer or a function")
-                              .text("this is {}", describe_kind(callee)));
+            return report(context, diagnose<Code::wrong_static_type>(
+                                       blame(context, node.callee->span), "what is called",
+                                       "a layer or a function")
+                                       .text("this is {}", describe_kind(callee)));
         }
         std::vector<Actual> actuals;
         actuals.reserve(node.arguments.size());
@@ -173,12 +181,11 @@ struct Evaluator {
                                        node.name.text)
                                        .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
         }
-        return report(context,
-                      diagnose<Code::wrong_static_type>(blame(context, node.base->span),
-                                                        fmt::format("what stands before `.{}`",
-                                                                    node.name.text),
-                                                        "an imported file")
-                          .text("this is {}", describe_kind(base)));
+        return report(context, diagnose<Code::wrong_static_type>(
+                                   blame(context, node.base->span),
+                                   fmt::format("what stands before `.{}`", node.name.text),
+                                   "an imported file")
+                                   .text("this is {}", describe_kind(base)));
     }
     Datum operator()(const ast::Ascribe& node) const {
         const Datum value = evaluate(context, *node.value, scope);
@@ -222,12 +229,12 @@ struct Evaluator {
             }
             const std::string text = source_text(context, node.first->span, 30);
             context.pipe = outer;
-            return report(context,
-                          diagnose<Code::layer_instead_of_tensor>(
-                              blame(context, node.first->span), "the left side of `|>`")
-                              .label(blame(context, node.stages[0].op_span), "nothing flows in here")
-                              .help("start from the input, `x |> {}{}`; to build a layer use `>>`",
-                                    text, tail));
+            return report(
+                context, diagnose<Code::layer_instead_of_tensor>(blame(context, node.first->span),
+                                                                 "the left side of `|>`")
+                             .label(blame(context, node.stages[0].op_span), "nothing flows in here")
+                             .help("start from the input, `x |> {}{}`; to build a layer use `>>`",
+                                   text, tail));
         }
         for (const ast::Stage& stage : node.stages) {
             if (value.failed()) break;
@@ -240,11 +247,10 @@ struct Evaluator {
             }
             const auto* pointer = function.as<FunctionPointer>();
             if (!pointer) {
-                value = report(context,
-                               diagnose<Code::wrong_static_type>(blame(context, stage.value.span),
-                                                                 "the right side of `|>`",
-                                                                 "a layer or a function")
-                                   .text("this is {}", describe_kind(function)));
+                value = report(context, diagnose<Code::wrong_static_type>(
+                                            blame(context, stage.value.span),
+                                            "the right side of `|>`", "a layer or a function")
+                                            .text("this is {}", describe_kind(function)));
                 break;
             }
             std::vector<Datum> values;
@@ -278,8 +284,7 @@ struct Evaluator {
             return true;
         }
         report(context, diagnose<Code::wrong_static_type>(blame(context, part.span),
-                                                          "a side of `>>`",
-                                                          "a layer or a function")
+                                                          "a side of `>>`", "a layer or a function")
                             .text("this is {}", describe_kind(value))
                             .help_text(value.tensor() ? "a tensor flows through `|>`" : ""));
         return false;
@@ -315,8 +320,8 @@ struct Evaluator {
                               diagnose<Code::wrong_static_type>(
                                   blame(context, node.source->span), "the count of `repeat`",
                                   "an int that is known while compiling and not negative")
-                                  .text("this is {}", count ? std::to_string(*count)
-                                                            : describe_kind(source)));
+                                  .text("this is {}",
+                                        count ? std::to_string(*count) : describe_kind(source)));
             }
             if (*count > static_cast<std::int64_t>(kNodeBudget)) {
                 return report(context, diagnose<Code::node_budget>(blame(context, expression.span),

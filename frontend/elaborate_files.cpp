@@ -31,8 +31,7 @@ Datum global_value(Context& context, Global& global) {
     if (global.progress == Progress::done) return global.value;
     if (global.progress == Progress::running) {
         return report(context,
-                      diagnose<Code::recursion>(global.place,
-                                                source_text(context, global.place)));
+                      diagnose<Code::recursion>(global.place, source_text(context, global.place)));
     }
     global.progress = Progress::running;
     Context inner(context.session);
@@ -54,7 +53,8 @@ std::optional<std::string> read_text(const std::string& path, std::string& reaso
     }
     std::ifstream stream(path, std::ios::binary);
     if (!stream) {
-        reason = std::filesystem::exists(path, code) ? "it cannot be read" : "there is no such file";
+        reason =
+            std::filesystem::exists(path, code) ? "it cannot be read" : "there is no such file";
         return std::nullopt;
     }
     return std::string(std::istreambuf_iterator<char>(stream), {});
@@ -206,8 +206,9 @@ Status apply_settings(Session& session) {
             for (const auto& [known, global] : session.main->names) {
                 if (global->kind == GlobalKind::option) names.push_back(known);
             }
-            std::string help = names.empty() ? "the file declares no option"
-                                             : "its options are " + fmt::format("{}", fmt::join(names, ", "));
+            std::string help = names.empty()
+                                   ? "the file declares no option"
+                                   : "its options are " + fmt::format("{}", fmt::join(names, ", "));
             if (const auto meant = suggest(name, names)) help = "did you mean `" + *meant + "`?";
             return usage(fmt::format("--set {}={}: the file has no option `{}`", name, text, name),
                          std::move(help));
@@ -219,7 +220,8 @@ Status apply_settings(Session& session) {
             if (const auto* type = std::get_if<ast::StaticType>(&global.option->type.kind)) {
                 wanted = wanted_text(type->kind);
             }
-            return usage(fmt::format("--set {}={}: the option `{}` is {}", name, text, name, wanted));
+            return usage(
+                fmt::format("--set {}={}: the option `{}` is {}", name, text, name, wanted));
         }
         global.value = std::move(*value);
         global.progress = Progress::done;
@@ -245,7 +247,9 @@ void check_globals(Session& session, std::vector<OptionInfo>& options) {
         const Datum value = global_value(context, global);
         global.used = used;
         if (value.failed()) continue;
-        const ast::Type* type = option ? &option->type : constant->type ? &*constant->type : nullptr;
+        const ast::Type* type = option           ? &option->type
+                                : constant->type ? &*constant->type
+                                                 : nullptr;
         const auto* kind = type ? std::get_if<ast::StaticType>(&type->kind) : nullptr;
         if (kind) {
             std::optional<Datum> adapted = adapt_static(context, value, kind->kind);
@@ -288,12 +292,10 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
                    std::holds_alternative<ast::FloatLiteral>(expression.kind);
         };
         if (!left.failed() && !literal(*node->left)) {
-            std::move(diagnostic)
-                             .label(node->left->span, "this is {}", describe_value(left));
+            std::move(diagnostic).label(node->left->span, "this is {}", describe_value(left));
         }
         if (!right.failed() && !literal(*node->right)) {
-            std::move(diagnostic)
-                             .label(node->right->span, "this is {}", describe_value(right));
+            std::move(diagnostic).label(node->right->span, "this is {}", describe_value(right));
         }
     }
     session.diagnostics.add(std::move(diagnostic));
@@ -331,10 +333,10 @@ void check_section_names(Session& session) {
         const ast::Name& name = train->name ? *train->name : train->model;
         const auto [found, fresh] = seen.emplace(name.text, name.span);
         if (fresh) continue;
-        session.diagnostics.add(diagnose<Code::declared_twice>(name.span, name.text)
-                                    .label(found->second, "first declared here")
-                                    .help("name the section: `train {} as finetune`",
-                                          train->model.text));
+        session.diagnostics.add(
+            diagnose<Code::declared_twice>(name.span, name.text)
+                .label(found->second, "first declared here")
+                .help("name the section: `train {} as finetune`", train->model.text));
     }
 }
 
@@ -349,7 +351,8 @@ Status check_dims(const Session& session) {
     for (const auto& [name, value] : session.options.dims) {
         const auto& used = session.used_dims;
         if (std::find(used.begin(), used.end(), name) == used.end()) {
-            return usage(fmt::format("--dim {}={}: no model has a dimension `{}`", name, value, name));
+            return usage(
+                fmt::format("--dim {}={}: no model has a dimension `{}`", name, value, name));
         }
         if (value < 1) {
             return usage(fmt::format("--dim {}={}: a dimension is at least 1", name, value));

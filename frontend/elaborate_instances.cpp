@@ -44,10 +44,9 @@ Instance* new_instance(Instance& parent, FunctionValue& function, std::string_vi
 }
 
 std::string width_text(const Type& type, const Type& other) {
-    const bool only_last = type.rank() == other.rank() && type.rank() > 0 &&
-                           type.dtype == other.dtype &&
-                           std::equal(type.shape.begin(), type.shape.end() - 1,
-                                      other.shape.begin());
+    const bool only_last =
+        type.rank() == other.rank() && type.rank() > 0 && type.dtype == other.dtype &&
+        std::equal(type.shape.begin(), type.shape.end() - 1, other.shape.begin());
     if (only_last) return "of width " + type.shape.back().to_string();
     return "of type " + type.to_string();
 }
@@ -65,30 +64,29 @@ bool check_inputs(Context& context, const Instance& instance, const FunctionValu
     const std::string name =
         !function.bound_name.empty() ? function.bound_name : std::string(function.name());
     Diagnostic diagnostic =
-        diagnose<Code::shared_with_two_shapes>(blame(context, callee_place), name,
-                                               first, second)
+        diagnose<Code::shared_with_two_shapes>(blame(context, callee_place), name, first, second)
             .text("second use: {}", inputs[at].to_string());
     std::move(diagnostic)
-                     .label(blame(context, instance.first_use), "first use: {}",
-                            instance.inputs[at].to_string());
+        .label(blame(context, instance.first_use), "first use: {}",
+               instance.inputs[at].to_string());
     if (function.bound_place.known()) {
         std::move(diagnostic)
-                         .note_at(function.bound_place, "configured once, here",
-                                  "`{}` was configured once, so both uses share one set of "
-                                  "parameters",
-                                  name);
+            .note_at(function.bound_place, "configured once, here",
+                     "`{}` was configured once, so both uses share one set of "
+                     "parameters",
+                     name);
     }
     const std::string text = source_text(context, function.place, 30);
-    report(context, std::move(diagnostic)
-                        .help("for two independent layers write `x |> {} |> {}`", text, text));
+    report(
+        context,
+        std::move(diagnostic).help("for two independent layers write `x |> {} |> {}`", text, text));
     return false;
 }
 
 }  // namespace
 
-Instance* enter_instance(Context& context, const FunctionPointer& function,
-                         std::string_view layer, const std::vector<Datum>& values, Span place,
-                         Span callee_place) {
+Instance* enter_instance(Context& context, const FunctionPointer& function, std::string_view layer,
+                         const std::vector<Datum>& values, Span place, Span callee_place) {
     (void)place;
     std::vector<Type> inputs;
     for (const Datum& value : values) {

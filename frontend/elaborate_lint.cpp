@@ -25,12 +25,12 @@ void lint_call(Context& context, const FunctionValue& function, const std::vecto
     Diagnostics& diagnostics = context.session.diagnostics;
     if (before != context.made_by.end()) {
         const Lint& made = before->second;
-        if (applies_own_activation(name) && (made.layer == "softmax" || made.layer == "sigmoid" ||
-                                             made.layer == "log_softmax")) {
-            diagnostics.add(diagnose<Code::softmax_before_cross_entropy>(place, name, made.layer)
-                                .label(made.place, "applied here")
-                                .help("leave `{}` out of the model; apply it to predictions only",
-                                      made.layer));
+        if (applies_own_activation(name) &&
+            (made.layer == "softmax" || made.layer == "sigmoid" || made.layer == "log_softmax")) {
+            diagnostics.add(
+                diagnose<Code::softmax_before_cross_entropy>(place, name, made.layer)
+                    .label(made.place, "applied here")
+                    .help("leave `{}` out of the model; apply it to predictions only", made.layer));
         }
         if (is_affine(name) && is_affine(made.layer)) {
             diagnostics.add(
@@ -39,8 +39,8 @@ void lint_call(Context& context, const FunctionValue& function, const std::vecto
                     .label(made.place, "the first"));
         }
         if (name == "batch_norm" && made.layer == "dropout") {
-            diagnostics.add(diagnose<Code::dropout_before_batch_norm>(place).label(
-                made.place, "the dropout"));
+            diagnostics.add(
+                diagnose<Code::dropout_before_batch_norm>(place).label(made.place, "the dropout"));
         }
         const bool bias = made.path.find('b') != std::string::npos;
         if (name == "batch_norm" && is_affine(made.layer) && bias) {

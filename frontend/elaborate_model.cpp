@@ -68,13 +68,14 @@ std::optional<std::vector<Input>> model_inputs(Context& context, const Declarati
         if (!shape) return std::nullopt;
         for (const Dim& dim : *shape) {
             if (!dim.is_static() || dim.value() >= 1) continue;
-            report(context, diagnose<Code::dimension_below_one>(
-                                formal.type.span, fmt::format("the input `{}` has a dimension of {}",
-                                                              formal.name.text, dim.value())));
+            report(context,
+                   diagnose<Code::dimension_below_one>(
+                       formal.type.span, fmt::format("the input `{}` has a dimension of {}",
+                                                     formal.name.text, dim.value())));
             return std::nullopt;
         }
-        inputs.push_back({formal.name.text, {resolve(context, type->dtype), *shape},
-                          formal.name.span, ""});
+        inputs.push_back(
+            {formal.name.text, {resolve(context, type->dtype), *shape}, formal.name.span, ""});
     }
     if (inputs.empty()) {
         report(context, diagnose<Code::missing_argument>(declaration.callable->inputs.span,
@@ -160,10 +161,10 @@ std::optional<std::vector<NamedOutput>> run_body(Building& building) {
         const Flow flow = execute(context, block, inner, result);
         if (flow == Flow::next) {
             const Span end{block.span.file, block.span.end - 1, block.span.end};
-            report(context, diagnose<Code::no_return>(
-                                end, fmt::format("model `{}`", callable.name.text))
-                                .text("the block ends without `return`")
-                                .help("end it with `return` and the value"));
+            report(context,
+                   diagnose<Code::no_return>(end, fmt::format("model `{}`", callable.name.text))
+                       .text("the block ends without `return`")
+                       .help("end it with `return` and the value"));
         }
         if (flow != Flow::returned) return std::nullopt;
     }
@@ -258,10 +259,9 @@ bool build(Session& session, const Declaration& declaration, ModelResult& result
     if (!inputs) return false;
     building.function.inputs = *inputs;
     for (std::uint32_t i = 0; i < inputs->size(); ++i) {
-        building.scope->entries.push_back(
-            {declaration.callable->inputs.formals[i].name.text,
-             input_tensor(building, i, Role::input), EntryKind::input, (*inputs)[i].span,
-             std::nullopt});
+        building.scope->entries.push_back({declaration.callable->inputs.formals[i].name.text,
+                                           input_tensor(building, i, Role::input), EntryKind::input,
+                                           (*inputs)[i].span, std::nullopt});
     }
     const auto outputs = run_body(building);
     if (!outputs) return false;

@@ -96,7 +96,10 @@ private:
         std::string help;
         if (meant) {
             help = fmt::format("a {} with a similar name exists: `{}`",
-                               !applied ? "name" : is_layer(*meant) ? "layer" : "function", *meant);
+                               !applied           ? "name"
+                               : is_layer(*meant) ? "layer"
+                                                  : "function",
+                               *meant);
             if (!applied) help = fmt::format("did you mean `{}`?", *meant);
         }
         session_.diagnostics.add(diagnose<Code::unknown_name>(place, kind, wanted)
@@ -301,14 +304,14 @@ private:
         if (!fn_) return;
         std::string inputs;
         for (const ast::Formal& formal : fn_->inputs.formals) {
-            inputs += (inputs.empty() ? "" : ", ") +
-                      std::string(session_.sources.text(formal.span));
+            inputs +=
+                (inputs.empty() ? "" : ", ") + std::string(session_.sources.text(formal.span));
         }
-        session_.diagnostics.add(diagnose<Code::parameter_in_fn>(declared.span)
-                                     .text("a parameter is declared here")
-                                     .label(fn_->keyword, "this is a `fn`")
-                                     .help("make it a layer: `layer {}()({})`", fn_->name.text,
-                                           inputs));
+        session_.diagnostics.add(
+            diagnose<Code::parameter_in_fn>(declared.span)
+                .text("a parameter is declared here")
+                .label(fn_->keyword, "this is a `fn`")
+                .help("make it a layer: `layer {}()({})`", fn_->name.text, inputs));
     }
     void children(const ast::Update& node) {
         name(node.name.text, node.name.span, false);

@@ -34,9 +34,9 @@ Datum layer_operand(Context& context, BinaryOperator op, const Datum& left, cons
         diagnostic.helps.push_back(
             fmt::format("let a tensor flow through it first: `x |> {}`", text));
     }
-    return report(context, std::move(diagnostic).label(blame(context, layer.place), "a {}",
-                                                       layer.function()->is_layer() ? "layer"
-                                                                                    : "function"));
+    return report(context, std::move(diagnostic)
+                               .label(blame(context, layer.place), "a {}",
+                                      layer.function()->is_layer() ? "layer" : "function"));
 }
 
 // What a label says of an operand: its type and where it comes from.
@@ -62,18 +62,17 @@ bool is_branch_mismatch(const Tensor& left, const Tensor& right) {
     return true;
 }
 
-Datum branches_error(Context& context, std::string_view op, const Tensor& left,
-                     const Tensor& right, Span left_place, Span right_place, Span op_span) {
+Datum branches_error(Context& context, std::string_view op, const Tensor& left, const Tensor& right,
+                     Span left_place, Span right_place, Span op_span) {
     const Shape& a = left.type.shape;
     const Shape& b = right.type.shape;
     std::size_t at = 0;
     while (at < a.size() && a[at] == b[at]) ++at;
-    Diagnostic diagnostic =
-        diagnose<Code::branches_differ>(op_span, op)
-            .text("dimension {} differs: {} here, {} there", at, a[at].to_string(),
-                  b[at].to_string())
-            .label(left_place, "{}", operand_text(left))
-            .label(right_place, "{}", operand_text(right));
+    Diagnostic diagnostic = diagnose<Code::branches_differ>(op_span, op)
+                                .text("dimension {} differs: {} here, {} there", at,
+                                      a[at].to_string(), b[at].to_string())
+                                .label(left_place, "{}", operand_text(left))
+                                .label(right_place, "{}", operand_text(right));
     const auto origin = [&](const Tensor& tensor) {
         const Span place = blame(context, tensor.origins[at]);
         if (!place.known() || tensor.role != Role::expression) return;
@@ -105,31 +104,31 @@ Datum shapes_error(Context& context, std::string_view op, const Tensor& left, co
     if (is_branch_mismatch(left, right)) {
         return branches_error(context, op, left, right, left_place, right_place, op_span);
     }
-    Diagnostic diagnostic = diagnose<Code::shapes_do_not_line_up>(
-                                op_span, left.type.to_string(), right.type.to_string())
+    Diagnostic diagnostic = diagnose<Code::shapes_do_not_line_up>(op_span, left.type.to_string(),
+                                                                  right.type.to_string())
                                 .label(left_place, "{}", operand_text(left))
                                 .label(right_place, "{}", operand_text(right));
-    const bool column_left = left.type.rank() == 2 && right.type.rank() == 1 &&
-                             left.type.shape[1] == Dim(1);
-    const bool column_right = right.type.rank() == 2 && left.type.rank() == 1 &&
-                              right.type.shape[1] == Dim(1);
+    const bool column_left =
+        left.type.rank() == 2 && right.type.rank() == 1 && left.type.shape[1] == Dim(1);
+    const bool column_right =
+        right.type.rank() == 2 && left.type.rank() == 1 && right.type.shape[1] == Dim(1);
     if (column_left || column_right) {
         const Tensor& column = column_left ? left : right;
         const Tensor& vector = column_left ? right : left;
         if (column.type.shape[0] == vector.type.shape[0]) {
             std::move(diagnostic)
-                             .note("NumPy would stretch this to {}[{}, {}] and compute a "
-                                   "meaningless result",
-                                   name_of(column.type.dtype), column.type.shape[0].to_string(),
-                                   vector.type.shape[0].to_string());
+                .note("NumPy would stretch this to {}[{}, {}] and compute a "
+                      "meaningless result",
+                      name_of(column.type.dtype), column.type.shape[0].to_string(),
+                      vector.type.shape[0].to_string());
             const Span column_place = column_left ? left_place : right_place;
-            const std::string squeeze =
-                fmt::format("squeeze the other side with `{}[:, 0]`",
-                            source_text(context, column_place, 30));
+            std::string text = source_text(context, column_place, 30);
+            if (text.find(' ') != std::string::npos) text = "(" + text + ")";
+            const std::string squeeze = fmt::format("squeeze the other side with `{}[:, 0]`", text);
             if (vector.role == Role::target) {
                 std::move(diagnostic)
-                                 .help("declare `target {}: {}`, or {}", vector.name,
-                                       column.type.to_string(), squeeze);
+                    .help("declare `target {}: {}`, or {}", vector.name, column.type.to_string(),
+                          squeeze);
             } else {
                 std::move(diagnostic).help("{}", squeeze);
             }
@@ -137,8 +136,7 @@ Datum shapes_error(Context& context, std::string_view op, const Tensor& left, co
     }
     for (const Tensor* tensor : {&left, &right}) {
         if (tensor->role == Role::target || tensor->role == Role::input) {
-            std::move(diagnostic)
-                             .label(tensor->place, "`{}` is declared here", tensor->name);
+            std::move(diagnostic).label(tensor->place, "`{}` is declared here", tensor->name);
         }
     }
     return report(context, std::move(diagnostic));
@@ -179,9 +177,9 @@ Prepared prepare(Context& context, BinaryOperator op, const Datum& left, const D
                 .label(blame(context, right.place), "{}", operand_text(*b));
         const Datum& narrow = is_float(a->type.dtype) ? right : left;
         std::move(diagnostic)
-                         .help("convert one side: `cast({}, {})`",
-                               source_text(context, blame(context, narrow.place), 30),
-                               name_of(is_float(a->type.dtype) ? a->type.dtype : b->type.dtype));
+            .help("convert one side: `cast({}, {})`",
+                  source_text(context, blame(context, narrow.place), 30),
+                  name_of(is_float(a->type.dtype) ? a->type.dtype : b->type.dtype));
         report(context, std::move(diagnostic));
         return prepared;
     }
@@ -262,8 +260,8 @@ Datum elementwise(Context& context, BinaryOperator op, const Datum& left, const 
 
 }  // namespace
 
-Datum binary(Context& context, BinaryOperator op, const Datum& left, const Datum& right,
-             Span place, Span op_span) {
+Datum binary(Context& context, BinaryOperator op, const Datum& left, const Datum& right, Span place,
+             Span op_span) {
     if (left.failed() || right.failed()) return failed_datum();
     const bool equality = op == BinaryOperator::equal || op == BinaryOperator::not_equal;
     if ((left.function() || right.function()) && !equality) {
@@ -275,15 +273,14 @@ Datum binary(Context& context, BinaryOperator op, const Datum& left, const Datum
     }
     if (op == BinaryOperator::concat || op == BinaryOperator::range) {
         const Datum& tensor = left.tensor() ? left : right;
-        return report(context,
-                      diagnose<Code::wrong_static_type>(blame(context, tensor.place),
-                                                        fmt::format("a side of `{}`", spelling(op)),
-                                                        op == BinaryOperator::range ? "an int"
-                                                                                    : "a list")
-                          .text("this is {}", describe_kind(tensor))
-                          .help_text(op == BinaryOperator::concat
-                                         ? "join tensors with `concat(axis)(a, b)`"
-                                         : ""));
+        return report(
+            context,
+            diagnose<Code::wrong_static_type>(blame(context, tensor.place),
+                                              fmt::format("a side of `{}`", spelling(op)),
+                                              op == BinaryOperator::range ? "an int" : "a list")
+                .text("this is {}", describe_kind(tensor))
+                .help_text(op == BinaryOperator::concat ? "join tensors with `concat(axis)(a, b)`"
+                                                        : ""));
     }
     // Squares are products: exact, and cheap.
     const bool square = op == BinaryOperator::power && left.tensor() && right.is_number() &&
@@ -347,25 +344,24 @@ Datum inner_error(Context& context, const Datum& left, const Datum& right, Span 
         diagnose<Code::inner_dimensions_differ>(blame(context, op_span), "@", last.to_string(),
                                                 first.to_string())
             .text("the operator")
-            .label(blame(context, left.place), "{}; its last dimension is {}",
-                   a.type.to_string(), last.to_string())
-            .label(blame(context, right.place), "{}; its {} dimension is {}",
-                   b.type.to_string(), inner == 0 ? "first" : "second last", first.to_string());
+            .label(blame(context, left.place), "{}; its last dimension is {}", a.type.to_string(),
+                   last.to_string())
+            .label(blame(context, right.place), "{}; its {} dimension is {}", b.type.to_string(),
+                   inner == 0 ? "first" : "second last", first.to_string());
     const Span origin = blame(context, a.origins.back());
     if (origin.known() && a.role == Role::expression && !(origin == blame(context, left.place))) {
         std::move(diagnostic)
-                         .note_at(origin, fmt::format("the {} comes from here", last.to_string()),
-                                  "the left side is {}", a.type.to_string());
+            .note_at(origin, fmt::format("the {} comes from here", last.to_string()),
+                     "the left side is {}", a.type.to_string());
     } else if (origin.known()) {
-        std::move(diagnostic)
-                         .label(origin, "the {} comes from here", last.to_string());
+        std::move(diagnostic).label(origin, "the {} comes from here", last.to_string());
     }
     if (b.role == Role::parameter) {
         std::move(diagnostic)
-                         .help("`{}` fixes its input width; declare it with the size that the "
-                               "signature binds, such as `param {}: real[I, ...]` for "
-                               "`x: real[B, I]`",
-                               b.name, b.name);
+            .help("`{}` fixes its input width; declare it with the size that the "
+                  "signature binds, such as `param {}: real[I, ...]` for "
+                  "`x: real[B, I]`",
+                  b.name, b.name);
     }
     return report(context, std::move(diagnostic));
 }
@@ -378,15 +374,15 @@ Datum matmul(Context& context, const Datum& left, const Datum& right, Span place
     const Tensor* b = right.tensor();
     if (!a || !b || a->type.rank() == 0 || b->type.rank() == 0) {
         const Datum& wrong = !a || a->type.rank() == 0 ? left : right;
-        return report(context, diagnose<Code::wrong_static_type>(
-                                   blame(context, wrong.place), "a side of `@`",
-                                   "a tensor with at least one dimension")
-                                   .text("this is {}", describe_kind(wrong)));
+        return report(
+            context, diagnose<Code::wrong_static_type>(blame(context, wrong.place), "a side of `@`",
+                                                       "a tensor with at least one dimension")
+                         .text("this is {}", describe_kind(wrong)));
     }
     if (a->type.dtype != b->type.dtype || !is_float(a->type.dtype)) {
-        return report(context, diagnose<Code::dtypes_differ>(blame(context, op_span),
-                                                             a->type.to_string(),
-                                                             b->type.to_string()));
+        return report(context,
+                      diagnose<Code::dtypes_differ>(blame(context, op_span), a->type.to_string(),
+                                                    b->type.to_string()));
     }
     const std::size_t rank = b->type.rank();
     const std::size_t inner = rank >= 2 ? rank - 2 : 0;
@@ -398,9 +394,9 @@ Datum matmul(Context& context, const Datum& left, const Datum& right, Span place
     if (rank <= 2) {
         spec = rows + "y," + (rank == 2 ? "yz" : "y") + "->" + rows + (rank == 2 ? "z" : "");
     } else {
-        const bool fits = a->type.rank() == rank &&
-                          std::equal(a->type.shape.begin(), a->type.shape.end() - 2,
-                                     b->type.shape.begin());
+        const bool fits =
+            a->type.rank() == rank &&
+            std::equal(a->type.shape.begin(), a->type.shape.end() - 2, b->type.shape.begin());
         if (!fits) {
             return shapes_error(context, "@", *a, *b, left.place, right.place, op_span);
         }

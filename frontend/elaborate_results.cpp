@@ -28,8 +28,7 @@ struct Checking {
                     fmt::format("the {} comes from here", tensor->type.shape[axis].to_string());
             } else {
                 std::move(diagnostic)
-                                 .label(origin, "the {} comes from here",
-                                        tensor->type.shape[axis].to_string());
+                    .label(origin, "the {} comes from here", tensor->type.shape[axis].to_string());
             }
         }
         if (tensor && !is_library(context, type.span)) {
@@ -54,8 +53,9 @@ struct Checking {
         if (!tensor) {
             if (value.is_number() && wanted.dims.empty()) return true;
             if (value.function()) {
-                report(context, diagnose<Code::layer_instead_of_tensor>(
-                                    blame(context, value.place), "the result of " + std::string(what)));
+                report(context,
+                       diagnose<Code::layer_instead_of_tensor>(
+                           blame(context, value.place), "the result of " + std::string(what)));
                 return false;
             }
             return differs(type, value, type_text(context, type), 0);
@@ -108,9 +108,9 @@ bool check_result(Context& context, const ast::Type& type, const Datum& value,
     const Checking checking{context, what, scope};
     if (const auto* tensor = std::get_if<ast::TensorType>(&type.kind)) {
         if (value.is<TupleValue>()) {
-            report(context, diagnose<Code::wrong_number_of_results>(
-                                blame(context, value.place), std::string(what),
-                                value.items()->size(), 1)
+            report(context, diagnose<Code::wrong_number_of_results>(blame(context, value.place),
+                                                                    std::string(what),
+                                                                    value.items()->size(), 1)
                                 .label(type.span, "promised here"));
             return false;
         }

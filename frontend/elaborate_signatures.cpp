@@ -78,17 +78,14 @@ struct Matching {
                                       [](const ast::Dim& dim) { return pack_of(dim) != nullptr; });
         const std::string rank = pack ? fmt::format("{}+", wanted - 1) : fmt::format("{}", wanted);
         const std::size_t found = tensor.type.rank();
-        Diagnostic diagnostic =
-            diagnose<Code::wrong_rank>(blame(context, call), function.name(), rank,
-                                       what(tensor, at), found)
-                .text("expects {}", type_text(context, formals[at].type));
+        Diagnostic diagnostic = diagnose<Code::wrong_rank>(blame(context, call), function.name(),
+                                                           rank, what(tensor, at), found)
+                                    .text("expects {}", type_text(context, formals[at].type));
         if (tensor.role != Role::expression) {
             std::move(diagnostic)
-                             .label(tensor.place, "{} is {}", tensor.name,
-                                    tensor.type.to_string());
+                .label(tensor.place, "{} is {}", tensor.name, tensor.type.to_string());
         } else {
-            std::move(diagnostic)
-                             .note("the input is {}", tensor.type.to_string());
+            std::move(diagnostic).note("the input is {}", tensor.type.to_string());
         }
         if (!pack && wanted == 4 && found == 3) {
             Shape shape = tensor.type.shape;
@@ -97,9 +94,9 @@ struct Matching {
             std::move(diagnostic).note("the channel dimension is missing");
             if (tensor.role == Role::input) {
                 std::move(diagnostic)
-                                 .help("declare the input as `{}: {}{}`, or insert "
-                                       "`|> reshape({})`",
-                                       tensor.name, name_of(tensor.type.dtype), text, text);
+                    .help("declare the input as `{}: {}{}`, or insert "
+                          "`|> reshape({})`",
+                          tensor.name, name_of(tensor.type.dtype), text, text);
             } else {
                 std::move(diagnostic).help("insert `|> reshape({})`", text);
             }
@@ -131,30 +128,26 @@ struct Matching {
                 tensor.type.to_string());
             if (tensor.role == Role::target) {
                 std::move(diagnostic)
-                                 .label(tensor.place, "the target `{}` is declared here",
-                                        tensor.name)
-                                 .help("declare `target {}: {}{}`; for one-hot or probability "
-                                       "targets write `-mean(reduce_sum(-1)({} * "
-                                       "log_softmax(out)))`",
-                                       tensor.name, name_of(wanted), shape_text(shape),
-                                       tensor.name);
+                    .label(tensor.place, "the target `{}` is declared here", tensor.name)
+                    .help("declare `target {}: {}{}`; for one-hot or probability "
+                          "targets write `-mean(reduce_sum(-1)({} * "
+                          "log_softmax(out)))`",
+                          tensor.name, name_of(wanted), shape_text(shape), tensor.name);
             }
             report(context, std::move(diagnostic));
             return false;
         }
         Diagnostic diagnostic =
-            diagnose<Code::dtypes_differ>(
-                place, fmt::format("{}", tensor.type.to_string()),
-                fmt::format("argument `{}` of `{}`, {},", formals[at].name.text, function.name(),
-                            type_text(context, formals[at].type)))
+            diagnose<Code::dtypes_differ>(place, fmt::format("{}", tensor.type.to_string()),
+                                          fmt::format("argument `{}` of `{}`, {},",
+                                                      formals[at].name.text, function.name(),
+                                                      type_text(context, formals[at].type)))
                 .text("this is {}", tensor.type.to_string());
         if (tensor.role == Role::input || tensor.role == Role::target) {
-            std::move(diagnostic)
-                             .label(tensor.place, "`{}` is declared here", tensor.name);
+            std::move(diagnostic).label(tensor.place, "`{}` is declared here", tensor.name);
         }
         std::move(diagnostic)
-                         .help("convert it: `cast({}, {})`", source_text(context, place, 30),
-                               name_of(wanted));
+            .help("convert it: `cast({}, {})`", source_text(context, place, 30), name_of(wanted));
         report(context, std::move(diagnostic));
         return false;
     }
@@ -166,8 +159,8 @@ struct Matching {
             const auto* type = std::get_if<ast::TensorType>(&formals[i].type.kind);
             if (!type || !mentions(*type, *name) || !values[i].tensor()) continue;
             const Span place = blame(context, call);
-            shapes_error(context, function.name(), *values[i].tensor(), tensor,
-                         values[i].place, values[at].place, place);
+            shapes_error(context, function.name(), *values[i].tensor(), tensor, values[i].place,
+                         values[at].place, place);
             return false;
         }
         Diagnostic diagnostic =
@@ -178,8 +171,7 @@ struct Matching {
             const Span origin = blame(context, tensor.origins[axis]);
             if (!(origin == blame(context, call))) {
                 std::move(diagnostic)
-                                 .label(origin, "the {} comes from here",
-                                        tensor.type.shape[axis].to_string());
+                    .label(origin, "the {} comes from here", tensor.type.shape[axis].to_string());
             }
         }
         report(context, std::move(diagnostic));
@@ -204,8 +196,7 @@ struct Matching {
             return true;
         }
         const Datum wanted =
-            entry ? entry->value
-                  : evaluate(context, *std::get<ast::ExprPtr>(dim.kind), scope);
+            entry ? entry->value : evaluate(context, *std::get<ast::ExprPtr>(dim.kind), scope);
         if (wanted.failed()) return false;
         if (wanted.is_integer() && dim_of(wanted) == found) return true;
         return mismatch(at, dim, axis, tensor);
@@ -235,8 +226,8 @@ struct Matching {
         for (std::size_t i = 0; i < formal_rank; ++i) {
             if (pack_of(type.dims[i])) pack = i;
         }
-        const bool dtype_fits = type.dtype == ast::Dtype::any ||
-                                resolve(context, type.dtype) == tensor.type.dtype;
+        const bool dtype_fits =
+            type.dtype == ast::Dtype::any || resolve(context, type.dtype) == tensor.type.dtype;
         if (!dtype_fits) return wrong_dtype(at, type, tensor);
         if (pack == formal_rank ? rank != formal_rank : rank + 1 < formal_rank) {
             return wrong_rank(at, type, tensor);
@@ -294,8 +285,8 @@ bool match_inputs(Context& context, const FunctionValue& function,
             }
             value = std::move(*adapted);
         }
-        scope->entries.push_back({formal.name.text, value, EntryKind::formal, formal.name.span,
-                                  std::nullopt});
+        scope->entries.push_back(
+            {formal.name.text, value, EntryKind::formal, formal.name.span, std::nullopt});
     }
     return true;
 }
@@ -309,9 +300,9 @@ std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& typ
             if (value.failed()) return std::nullopt;
             const Items* items = value.items();
             if (!items) {
-                report(context, diagnose<Code::wrong_static_type>(
-                                    blame(context, dim.span), "`*" + pack->name.text + "`",
-                                    "a list of sizes"));
+                report(context, diagnose<Code::wrong_static_type>(blame(context, dim.span),
+                                                                  "`*" + pack->name.text + "`",
+                                                                  "a list of sizes"));
                 return std::nullopt;
             }
             for (const Datum& item : *items) {

@@ -24,11 +24,12 @@ struct Indexing {
         return std::nullopt;
     }
 
-    Datum out_of_range(Span place, std::int64_t at, std::int64_t size, std::string_view what) const {
-        return report(context, diagnose<Code::axis_out_of_range>(blame(context, place), "index", at,
-                                                                 what)
-                                   .text("there are {}, so indices run from {} to {}", size, -size,
-                                         size - 1));
+    Datum out_of_range(Span place, std::int64_t at, std::int64_t size,
+                       std::string_view what) const {
+        return report(
+            context,
+            diagnose<Code::axis_out_of_range>(blame(context, place), "index", at, what)
+                .text("there are {}, so indices run from {} to {}", size, -size, size - 1));
     }
 
     struct Bounds {
@@ -52,10 +53,10 @@ struct Indexing {
         }
         if (!size.is_static()) {
             if (bounds.begin == 0 && !last) return bounds;
-            report(context, diagnose<Code::not_supported_yet>(
-                                blame(context, place),
-                                fmt::format("slicing an axis of the run-time size {}",
-                                            size.to_string())));
+            report(context,
+                   diagnose<Code::not_supported_yet>(
+                       blame(context, place),
+                       fmt::format("slicing an axis of the run-time size {}", size.to_string())));
             return std::nullopt;
         }
         const std::int64_t count = size.value();
@@ -69,9 +70,8 @@ struct Indexing {
         }
         if (bounds.begin >= bounds.end) {
             report(context, diagnose<Code::dimension_below_one>(
-                                blame(context, place),
-                                fmt::format("the slice {}..{} is empty", bounds.begin,
-                                            bounds.end)));
+                                blame(context, place), fmt::format("the slice {}..{} is empty",
+                                                                   bounds.begin, bounds.end)));
             return std::nullopt;
         }
         return bounds;
@@ -92,8 +92,7 @@ struct Indexing {
             if (!at) return failed_datum();
             const std::int64_t index = *at < 0 ? *at + size : *at;
             if (index < 0 || index >= size) {
-                return out_of_range(item.span, *at, size,
-                                    fmt::format("a list of {} items", size));
+                return out_of_range(item.span, *at, size, fmt::format("a list of {} items", size));
             }
             return items[static_cast<std::size_t>(index)];
         }
@@ -136,8 +135,7 @@ struct Indexing {
         const Dim& size = tensor.type.shape[axis];
         const std::string what = tensor.type.to_string();
         if (const auto* slice = std::get_if<ast::SliceRange>(&item.kind)) {
-            const auto bounds =
-                range(slice->begin.get(), slice->end.get(), size, item.span, what);
+            const auto bounds = range(slice->begin.get(), slice->end.get(), size, item.span, what);
             if (!bounds) return false;
             const bool whole =
                 bounds->begin == 0 &&
@@ -152,19 +150,19 @@ struct Indexing {
             selection.any = true;
             return true;
         }
-        const Datum value =
-            evaluate(context, *std::get<ast::SliceIndex>(item.kind).index, scope);
+        const Datum value = evaluate(context, *std::get<ast::SliceIndex>(item.kind).index, scope);
         if (value.failed()) return false;
         if (const auto* list = value.as<ListValue>()) {  // a range held in a value: x[:, a..b]
             return select_list(*list->items, size, item.span, what, selection);
         }
         const auto* at = value.as<std::int64_t>();
         if (!at) {
-            report(context, diagnose<Code::wrong_static_type>(
-                                blame(context, item.span), "an index",
-                                "an int that is known while compiling")
-                                .text("this is {}", describe_kind(value))
-                                .help_text(value.tensor() ? "rows by computed indices: `gather(table, ids)`" : ""));
+            report(context,
+                   diagnose<Code::wrong_static_type>(blame(context, item.span), "an index",
+                                                     "an int that is known while compiling")
+                       .text("this is {}", describe_kind(value))
+                       .help_text(value.tensor() ? "rows by computed indices: `gather(table, ids)`"
+                                                 : ""));
             return false;
         }
         if (!size.is_static()) {
@@ -230,9 +228,9 @@ struct Indexing {
         if (!selection.any) {
             return {std::make_shared<const Tensor>(base), expression.span};
         }
-        const Datum sliced = make_node(context, OpId::slice, {&base},
-                                       {{"starts", selection.starts}, {"stops", selection.stops}},
-                                       expression.span);
+        const Datum sliced =
+            make_node(context, OpId::slice, {&base},
+                      {{"starts", selection.starts}, {"stops", selection.stops}}, expression.span);
         if (sliced.failed()) return sliced;
         Shape shape;
         for (std::size_t i = 0; i < selection.dropped.size(); ++i) {
@@ -253,10 +251,10 @@ Datum index(Context& context, const ast::Expr& expression, const ast::Index& nod
     const Indexing indexing{context, expression, node, scope};
     if (const Items* items = base.items()) return indexing.list(*items, base.is<TupleValue>());
     if (const Tensor* tensor = base.tensor()) return indexing.tensor(*tensor);
-    return report(context, diagnose<Code::wrong_static_type>(blame(context, node.base->span),
-                                                             "what is indexed",
-                                                             "a list or a tensor")
-                               .text("this is {}", describe_kind(base)));
+    return report(context,
+                  diagnose<Code::wrong_static_type>(blame(context, node.base->span),
+                                                    "what is indexed", "a list or a tensor")
+                      .text("this is {}", describe_kind(base)));
 }
 
 }  // namespace netc::frontend

@@ -112,8 +112,7 @@ struct Executor {
             Diagnostic diagnostic =
                 diagnose<Code::assign_to_let>(blame(context, node.name.span), node.name.text, what);
             if (entry) {
-                std::move(diagnostic)
-                                 .label(blame(context, entry->place), "declared here");
+                std::move(diagnostic).label(blame(context, entry->place), "declared here");
             }
             const bool let = entry && entry->kind == EntryKind::let;
             report(context, std::move(diagnostic)
@@ -141,7 +140,7 @@ struct Executor {
     Flow operator()(const ast::If& node) const {
         const std::optional<bool> truth = condition_value(context, node.condition, "if", scope);
         if (!truth) return Flow::failed;
-        const ast::Block* block = *truth             ? &node.then_block
+        const ast::Block* block = *truth            ? &node.then_block
                                   : node.else_block ? &*node.else_block
                                                     : nullptr;
         if (!block) return Flow::next;
@@ -178,8 +177,7 @@ void lint_unused_layers(Context& context, const Scope& scope) {
 
 Flow execute(Context& context, const ast::Block& block, const ScopePointer& scope, Datum& result) {
     for (const ast::Stmt& statement : block.statements) {
-        const Flow flow =
-            std::visit(Executor{context, statement, scope, result}, statement.kind);
+        const Flow flow = std::visit(Executor{context, statement, scope, result}, statement.kind);
         if (flow == Flow::next) continue;
         if (flow == Flow::returned && context.lint && !is_library(context, block.span)) {
             lint_unused_layers(context, *scope);

@@ -96,9 +96,8 @@ struct Operation {
 
     Datum range(std::int64_t begin, std::int64_t end) const {
         if (end - begin > static_cast<std::int64_t>(kNodeBudget)) {
-            return report(context,
-                          diagnose<Code::node_budget>(blame(context, place), kNodeBudget)
-                              .text("a range of {} turns", end - begin));
+            return report(context, diagnose<Code::node_budget>(blame(context, place), kNodeBudget)
+                                       .text("a range of {} turns", end - begin));
         }
         Items items;
         for (std::int64_t i = begin; i < end; ++i) items.push_back({i, place});
@@ -187,12 +186,11 @@ struct Operation {
         const Items* a = left.items();
         const Items* b = right.items();
         if (a && b && a->size() != b->size()) {
-            return report(context,
-                          diagnose<Code::wrong_static_type>(
-                              blame(context, op_span),
-                              fmt::format("both sides of `{}`", spelling(op)),
-                              "lists of the same length")
-                              .text("{} items and {} items", a->size(), b->size()));
+            return report(context, diagnose<Code::wrong_static_type>(
+                                       blame(context, op_span),
+                                       fmt::format("both sides of `{}`", spelling(op)),
+                                       "lists of the same length")
+                                       .text("{} items and {} items", a->size(), b->size()));
         }
         Items items;
         for (std::size_t i = 0; i < (a ? a : b)->size(); ++i) {
@@ -255,12 +253,12 @@ Datum static_binary(Context& context, BinaryOperator op, const Datum& left, cons
             const bool b = *right.as<bool>();
             return {op == BinaryOperator::logical_and ? a && b : a || b, place};
         }
-        return report(context,
-                      diagnose<Code::wrong_static_type>(
-                          blame(context, op_span),
-                          fmt::format("both sides of `{}`", spelling(op)), "bools")
-                          .label(blame(context, left.place), "this is {}", describe_kind(left))
-                          .label(blame(context, right.place), "this is {}", describe_kind(right)));
+        return report(
+            context,
+            diagnose<Code::wrong_static_type>(
+                blame(context, op_span), fmt::format("both sides of `{}`", spelling(op)), "bools")
+                .label(blame(context, left.place), "this is {}", describe_kind(left))
+                .label(blame(context, right.place), "this is {}", describe_kind(right)));
     }
     if (op == BinaryOperator::equal) return {same_static(left, right), place};
     if (op == BinaryOperator::not_equal) return {!same_static(left, right), place};

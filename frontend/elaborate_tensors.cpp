@@ -46,8 +46,7 @@ netc::Value graph_value(Context& context, const Tensor& tensor) {
     return {context.builder, tensor.id};
 }
 
-Datum tensor_datum(netc::Value value, Span place,
-                   const std::vector<const Tensor*>& sources) {
+Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor*>& sources) {
     auto tensor = std::make_shared<Tensor>();
     tensor->id = value.id;
     tensor->type = value.type();
@@ -77,8 +76,9 @@ Datum tensor_datum(netc::Value value, Span place,
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
-        return report(context, diagnose<Code::wrong_static_type>(blame(context, place),
-                                                                 "this value", "static: tensors live in models and train sections only"));
+        return report(context, diagnose<Code::wrong_static_type>(
+                                   blame(context, place), "this value",
+                                   "static: tensors live in models and train sections only"));
     }
     if (context.function->nodes.size() >= kNodeBudget) {
         if (context.over_budget) return failed_datum();
@@ -129,15 +129,14 @@ Datum as_tensor(Context& context, const Datum& value, DType dtype, Span place) {
     }
     if (const FunctionValue* function = value.function()) {
         const Span at = blame(context, value.place);
-        return report(context,
-                      diagnose<Code::layer_instead_of_tensor>(at, "this")
-                          .text("a {} that nothing flows through yet",
-                                function->is_layer() ? "layer" : "function"));
+        return report(context, diagnose<Code::layer_instead_of_tensor>(at, "this")
+                                   .text("a {} that nothing flows through yet",
+                                         function->is_layer() ? "layer" : "function"));
     }
-    return report(context, diagnose<Code::wrong_static_type>(
-                               blame(context, value.place.known() ? value.place : place),
-                               "this", "a tensor")
-                               .text("this is {}", describe_kind(value)));
+    return report(context,
+                  diagnose<Code::wrong_static_type>(
+                      blame(context, value.place.known() ? value.place : place), "this", "a tensor")
+                      .text("this is {}", describe_kind(value)));
 }
 
 std::optional<Shape> broadcast_shapes(const Shape& a, const Shape& b) {

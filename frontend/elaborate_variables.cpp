@@ -40,8 +40,7 @@ Datum variable_tensor(Context& context, VariableId id, std::string_view name, Sp
     tensor->id = node;
     tensor->type = variable.type;
     tensor->origins.assign(variable.type.shape.size(), place);
-    tensor->role =
-        variable.kind == VariableKind::parameter ? Role::parameter : Role::state;
+    tensor->role = variable.kind == VariableKind::parameter ? Role::parameter : Role::state;
     tensor->name = name;
     tensor->place = place;
     return {TensorPointer(std::move(tensor)), place};
@@ -81,10 +80,10 @@ struct Declaring {
                 for (const ast::Dim& formal_dim : tensor->dims) {
                     if (source_text(context, formal_dim.span) != symbol) continue;
                     std::move(diagnostic)
-                                     .label(formal_dim.span,
-                                            "{} is symbolic because no constant with this name "
-                                            "exists",
-                                            symbol);
+                        .label(formal_dim.span,
+                               "{} is symbolic because no constant with this name "
+                               "exists",
+                               symbol);
                 }
             }
         }
@@ -141,10 +140,10 @@ struct Declaring {
         const auto* list = items.as<ListValue>();
         const bool fits =
             list && static_cast<std::int64_t>(list->items->size()) == shape[axis].value();
-        return fits && std::all_of(list->items->begin(), list->items->end(),
-                                   [&](const Datum& item) {
-                                       return flatten(item, shape, axis + 1, values);
-                                   });
+        return fits &&
+               std::all_of(list->items->begin(), list->items->end(), [&](const Datum& item) {
+                   return flatten(item, shape, axis + 1, values);
+               });
     }
 
     std::optional<Initializer> initializer(const Type& variable) const {
@@ -160,14 +159,12 @@ struct Declaring {
                     diagnose<Code::wrong_static_type>(
                         blame(context, value.span),
                         fmt::format("the initial value of `{}`", name.text),
-                        given.items()
-                            ? fmt::format("a nested list of numbers of shape {}",
-                                          shape_text(variable.shape))
-                            : std::string("an initialiser"))
+                        given.items() ? fmt::format("a nested list of numbers of shape {}",
+                                                    shape_text(variable.shape))
+                                      : std::string("an initialiser"))
                         .text("this is {}", describe_kind(given));
                 if (given.is_number()) {
-                    std::move(diagnostic)
-                                     .help("write `full({})`", describe_value(given));
+                    std::move(diagnostic).help("write `full({})`", describe_value(given));
                 }
                 report(context, std::move(diagnostic));
                 return std::nullopt;
@@ -240,8 +237,8 @@ struct Declaring {
     }
 
     void bind_entry(VariableId id, EntryKind entry) const {
-        scope->entries.push_back({name.text, variable_tensor(context, id, name.text, name.span),
-                                  entry, name.span, id});
+        scope->entries.push_back(
+            {name.text, variable_tensor(context, id, name.text, name.span), entry, name.span, id});
     }
 };
 
@@ -276,10 +273,10 @@ bool read_attributes(Context& context, const std::vector<ast::Argument>& attribu
         } else {
             const std::vector<std::string> known{"decay", "frozen", "lr", "name"};
             const auto meant = suggest(name, known);
-            report(context, diagnose<Code::unknown_argument>(blame(context, name_place), "with",
-                                                             name)
-                                .note("with name, decay, lr, frozen")
-                                .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
+            report(context,
+                   diagnose<Code::unknown_argument>(blame(context, name_place), "with", name)
+                       .note("with name, decay, lr, frozen")
+                       .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
             return false;
         }
         report(context, diagnose<Code::wrong_static_type>(blame(context, attribute.value.span),
@@ -292,15 +289,14 @@ bool read_attributes(Context& context, const std::vector<ast::Argument>& attribu
 
 bool inside_fn(const Context& context, const ast::Name& name) {
     const Frame* frame = context.frame;
-    const bool fn = frame && frame->declaration &&
-                    frame->declaration->callable->kind == ast::CallableKind::fn;
+    const bool fn =
+        frame && frame->declaration && frame->declaration->callable->kind == ast::CallableKind::fn;
     if (!fn && frame && frame->instance && context.module) return false;
     Diagnostic diagnostic =
         diagnose<Code::parameter_in_fn>(blame(context, name.span)).text("declared here");
     if (frame && frame->declaration) {
         std::move(diagnostic)
-                         .label(blame(context, frame->declaration->callable->keyword),
-                                "this is a `fn`");
+            .label(blame(context, frame->declaration->callable->keyword), "this is a `fn`");
     }
     report(context, std::move(diagnostic));
     return true;
@@ -323,8 +319,8 @@ bool declare_parameter(Context& context, const ast::Param& node, const ScopePoin
 
 bool declare_state(Context& context, const ast::State& node, const ScopePointer& scope) {
     if (inside_fn(context, node.name)) return false;
-    const Declaring declaring{context, node.name, node.type, node.value, VariableKind::state,
-                              scope};
+    const Declaring declaring{context,    node.name,           node.type,
+                              node.value, VariableKind::state, scope};
     Variable variable;
     variable.decay = false;
     const std::optional<VariableId> id = declaring.declare(std::move(variable), node.name.text);
@@ -361,10 +357,10 @@ bool update_state(Context& context, const ast::Update& node, Span place,
     value = as_tensor(context, value, variable.type.dtype, place);
     if (value.failed()) return false;
     if (!(value.tensor()->type == variable.type)) {
-        report(context, diagnose<Code::result_differs>(
-                            blame(context, node.value.span),
-                            fmt::format("`update {}`", node.name.text),
-                            value.tensor()->type.to_string(), variable.type.to_string())
+        report(context, diagnose<Code::result_differs>(blame(context, node.value.span),
+                                                       fmt::format("`update {}`", node.name.text),
+                                                       value.tensor()->type.to_string(),
+                                                       variable.type.to_string())
                             .label(blame(context, entry->place), "declared here"));
         return false;
     }

@@ -113,9 +113,8 @@ bool flatten(const Datum& value, std::size_t depth, InlineValues& result, bool& 
     const auto size = static_cast<std::int64_t>(items->size());
     if (first && depth == result.shape.size()) result.shape.push_back(size);
     if (depth >= result.shape.size() || result.shape[depth] != size || size == 0) return false;
-    return std::all_of(items->begin(), items->end(), [&](const Datum& item) {
-        return flatten(item, depth + 1, result, first);
-    });
+    return std::all_of(items->begin(), items->end(),
+                       [&](const Datum& item) { return flatten(item, depth + 1, result, first); });
 }
 
 void read_inline(SettingReader& reader, const ast::Expr& expression, SourceField& field) {
@@ -133,9 +132,9 @@ struct Word {
     std::string_view name;
     SourceKind kind;
 };
-constexpr Word kGenerators[] = {{"xor", SourceKind::xor_gate},   {"circles", SourceKind::circles},
-                                {"gauss", SourceKind::gauss},    {"spiral", SourceKind::spiral},
-                                {"moons", SourceKind::moons},    {"digits", SourceKind::digits},
+constexpr Word kGenerators[] = {{"xor", SourceKind::xor_gate},     {"circles", SourceKind::circles},
+                                {"gauss", SourceKind::gauss},      {"spiral", SourceKind::spiral},
+                                {"moons", SourceKind::moons},      {"digits", SourceKind::digits},
                                 {"function", SourceKind::function}};
 
 bool waits(std::string_view name) {
@@ -198,7 +197,8 @@ struct SourceReader {
         if (const ast::Expr* delimiter = arguments.find("delimiter");
             delimiter && !is_auto(delimiter)) {
             const std::string text = reader.text(*delimiter, "delimiter").value_or(",");
-            if (text.size() != 1) reader.out_of_range(delimiter->span, "delimiter", "one character");
+            if (text.size() != 1)
+                reader.out_of_range(delimiter->span, "delimiter", "one character");
             if (!text.empty()) source.delimiter = text[0];
         }
         if (const ast::Expr* missing = arguments.find("missing")) missing_policy(*missing);
@@ -265,9 +265,9 @@ struct SourceReader {
             case SourceKind::text:
             case SourceKind::series:
             case SourceKind::cifar:
-                reader.error(diagnose<Code::unknown_argument>(argument.name->span, call.name,
-                                                              field.name)
-                                 .note("it fills `x` and `y`"));
+                reader.error(
+                    diagnose<Code::unknown_argument>(argument.name->span, call.name, field.name)
+                        .note("it fills `x` and `y`"));
                 break;
         }
         source.fields.push_back(std::move(field));
@@ -279,8 +279,8 @@ struct SourceReader {
 std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& expression) {
     const std::optional<SettingCall> call = setting_call(reader, expression);
     if (!call) {
-        reader.error(diagnose<Code::wrong_static_type>(
-            expression.span, "a data source", "a call such as `csv(\"f\", x = col(0))`"));
+        reader.error(diagnose<Code::wrong_static_type>(expression.span, "a data source",
+                                                       "a call such as `csv(\"f\", x = col(0))`"));
         return std::nullopt;
     }
     if (waits(call->name)) {

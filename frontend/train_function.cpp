@@ -38,8 +38,8 @@ Result<std::vector<double>> evaluate_sample(const KeptFunction& kept,
     if (kept.parameters == 1 && values.size() > 1) {
         values = {make_list(std::move(values), kept.function->place)};
     }
-    const Datum result =
-        apply(context, kept.function, std::move(values), kept.function->place, kept.function->place);
+    const Datum result = apply(context, kept.function, std::move(values), kept.function->place,
+                               kept.function->place);
     std::vector<double> numbers;
     if (!result.failed() && numbers_of(result, numbers)) return numbers;
     return Error{kExitProgram, "the function of the data source does not give numbers", {}, {}};

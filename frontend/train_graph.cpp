@@ -79,9 +79,9 @@ struct SectionBuilder {
         for (std::uint32_t i = 0; i < inputs.size(); ++i) {
             const Datum value = normalized(building, input_tensor(building, i, Role::input));
             if (value.failed()) return false;
-            building.scope->entries.push_back(
-                {declaration.callable->inputs.formals[i].name.text, value, EntryKind::input,
-                 inputs[i].span, std::nullopt});
+            building.scope->entries.push_back({declaration.callable->inputs.formals[i].name.text,
+                                               value, EntryKind::input, inputs[i].span,
+                                               std::nullopt});
         }
         return true;
     }
@@ -92,8 +92,7 @@ struct SectionBuilder {
         const Tensor& input = *raw.tensor();
         Datum value = raw;
         const auto step = [&](std::string_view suffix, ast::BinaryOperator op) {
-            const auto found =
-                context.variables.find(fmt::format("{}.{}", input.name, suffix));
+            const auto found = context.variables.find(fmt::format("{}.{}", input.name, suffix));
             if (found == context.variables.end() || value.failed()) return;
             const Datum number = variable_tensor(context, found->second, suffix, input.place);
             value = binary(context, op, value, number, input.place, input.place);
@@ -119,10 +118,10 @@ struct SectionBuilder {
         for (const ast::Target* target : items.targets) {
             const auto* type = std::get_if<ast::TensorType>(&target->type.kind);
             if (!type || type->dtype == ast::Dtype::any) {
-                report(context, diagnose<Code::wrong_static_type>(
-                                    target->type.span,
-                                    fmt::format("the target `{}`", target->name.text),
-                                    "a tensor such as `i32[B]`"));
+                report(context,
+                       diagnose<Code::wrong_static_type>(
+                           target->type.span, fmt::format("the target `{}`", target->name.text),
+                           "a tensor such as `i32[B]`"));
                 return false;
             }
             const std::optional<Shape> shape = evaluate_shape(context, *type, building.scope);
@@ -139,15 +138,16 @@ struct SectionBuilder {
                 return false;
             }
             const auto index = static_cast<std::uint32_t>(building.function.inputs.size());
-            building.function.inputs.push_back(
-                {target->name.text, {resolve(context, type->dtype), *shape}, target->name.span,
-                 ""});
+            building.function.inputs.push_back({target->name.text,
+                                                {resolve(context, type->dtype), *shape},
+                                                target->name.span,
+                                                ""});
             building.scope->entries.push_back({target->name.text,
                                                input_tensor(building, index, Role::target),
                                                EntryKind::input, target->name.span, std::nullopt});
         }
-        const auto first = building.function.inputs.begin() +
-                           static_cast<std::ptrdiff_t>(inputs.size());
+        const auto first =
+            building.function.inputs.begin() + static_cast<std::ptrdiff_t>(inputs.size());
         section.targets.assign(first, building.function.inputs.end());
         return true;
     }
@@ -214,11 +214,11 @@ struct SectionBuilder {
         const std::string text = source_text(building.context, items.loss->span, 50);
         Diagnostic diagnostic =
             diagnose<Code::loss_not_scalar>(items.loss->span, tensor.type.to_string());
-        const bool per_sample = tensor.type.rank() >= 1 &&
-                                product(tensor.type.shape) == tensor.type.shape[0];
+        const bool per_sample =
+            tensor.type.rank() >= 1 && product(tensor.type.shape) == tensor.type.shape[0];
         if (tensor.type.rank() > 0) {
-            diagnostic.primary.text = per_sample ? "one value per sample"
-                                                 : "many values per sample";
+            diagnostic.primary.text =
+                per_sample ? "one value per sample" : "many values per sample";
             std::move(diagnostic).help("average it: `mean({})`", text);
             diagnostic.helps.back() += squared_difference(*items.loss);
         }
@@ -269,8 +269,7 @@ struct SectionBuilder {
         bind_outputs(building, *outputs);
         const Datum total = loss(building);
         if (total.failed()) return false;
-        building.function.results.push_back(
-            {"loss", total.tensor()->id, items.loss->span, ""});
+        building.function.results.push_back({"loss", total.tensor()->id, items.loss->span, ""});
         lint_gradient(building.function, *total.tensor());
         if (items.penalty) {
             const Datum penalty = penalty_value(building.context, reader, *items.penalty);
@@ -290,8 +289,7 @@ struct SectionBuilder {
         bind_outputs(building, *outputs);
         const Datum total = loss(building);
         if (total.failed()) return false;
-        building.function.results.push_back(
-            {"loss", total.tensor()->id, items.loss->span, ""});
+        building.function.results.push_back({"loss", total.tensor()->id, items.loss->span, ""});
         for (const ast::Metric* metric : items.metrics) {
             const Datum value = scalar(building, metric->value, "metric");
             if (value.failed()) return false;

@@ -25,10 +25,10 @@ void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& s
         const QuantityValue& at = *(*pair)[0].as<QuantityValue>();
         const bool counted = at.unit == ast::Unit::epochs || at.unit == ast::Unit::steps;
         good = counted;
-        schedule.points.emplace_back(
-            Duration{at.value, at.unit == ast::Unit::epochs ? DurationUnit::epochs
+        schedule.points.emplace_back(Duration{at.value, at.unit == ast::Unit::epochs
+                                                            ? DurationUnit::epochs
                                                             : DurationUnit::steps},
-            number_of((*pair)[1]));
+                                     number_of((*pair)[1]));
     }
     if (good) {
         schedule.rate = schedule.points.front().second;
@@ -43,9 +43,9 @@ void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& s
 Schedule read_schedule(SettingReader& reader, const ast::Expr& given) {
     const ast::Expr& expression = resolve_condition(reader, given);
     Schedule schedule;
-    const std::optional<SettingCall> call =
-        std::holds_alternative<ast::Call>(expression.kind) ? setting_call(reader, expression)
-                                                           : std::nullopt;
+    const std::optional<SettingCall> call = std::holds_alternative<ast::Call>(expression.kind)
+                                                ? setting_call(reader, expression)
+                                                : std::nullopt;
     const bool known = call && std::find(std::begin(kSchedules), std::end(kSchedules),
                                          call->name) != std::end(kSchedules);
     if (!known) {
@@ -69,7 +69,8 @@ Schedule read_schedule(SettingReader& reader, const ast::Expr& given) {
     if (call->name == "linear") names = {"lr", "over", "floor"};
     const SettingArguments arguments(reader, *call, names, names.size());
     if (!arguments.find("lr")) {
-        reader.error(diagnose<Code::missing_argument>(call->place, call->name, "the base rate `lr`"));
+        reader.error(
+            diagnose<Code::missing_argument>(call->place, call->name, "the base rate `lr`"));
     }
     schedule.rate = arguments.number("lr").value_or(0);
     if (schedule.rate < 0) reader.out_of_range(call->place, "lr", "at least 0");

@@ -15,12 +15,13 @@ namespace netc::frontend {
 namespace {
 
 constexpr std::string_view kSettings[] = {
-    "data", "valid", "test", "split", "loss", "penalty", "optimizer", "batch", "epochs", "steps",
-    "drop_last", "shuffle", "seed", "dtype", "stop", "save", "validate", "log", "train_metrics"};
+    "data",  "valid",  "test",     "split",     "loss",         "penalty", "optimizer",
+    "batch", "epochs", "steps",    "drop_last", "shuffle",      "seed",    "dtype",
+    "stop",  "save",   "validate", "log",       "train_metrics"};
 constexpr std::string_view kWaiting[] = {"solver", "restarts", "load",      "freeze",
                                          "rate",   "sample",   "precision", "matmul"};
-constexpr std::string_view kOptimizerArguments[] = {"lr", "learning_rate", "momentum",
-                                                    "weight_decay", "nesterov", "clip"};
+constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
+                                                    "weight_decay", "nesterov",      "clip"};
 
 // Which way a metric of the library improves.
 std::optional<Direction01> direction_of(const ast::Expr& expression) {
@@ -103,8 +104,8 @@ struct SectionReader {
             if (const auto* target = std::get_if<ast::Target>(&item.kind)) {
                 const auto& fields = reader.fields;
                 if (std::find(fields.begin(), fields.end(), target->name.text) != fields.end()) {
-                    reader.error(diagnose<Code::declared_twice>(target->name.span,
-                                                                target->name.text));
+                    reader.error(
+                        diagnose<Code::declared_twice>(target->name.span, target->name.text));
                     continue;
                 }
                 items.targets.push_back(target);
@@ -115,8 +116,8 @@ struct SectionReader {
                 const auto& names = reader.metrics;
                 if (metric->name.text == "loss" ||
                     std::find(names.begin(), names.end(), metric->name.text) != names.end()) {
-                    reader.error(diagnose<Code::declared_twice>(metric->name.span,
-                                                                metric->name.text));
+                    reader.error(
+                        diagnose<Code::declared_twice>(metric->name.span, metric->name.text));
                     continue;
                 }
                 items.metrics.push_back(metric);
@@ -157,9 +158,9 @@ struct SectionReader {
             const bool input =
                 std::find(reader.inputs.begin(), reader.inputs.end(), field) != reader.inputs.end();
             Diagnostic diagnostic =
-                diagnose<Code::missing_field>(source.span, name,
-                                              fmt::format("the {} `{}`",
-                                                          input ? "input" : "target", field))
+                diagnose<Code::missing_field>(
+                    source.span, name,
+                    fmt::format("the {} `{}`", input ? "input" : "target", field))
                     .text("supplies: {}", supplied.empty()
                                               ? std::string("nothing")
                                               : fmt::format("{}", fmt::join(supplied, ", ")));
@@ -174,9 +175,7 @@ struct SectionReader {
                 case SourceKind::npy:
                     std::move(diagnostic).help("add `{} = \"{}.npy\"`", field, field);
                     break;
-                case SourceKind::csv:
-                    std::move(diagnostic).help("add `{} = col(0)`", field);
-                    break;
+                case SourceKind::csv: std::move(diagnostic).help("add `{} = col(0)`", field); break;
                 case SourceKind::inline_values:
                     std::move(diagnostic).help("add `{} = [...]`", field);
                     break;
@@ -187,8 +186,7 @@ struct SectionReader {
                 case SourceKind::moons:
                 case SourceKind::digits:
                 case SourceKind::function:
-                    std::move(diagnostic)
-                                     .help("generated data fills `x` and `y`: call them so");
+                    std::move(diagnostic).help("generated data fills `x` and `y`: call them so");
                     break;
                 case SourceKind::npz:
                 case SourceKind::images:
@@ -236,8 +234,8 @@ struct SectionReader {
             reader.waits(expression->span, "training in 16 bits");
         } else if (!value.failed() && !(dtype && (dtype->dtype == ast::Dtype::f32 ||
                                                   dtype->dtype == ast::Dtype::real))) {
-            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`dtype`",
-                                                           "f32 or f64"));
+            reader.error(
+                diagnose<Code::wrong_static_type>(expression->span, "`dtype`", "f32 or f64"));
         }
     }
 
@@ -307,10 +305,10 @@ struct SectionReader {
             watch = *given;
         }
         if (watch.name.starts_with("valid.") && !has_held_out()) {
-            reader.error(diagnose<Code::missing_field>(
-                             watch.span, "data", fmt::format("`{}`: there is no held-out data",
-                                                             watch.name))
-                             .help("add `split = random(train = 0.8, valid = 0.2)`"));
+            reader.error(
+                diagnose<Code::missing_field>(
+                    watch.span, "data", fmt::format("`{}`: there is no held-out data", watch.name))
+                    .help("add `split = random(train = 0.8, valid = 0.2)`"));
             return;
         }
         section.patience = {patience.value, watch};

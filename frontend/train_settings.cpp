@@ -53,8 +53,7 @@ std::optional<bool> SettingReader::boolean(const ast::Expr& expression, std::str
     return std::nullopt;
 }
 
-std::optional<std::string> SettingReader::text(const ast::Expr& expression,
-                                               std::string_view what) {
+std::optional<std::string> SettingReader::text(const ast::Expr& expression, std::string_view what) {
     const Datum result = value(expression);
     if (result.failed()) return std::nullopt;
     if (const auto* words = result.as<std::string>()) return *words;
@@ -76,8 +75,7 @@ std::optional<Duration> SettingReader::duration(const ast::Expr& expression,
         if (result.is_number() && !result.is<Dim>()) {
             const std::string bare = describe_value(result);
             std::move(diagnostic)
-                             .help("write `{}ep` for epochs or `{}st` for optimizer steps", bare,
-                                   bare);
+                .help("write `{}ep` for epochs or `{}st` for optimizer steps", bare, bare);
         }
         error(std::move(diagnostic));
         return std::nullopt;
@@ -134,10 +132,10 @@ SettingArguments::SettingArguments(SettingReader& reader, const SettingCall& cal
         if (!argument.name) {
             if (next >= positional) {
                 reader.error(diagnose<Code::too_many_arguments>(
-                                 argument.span, call.name,
-                                 positional == 0 ? "its arguments by name"
-                                                 : fmt::format("{} without a name", positional),
-                                 next + 1));
+                    argument.span, call.name,
+                    positional == 0 ? "its arguments by name"
+                                    : fmt::format("{} without a name", positional),
+                    next + 1));
                 continue;
             }
             values_[next++].second = &argument.value;
@@ -154,8 +152,8 @@ SettingArguments::SettingArguments(SettingReader& reader, const SettingCall& cal
             found->second = &argument.value;
             continue;
         }
-        if (with_fields && std::find(reader.fields.begin(), reader.fields.end(), given) !=
-                               reader.fields.end()) {
+        if (with_fields &&
+            std::find(reader.fields.begin(), reader.fields.end(), given) != reader.fields.end()) {
             fields.push_back(&argument);
             continue;
         }

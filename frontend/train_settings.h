@@ -20,7 +20,7 @@ struct SettingReader {
     Context context;  // static: no tensors in settings
     Frame frame;
     ScopePointer scope = std::make_shared<Scope>();
-    std::vector<std::string> fields;   // inputs, then targets
+    std::vector<std::string> fields;  // inputs, then targets
     std::vector<std::string> inputs;
     std::vector<std::string> metrics;
     bool failed = false;

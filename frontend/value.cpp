@@ -116,9 +116,7 @@ std::string function_text(const FunctionValue& function) {
 
 }  // namespace
 
-std::string describe_kind(const Datum& value) {
-    return std::visit(KindDescriber{}, value.kind);
-}
+std::string describe_kind(const Datum& value) { return std::visit(KindDescriber{}, value.kind); }
 
 std::string describe_value(const Datum& value) {
     if (const bool* truth = value.as<bool>()) return *truth ? "true" : "false";
@@ -177,7 +175,8 @@ bool same_static(const Datum& a, const Datum& b) {
         }
         return true;
     }
-    if (const auto* function = a.as<FunctionPointer>()) return *function == *b.as<FunctionPointer>();
+    if (const auto* function = a.as<FunctionPointer>())
+        return *function == *b.as<FunctionPointer>();
     return false;
 }
 
