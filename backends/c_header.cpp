@@ -129,7 +129,7 @@ struct Header {
         line("#define {}_PARAM_COUNT {}", P, count);
         line("#define {}_WEIGHTS_SIZE {}", P, program.weights_size);
         line("#define {}_PREPARED_SIZE {}", P, program.prepared_size);
-        if (options.train) line("#define {}_OPTIMIZER_SIZE {}", P, program.optimizer_size);
+        line("#define {}_OPTIMIZER_SIZE {}", P, options.train ? program.optimizer_size : 0);
         line("#define {}_MODEL_HASH UINT64_C(0x{:016x})\n", P, program.model_hash);
         line("/* Bytes of workspace for a batch: constant expressions, and the same as functions. */");
         line("#define {}_FORWARD_WORKSPACE(batch) {}", P, bytes_text(program.find("forward")->workspace, "(batch)"));
@@ -137,8 +137,8 @@ struct Header {
         line("size_t {}_forward_workspace(size_t batch);", p);
         if (options.train) {
             line("size_t {}_train_workspace(size_t batch);   /* of {}_gradient and {}_train_step */", p, p, p);
-            line("size_t {}_optimizer_size(void);", p);
         }
+        line("size_t {}_optimizer_size(void);", p);
         line("");
     }
 
@@ -155,7 +155,8 @@ struct Header {
     void functions() {
         const Entry& forward = *program.find("forward");
         line("/* Initial values, the same as `netc train --seed`. A null pointer leaves that region alone. */");
-        line("int {}_init(void *weights, {}uint64_t seed);\n", p, options.train ? "void *optimizer, " : "");
+        if (!options.train) line("/* This object cannot train: `optimizer` is not looked at. */");
+        line("int {}_init(void *weights, void *optimizer, uint64_t seed);\n", p);
         line("/* Checks the weights and this processor, and lays out what {}_forward reads. */", p);
         line("int {}_prepare(const void *weights, void *prepared);\n", p);
         line("int {}_forward(const void *prepared, {}{}", p, arguments(forward.inputs, true), arguments(forward.outputs, false));

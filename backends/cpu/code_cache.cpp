@@ -40,14 +40,18 @@ const std::string& build_identity() {
 }  // namespace
 
 std::string code_key(const std::vector<std::string>& parts) {
-    std::string all = build_identity();
+    std::string all;
     for (const std::string& part : parts) all += fmt::format("\n{}:{}", part.size(), part);
     return hash_of(all);
 }
 
+std::string CodeCache::path_of(const std::string& key) const {
+    return directory_ + "/" + hash_of(build_identity() + "\n" + key) + ".o";
+}
+
 std::optional<std::string> CodeCache::load(const std::string& key) const {
     if (directory_.empty()) return std::nullopt;
-    std::ifstream file(directory_ + "/" + key + ".o", std::ios::binary);
+    std::ifstream file(path_of(key), std::ios::binary);
     if (!file) return std::nullopt;
     const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     const std::size_t head = sizeof kMagic - 1 + 64;
@@ -61,7 +65,7 @@ void CodeCache::save(const std::string& key, const std::string& object) const {
     if (directory_.empty()) return;
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
-    const std::string name = directory_ + "/" + key + ".o";
+    const std::string name = path_of(key);
     const std::string temporary = fmt::format("{}.{}.new", name, getpid());
     {
         std::ofstream file(temporary, std::ios::binary | std::ios::trunc);

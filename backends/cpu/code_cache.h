@@ -8,7 +8,8 @@
 
 namespace netc {
 
-// Hexadecimal digits of a hash over the parts, this build of netc and its LLVM.
+// Hexadecimal digits of a hash over the parts: what the code is made from. The cache adds this build of netc
+// and its LLVM, so that symbols (which carry the key) do not change from build to build.
 std::string code_key(const std::vector<std::string>& parts);
 
 class CodeCache {
@@ -19,6 +20,8 @@ public:
     void save(const std::string& key, const std::string& object) const;
 
 private:
+    std::string path_of(const std::string& key) const;
+
     std::string directory_;  // empty: no cache
 };
 

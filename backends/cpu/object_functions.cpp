@@ -23,10 +23,10 @@ public:
         forward();
         strerror();
         tensors();
+        begin("_optimizer_size", b_.getInt64Ty(), {});
+        b_.CreateRet(number(options_.train ? program_.optimizer_size : 0));
         if (!options_.train) return;
         size_function("_train_workspace", train_workspace(program_));
-        begin("_optimizer_size", b_.getInt64Ty(), {});
-        b_.CreateRet(number(program_.optimizer_size));
         train_step();
         gradient();
     }
@@ -181,15 +181,14 @@ private:
     }
 
     void init() {
-        const bool train = options_.train;
-        std::vector<llvm::Type*> types = pointers(train ? 2 : 1);
+        std::vector<llvm::Type*> types = pointers(2);
         types.push_back(b_.getInt64Ty());
         begin("_init", b_.getInt32Ty(), types);
         llvm::Value* weights = function_->getArg(0);
-        llvm::Value* seed = function_->getArg(train ? 2 : 1);
+        llvm::Value* seed = function_->getArg(2);
         if (!missing_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
         refuse_if(is_misaligned(weights), ObjectStatus::align);
-        if (train) {
+        if (options_.train) {
             llvm::Value* optimizer = function_->getArg(1);
             refuse_if(is_misaligned(optimizer), ObjectStatus::align);
             llvm::BasicBlock* fill = block("optimizer");
