@@ -13,9 +13,7 @@ namespace netc {
 int verb_check(Options options) {
     Result<std::unique_ptr<Workbench>> bench = open_workbench(options, true);
     if (!bench) return report(bench.error());
-    if (options.json) {
-        if ((*bench)->diagnostics.all().empty()) print_out("{\"diagnostics\":[]}\n");
-    }
+    if (options.json) print_out(render_json((*bench)->diagnostics, (*bench)->sources));
     return kExitDone;
 }
 

@@ -18,6 +18,7 @@ namespace netc {
 namespace {
 
 constexpr double kTolerance = 1e-3;   // of the largest entry; f32 gradients reach about 1e-5
+constexpr double kSmall = 1e-3;       // of the largest gradient of all: below it, entries are rounding
 constexpr std::int64_t kEntries = 16; // looked at per parameter
 constexpr double kStep = 1e-5;        // relative; rounding then costs about 1e-11 of the loss
 
@@ -65,7 +66,20 @@ Sample draw(const Entry& entry, std::int64_t batch, std::uint64_t seed) {
 
 class Check {
 public:
-    Check(Interpretation& reference, std::int64_t batch) : reference_(reference), batch_(batch) {}
+    // `largest`: the largest entry of all gradients.
+    Check(Interpretation& reference, std::int64_t batch, double largest)
+        : reference_(reference), batch_(batch), floor_(std::max(kSmall * largest, 1e-6)) {}
+
+    static double number(DType dtype, std::span<const std::byte> bytes, std::size_t i) {
+        if (dtype == DType::f64) {
+            double value;
+            std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+            return value;
+        }
+        float value;
+        std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+        return static_cast<double>(value);
+    }
 
     Result<Row> parameter(const VariablePlace& place, std::span<const std::byte> compiled) {
         Row row;
@@ -83,7 +97,7 @@ public:
         for (std::size_t i = 0; i < count && chosen.size() < static_cast<std::size_t>(kEntries); i += stride) {
             if (i != chosen[0]) chosen.push_back(i);
         }
-        const double scale = std::max(std::abs(gradient[chosen[0]]), 1e-6);
+        const double scale = std::max(std::abs(gradient[chosen[0]]), floor_);
         for (const std::size_t i : chosen) {
             const double at = (*values)[i], h = kStep * std::max(1.0, std::abs(at));
             Result<double> up = loss_with(place, *values, i, at + h);
@@ -111,17 +125,6 @@ public:
     }
 
 private:
-    static double number(DType dtype, std::span<const std::byte> bytes, std::size_t i) {
-        if (dtype == DType::f64) {
-            double value;
-            std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-            return value;
-        }
-        float value;
-        std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-        return static_cast<double>(value);
-    }
-
     Result<double> loss_with(const VariablePlace& place, std::vector<double>& values, std::size_t i, double value) {
         const double old = std::exchange(values[i], value);
         Status s = reference_.set_variable(place.name, values);
@@ -136,7 +139,21 @@ private:
 
     Interpretation& reference_;
     std::int64_t batch_;
+    double floor_;
 };
+
+double largest_entry(const Entry& entry, const Session& session) {
+    double largest = 0;
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        const DType dtype = entry.outputs[i].dtype;
+        if (!entry.outputs[i].name.starts_with("grad:")) continue;
+        const std::size_t count = session.output(i).size() / static_cast<std::size_t>(size_of(dtype));
+        for (std::size_t k = 0; k < count; ++k) {
+            largest = std::max(largest, std::abs(Check::number(dtype, session.output(i), k)));
+        }
+    }
+    return largest;
+}
 
 Status copy_weights(const Program& program, const Session& from, Interpretation& to) {
     for (const VariablePlace& place : program.weights) {
@@ -220,7 +237,7 @@ int verb_gradcheck(Options options) {
     for (std::size_t i = 0; i < entry.inputs.size(); ++i) {
         if (Status s = reference->set_input("gradient", entry.inputs[i].name, sample.numbers[i]); !s) return report(s.error());
     }
-    Check check(*reference, batch);
+    Check check(*reference, batch, largest_entry(entry, *session));
     std::vector<Row> rows;
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         if (!entry.outputs[i].name.starts_with("grad:")) continue;

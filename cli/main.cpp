@@ -178,8 +178,8 @@ int run(int argc, char** argv) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
     const int status = chosen->run(std::move(options));
-    if (out_failed() && status == kExitDone) {
-        return report({kExitData, "standard output: no space left, or it cannot be written"});
+    if (!out_failure().empty() && status == kExitDone) {
+        return report({kExitData, "cannot write standard output: " + out_failure()});
     }
     return status;
 }
@@ -188,7 +188,9 @@ int run(int argc, char** argv) {
 }  // namespace netc
 
 int main(int argc, char** argv) {
+    netc::keep_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is no reason to die in a checkpoint
+    std::signal(SIGXFSZ, SIG_IGN);  // nor is a limit on the size of files: writing fails and says so
     try {
         return netc::run(argc, argv);
     } catch (const std::bad_alloc&) {

@@ -1,24 +1,31 @@
 #include "cli/terminal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
+#include "runtime/files/files.h"
+
 namespace netc {
 namespace {
 
-// The process' standard output is one; so is whether it failed.
-bool& lost() {
-    static bool value = false;
+// The process' standard output is one; so is the errno of its first failure. A reader that went away
+// (EPIPE) wanted no more.
+int& lost() {
+    static int value = 0;
     return value;
+}
+void note_failure() {
+    if (lost() == 0 && errno != EPIPE) lost() = errno;
 }
 
 }  // namespace
 
 void print_out(std::string_view text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && errno != EPIPE) lost() = true;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) note_failure();
 }
 
 void print_err(std::string_view text) {
@@ -26,9 +33,17 @@ void print_err(std::string_view text) {
     (void)std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-bool out_failed() {
-    if (std::fflush(stdout) != 0 && errno != EPIPE) lost() = true;
-    return lost();
+std::string out_failure() {
+    if (std::fflush(stdout) != 0) note_failure();
+    if (lost() == 0) return {};
+    return lost() == EBADF ? "it is closed" : describe_errno(lost());
+}
+
+void keep_standard_descriptors() {
+    // Opened for reading only, so that writing to what was closed fails instead of vanishing.
+    for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+        if (::fcntl(descriptor, F_GETFD) < 0) (void)::open("/dev/null", O_RDONLY);
+    }
 }
 
 bool is_terminal(int descriptor) { return isatty(descriptor) == 1; }

@@ -6,12 +6,15 @@
 
 namespace netc {
 
-// Standard output: results. False once it is closed or full; remembered for out_failed().
+// Standard output: results. A failure is remembered for out_failure().
 void print_out(std::string_view text);
 // Standard error: everything else. Failures are ignored: there is nowhere to tell them.
 void print_err(std::string_view text);
-// Flushes; true when something printed with print_out was lost, other than by a reader that went away.
-bool out_failed();
+// Flushes; why something printed with print_out was lost, other than by a reader that went away. Empty: nothing was.
+std::string out_failure();
+
+// A standard stream that the caller closed must not become the number of the next file that is opened. First of all.
+void keep_standard_descriptors();
 
 bool is_terminal(int descriptor);
 // Colour: a terminal, and NO_COLOR is not set.

@@ -111,6 +111,13 @@ TrainObserver make_observer(const Options& options, const TrainPlan& plan, Progr
     return observer;
 }
 
+std::string_view source_text(const Workbench& bench, const std::string& path) {
+    for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
+        if (bench.sources.path(file) == path) return bench.sources.text(file);
+    }
+    return {};
+}
+
 Result<RunDirectory> open_directory(const Options& options, const TrainSection& section) {
     if (options.resume) {
         return open_run_directory(options.resume->empty() ? "runs/latest" : *options.resume, RunMode::resume);
@@ -198,7 +205,7 @@ int verb_train(Options options) {
     plan.metadata = weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
     plan.identity = run_identity(**bench, options, plan, *data);
     if (!plan.resume) {
-        if (Status s = write_file_atomically(directory->file("source.net"), (*bench)->sources.text(0)); !s) return report(s.error());
+        if (Status s = write_file_atomically(directory->file("source.net"), source_text(**bench, options.file)); !s) return report(s.error());
         point_latest_to(*directory);
     }
 

@@ -65,14 +65,19 @@ Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool o
     if (options.werror) bench->diagnostics.treat_warnings_as_errors();
     Result<CheckedFile> file = check_file(options.file, *check, bench->sources, bench->diagnostics);
     if (!bench->diagnostics.all().empty()) {
-        if (options.json) {
+        // One JSON document a verb: the diagnostics where there is no other result, see verb_check.
+        if (options.json && bench->diagnostics.has_errors()) {
             print_out(render_json(bench->diagnostics, bench->sources));
-        } else {
+        } else if (!options.json || !open_dimensions) {
             print_err(render(bench->diagnostics, bench->sources, {.color = color_on(STDERR_FILENO)}));
         }
     }
+    if (bench->diagnostics.has_errors()) {
+        // One is seen; of several the last line says how many.
+        const bool count = !file && !options.json && bench->diagnostics.error_count() > 1;
+        return count ? file.error() : Error{kExitProgram, {}};
+    }
     if (!file) return file.error();
-    if (bench->diagnostics.has_errors()) return Error{kExitProgram, {}};
     bench->file = std::move(*file);
     return bench;
 }

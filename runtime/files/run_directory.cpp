@@ -12,6 +12,7 @@
 #include <ctime>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "runtime/files/files.h"
 
@@ -22,11 +23,24 @@ namespace fs = std::filesystem;
 
 constexpr const char* kLockName = ".lock";
 
+// What a killed process left of a file it was writing, see open_temporary in files.cpp. Only under the
+// lock: then nobody is writing.
+void remove_leftovers(const std::string& path) {
+    std::error_code code;
+    std::vector<fs::path> leftovers;
+    for (fs::directory_iterator entry(path, code), end; !code && entry != end;
+         entry.increment(code)) {
+        if (entry->path().extension() == ".tmp") leftovers.push_back(entry->path());
+    }
+    for (const fs::path& leftover : leftovers) fs::remove(leftover, code);
+}
+
 bool holds_files(const std::string& path) {
     std::error_code code;
     for (fs::directory_iterator entry(path, code), end; !code && entry != end;
          entry.increment(code)) {
-        if (entry->path().filename() != kLockName) return true;
+        const fs::path& name = entry->path();
+        if (name.filename() != kLockName && name.extension() != ".tmp") return true;
     }
     return false;
 }
@@ -74,6 +88,7 @@ Result<RunDirectory> open_run_directory(const std::string& path, RunMode mode) {
                                      "with `--run DIR`",
                                      path)};
     }
+    remove_leftovers(path);
     return run;
 }
 

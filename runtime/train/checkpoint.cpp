@@ -8,8 +8,6 @@
 namespace netc {
 namespace {
 
-constexpr const char* kStateFile = "state.safetensors";
-
 // Doubles as hexadecimal text, so that they come back bit for bit.
 std::string exact(double value) { return fmt::format("{:a}", value); }
 double exact_from(const nlohmann::json& json, const char* key) {

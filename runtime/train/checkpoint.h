@@ -12,6 +12,8 @@
 
 namespace netc {
 
+inline constexpr const char* kStateFile = "state.safetensors";
+
 struct Progress {
     std::int64_t epoch = 0;          // being trained, from 0
     std::int64_t step_in_epoch = 0;  // steps of it that are done

@@ -104,6 +104,7 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
         last_ = entry;
         last_batch_ = batch;
     }
+    if (batch == 0) return {};  // no samples in, empty outputs out
     std::vector<std::byte*> outputs;
     outputs.reserve(outputs_.size());
     for (const AlignedMemory& memory : outputs_) outputs.push_back(memory.data());

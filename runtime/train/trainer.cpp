@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -83,7 +84,7 @@ private:
         if (!buffers) return buffers.error();
         buffers_ = std::move(*buffers);
         if (plan_.resume) {
-            Result<Progress> progress = read_state(*plan_.directory, session_, plan_.identity);
+            Result<Progress> progress = read_progress();
             if (!progress) return progress.error();
             progress_ = *progress;
             auto keep = [&](std::string_view line) { return is_within(line, progress_.step); };
@@ -93,6 +94,22 @@ private:
         }
         start_ = last_write_ = Clock::now();
         return {};
+    }
+
+    // A run that ended before its first checkpoint begins again: that gives the same bits.
+    Result<Progress> read_progress() {
+        const RunDirectory& directory = *plan_.directory;
+        if (std::filesystem::exists(directory.file(kStateFile))) {
+            written_ = true;
+            return read_state(directory, session_, plan_.identity);
+        }
+        if (!std::filesystem::exists(directory.file("source.net"))) {
+            return Error{kExitData, directory.path() + ": this is not the directory of a run"};
+        }
+        if (observer_.on_note) {
+            observer_.on_note(directory.path() + " holds no checkpoint yet: the run begins again");
+        }
+        return Progress{};
     }
 
     // False when interrupted.
@@ -109,7 +126,9 @@ private:
             buffers_.fill(std::span(order).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
             if (Status s = session_.run("train_step", buffers_.inputs(), size); !s) return s.error();
             if (Status s = after_step(size); !s) return s.error();
-            if (interrupt_.load(std::memory_order_relaxed) != 0) return false;
+            // After the very last step there is nothing to save for later: the run ends as it would have.
+            const bool more = progress_.step < total_steps_;
+            if (more && interrupt_.load(std::memory_order_relaxed) != 0) return false;
         }
         return true;
     }
@@ -131,12 +150,14 @@ private:
         return {};
     }
 
-    Error not_finite(double loss) const {
+    Error not_finite(double loss) {
         Error error{kExitRun, fmt::format("the loss became {} in step {} (epoch {}), learning rate {:g}",
                                           std::isnan(loss) ? "NaN" : "infinite", progress_.step + 1,
                                           progress_.epoch + 1, session_.number("rate"))};
         error.help = "a smaller learning rate or `clip = 1.0` often helps";
-        if (plan_.directory != nullptr && progress_.epoch > 0) {
+        // Short runs may end like this before anything was written; the best weights are still at hand.
+        if (Status s = write_best(); !s) return s.error();
+        if (plan_.directory != nullptr && written_) {
             error.help += fmt::format("; the last good checkpoint is in {}", plan_.directory->path());
         }
         return error;
@@ -218,9 +239,10 @@ private:
                 if (plan_.directory != nullptr) best_ = take_snapshot(session_);
             }
         }
-        const bool stop = patience_is_over(r);
-        last_ = r;
         const bool epoch_done = progress_.step_in_epoch >= steps_per_epoch_;
+        // A limit within an epoch does not count for patience: a resumed run measures at the epoch's end.
+        const bool stop = epoch_done && patience_is_over(r);
+        last_ = r;
         if (epoch_done) {
             progress_.epoch += 1;
             progress_.step_in_epoch = 0;
@@ -254,18 +276,21 @@ private:
         return static_cast<double>(progress_.waited) >= epochs;
     }
 
+    Status write_best() {
+        if (plan_.directory == nullptr || best_.empty()) return {};
+        const std::string name = plan_.section->best_file.value_or("best.safetensors");
+        if (Status s = write_weights(plan_.directory->file(name), session_, best_, plan_.metadata); !s) return s;
+        best_ = {};
+        written_ = true;
+        return {};
+    }
+
     // Best first, state last: what a resumed run reads never promises a file that is not there.
     Status write_files() {
         last_write_ = Clock::now();
         if (plan_.directory == nullptr) return {};
         const RunDirectory& directory = *plan_.directory;
-        if (!best_.empty()) {
-            const std::string name = plan_.section->best_file.value_or("best.safetensors");
-            if (Status s = write_weights(directory.file(name), session_, best_, plan_.metadata); !s) {
-                return s;
-            }
-            best_ = {};
-        }
+        if (Status s = write_best(); !s) return s;
         if (Status s = write_safetensors(directory.file("last.safetensors"), weight_tensors(session_),
                                          plan_.metadata);
             !s) {
@@ -273,6 +298,7 @@ private:
         }
         Progress now = progress_;
         now.seconds += seconds_since(start_);
+        written_ = true;
         return write_state(directory, session_, now, plan_.identity, plan_.metadata);
     }
 
@@ -293,6 +319,7 @@ private:
     Snapshot best_;
     std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, epoch_samples_ = 0;
     bool has_penalty_ = false;
+    bool written_ = false;  // something is in the directory that a user can go on from
     Clock::time_point start_, epoch_start_, last_write_;
 };
 

@@ -1,0 +1,119 @@
+// links: runtime ir
+// Command lines and .net files that are wrong: one message, at its place, the right status.
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <string>
+
+#include "tests/cli/expect.h"
+#include "tests/cli/networks.h"
+#include "tests/cli/run_command.h"
+
+using namespace netc;
+
+TEST_CASE("a wrong command line is status 2") {
+    const TemporaryDirectory directory;
+    directory.write("xor.net", kXor);
+    const auto refused = [&](std::vector<std::string> arguments, std::initializer_list<const char*> parts) {
+        std::string shown;
+        for (const std::string& argument : arguments) shown += " " + argument;
+        INFO("netc" << shown);
+        expect_refusal(run_netc(arguments, directory.path()), 2, parts);
+    };
+    refused({}, {"--help"});
+    refused({"frobnicate"}, {"frobnicate"});
+    refused({"fmt", "xor.net"}, {"fmt", "later version"});
+    refused({"check"}, {"FILE"});
+    refused({"check", "xor.net", "--nosuch"}, {"--nosuch"});
+    refused({"check", "xor.net", "--set", "nosuch=1"}, {"nosuch"});
+    refused({"check", "xor.net", "--set", "nosuch"}, {"NAME=VALUE"});
+    refused({"check", "xor.net", "--dim", "T=many"}, {"T=many"});
+    refused({"summary", "xor.net", "Nosuch"}, {"Nosuch", "Xor"});
+    refused({"train", "xor.net", "Nosuch"}, {"Nosuch", "Xor"});
+    refused({"train", "xor.net", "--epochs", "0"}, {"--epochs"});
+    refused({"train", "xor.net", "--epochs", "many"}, {"--epochs"});
+    refused({"train", "xor.net", "--threads", "0"}, {"--threads"});
+    refused({"train", "xor.net", "--device", "tpu"}, {"tpu", "cpu"});
+    refused({"train", "xor.net", "--cpu", "pentium9"}, {"pentium9"});
+    refused({"predict", "xor.net", "--weights", "w"}, {"--input"});
+    refused({"compile", "xor.net", "-o", "xor"}, {"NAME.o"});
+    refused({"compile", "xor.net", "-o", "xor.o", "--prefix", "9"}, {"--prefix"});
+    refused({"compile", "xor.net", "-o", "xor.o", "--target", "nosuch-cpu-os"}, {"nosuch-cpu-os"});
+    refused({"compile", "xor.net", "-o", "xor.o", "--emit=weights"}, {"--weights"});
+    refused({"dump", "xor.net", "--stage=nosuch"}, {"--stage"});
+    refused({"explain", "E9999"}, {"E9999"});
+    refused({"bench"}, {"FILE"});
+    expect_refusal(run_netc({"train", "xor.net", "--device", "gpu"}, directory.path()), 4, {"gpu", "cpu"});
+}
+
+TEST_CASE("what there is, is shown") {
+    for (const char* verb : {"check", "summary", "init", "train", "eval", "predict", "grad", "gradcheck", "compile",
+                             "dump", "bench", "explain", "plot", "cache"}) {
+        const Outcome help = run_netc({verb, "--help"}, ".");
+        INFO(verb);
+        CHECK(help.status == 0);
+        CHECK(help.err.empty());
+        CHECK(help.out.find("--help") != std::string::npos);
+    }
+    const Outcome version = run_netc({"--version"}, ".");
+    CHECK(version.status == 0);
+    CHECK(version.out.starts_with("netc "));
+}
+
+TEST_CASE("a .net file that is none is status 1, one that is not there status 3") {
+    const TemporaryDirectory directory;
+    const auto check = [&](const std::string& text) {
+        directory.write("bad.net", text);
+        return run_netc({"check", "bad.net"}, directory.path());
+    };
+    SECTION("empty") { expect_refusal(check(""), 1, {"bad.net"}); }
+    SECTION("only spaces") { expect_refusal(check(" \n\n  \n"), 1, {"bad.net"}); }
+    SECTION("one wrong letter") { expect_refusal(check("net 1\nmodell M(x: f32[B]) -> f32[B] = x\n"), 1, {"bad.net:2:1"}); }
+    SECTION("noise") {
+        std::string bytes;
+        std::uint32_t state = 9;
+        for (int i = 0; i < 100000; ++i) {
+            state = state * 1664525u + 1013904223u;
+            bytes += static_cast<char>(state >> 24);
+        }
+        expect_refusal(check(bytes), 1, {"bad.net:1"});
+    }
+    SECTION("noise after a good beginning") { expect_refusal(check(kXor + "\x01\x02\xff\xfe\x80"), 1, {"bad.net:12"}); }
+    SECTION("a program, not its source") {
+        const Outcome outcome = run_netc({"check", NETC_BINARY}, directory.path());
+        expect_refusal(outcome, 1, {"netc:1"});
+    }
+    SECTION("missing") { expect_refusal(run_netc({"check", "nosuch.net"}, directory.path()), 3, {"nosuch.net"}); }
+    SECTION("a directory") { expect_refusal(run_netc({"check", "."}, directory.path()), 3, {"directory"}); }
+}
+
+// Ten megabytes in one line, of whatever the grammar could choke on.
+TEST_CASE("an endless line ends with a message") {
+    const TemporaryDirectory directory;
+    constexpr std::size_t kSize = 10'000'000;
+    const auto repeated = [](const std::string& part) {
+        std::string text;
+        while (text.size() < kSize) text += part;
+        return text;
+    };
+    const std::string head = "net 1\nmodel M(x: f32[B, 2]) -> f32[B, 2] = ";
+    const auto timed = [&](const std::string& text, int status) {
+        directory.write("long.net", text);
+        const auto start = std::chrono::steady_clock::now();
+        const Outcome outcome = run_netc({"check", "long.net"}, directory.path());
+        CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+        if (status == 0) {
+            expect_success(outcome);
+        } else {
+            expect_refusal(outcome, status, {"long.net:"});
+        }
+    };
+    SECTION("a comment is no harm") { timed("net 1 # " + std::string(kSize, 'x') + "\nmodel M(x: f32[B]) -> f32[B] = x\n", 0); }
+    SECTION("a name") { timed(head + std::string(kSize, 'x') + "\n", 1); }
+    SECTION("a number") { timed(head + "x * " + std::string(kSize, '9') + "\n", 1); }
+    SECTION("letters without meaning") { timed(std::string(kSize, '?'), 1); }
+    SECTION("open brackets") { timed(head + std::string(kSize, '(') + "\n", 1); }
+    SECTION("minus signs") { timed(head + std::string(kSize, '-') + "x\n", 1); }
+    SECTION("a sum") { timed(head + "x" + repeated(" + x") + "\n", 1); }
+    SECTION("a pipe") { timed(head + "x" + repeated(" |> tanh") + "\n", 1); }
+}

@@ -1,0 +1,112 @@
+// links: runtime ir
+// Whatever ends a run, going on gives the bits of a run that nothing ended.
+#include <catch2/catch.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <random>
+#include <sstream>
+
+#include "runtime/files/files.h"
+#include "tests/cli/expect.h"
+#include "tests/cli/interrupt.h"
+#include "tests/cli/networks.h"
+#include "tests/cli/run_command.h"
+
+using namespace netc;
+
+TEST_CASE("a limit is no end: --resume goes on from it") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    expect_success(run_netc({"train", "moons.net", "--run", "whole", "--quiet"}, directory.path()));
+    SECTION("after two epochs") {
+        expect_success(run_netc({"train", "moons.net", "--run", "part", "--epochs", "2", "--quiet"}, directory.path()));
+        expect_success(run_netc({"train", "moons.net", "--resume", "part", "--quiet"}, directory.path()));
+        expect_same_run(directory.file("part"), directory.file("whole"));
+    }
+    SECTION("in the middle of an epoch") {
+        expect_success(run_netc({"train", "moons.net", "--run", "part", "--steps", "37", "--quiet"}, directory.path()));
+        expect_success(run_netc({"train", "moons.net", "--resume", "part", "--epochs", "6", "--quiet"}, directory.path()));
+        CHECK(file_text(directory.file("part/last.safetensors")) == file_text(directory.file("whole/last.safetensors")));
+    }
+    SECTION("when there is nothing left to do") {
+        const std::string before = file_text(directory.file("whole/last.safetensors"));
+        expect_success(run_netc({"train", "moons.net", "--resume", "whole", "--quiet"}, directory.path()));
+        CHECK(file_text(directory.file("whole/last.safetensors")) == before);
+    }
+}
+
+TEST_CASE("Ctrl-C saves, says how to go on, ends with 130") {
+    const TemporaryDirectory directory;
+    directory.write("long.net", kLong);
+    expect_success(run_netc(long_run("whole"), directory.path()));
+    std::minstd_rand random(7);
+    for (const int signal : {SIGINT, SIGINT, SIGTERM, SIGHUP}) {
+        std::filesystem::remove_all(directory.file("part"));
+        Process process(netc_command(long_run("part"), directory.path()));
+        REQUIRE(wait_for_log(process, directory.file("part")));
+        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 100));
+        process.send(signal);
+        const Outcome outcome = process.wait();
+        INFO("stderr: " << outcome.err);
+        CHECK(outcome.signal == 0);
+        REQUIRE(outcome.status == 130);
+        CHECK(outcome.err.find("--resume part") != std::string::npos);
+        expect_success(run_netc(long_resume("part"), directory.path()));
+        expect_same_run(directory.file("part"), directory.file("whole"));
+    }
+}
+
+TEST_CASE("what has changed since the run began is named") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    expect_success(run_netc({"train", "moons.net", "--run", "run", "--epochs", "1", "--quiet"}, directory.path()));
+    const std::string before = file_text(directory.file("run/last.safetensors"));
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--seed", "5"}, directory.path()), 3, {"the seed"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--batch", "5"}, directory.path()), 3, {"the batch"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--set", "width=5"}, directory.path()), 3, {"--set"});
+    directory.write("moons.net", kMoons + "# another line\n");
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"the source", "--load"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "nowhere"}, directory.path()), 3, {"nowhere"});
+    CHECK(file_text(directory.file("run/last.safetensors")) == before);
+}
+
+TEST_CASE("a run that ended before its first checkpoint begins again") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    expect_success(run_netc({"train", "moons.net", "--run", "whole", "--quiet"}, directory.path()));
+    std::filesystem::create_directory(directory.file("run"));
+    directory.write("run/source.net", kMoons);
+    directory.write("run/log.jsonl", R"({"epoch":1,"step":15,"loss":0.5)");
+    const Outcome outcome = run_netc({"train", "moons.net", "--resume", "run", "--quiet"}, directory.path());
+    expect_success(outcome);
+    CHECK(outcome.err.find("begin") != std::string::npos);
+    expect_same_run(directory.file("run"), directory.file("whole"));
+}
+
+TEST_CASE("two runs do not share a directory") {
+    const TemporaryDirectory directory;
+    directory.write("long.net", kLong);
+    directory.write("moons.net", kMoons);
+    Process first(netc_command({"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
+    REQUIRE(wait_for_log(first, directory.file("run")));
+    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3, {"run", "another netc"});
+    expect_refusal(run_netc({"train", "long.net", "--resume", "run"}, directory.path()), 3, {"run", "another netc"});
+    first.send(SIGINT);
+    CHECK(first.wait().status == 130);
+    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3, {"already holds a run", "--resume"});
+}
+
+TEST_CASE("a second Ctrl-C ends at once and leaves the last checkpoint whole") {
+    const TemporaryDirectory directory;
+    directory.write("long.net", kLong);
+    Process process(netc_command({"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
+    REQUIRE(wait_for_log(process, directory.file("run")));
+    process.send(SIGINT);
+    process.send(SIGINT);
+    const Outcome outcome = process.wait();
+    CHECK(outcome.signal == 0);
+    CHECK(outcome.status == 130);
+    expect_success(run_netc({"train", "long.net", "--resume", "run", "--epochs", "1", "--quiet"}, directory.path()));
+}
