@@ -44,6 +44,8 @@ struct JitOptions {
     int threads = 1;
     std::string cache_directory;        // empty: no cache
     std::vector<std::string> entries;   // empty: all
+    // Of these, compiled when they first run: training need not wait for them.
+    std::vector<std::string> deferred{"evaluate"};
     bool check_finite = false;
 };
 

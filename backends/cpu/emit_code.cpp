@@ -54,7 +54,13 @@ void optimize(llvm::Module& module, llvm::TargetMachine& target) {
 
 void install_llvm_handlers() {
     static std::once_flag once;
-    std::call_once(once, [] { llvm::install_fatal_error_handler(on_fatal_error); });
+    std::call_once(once, [] {
+        llvm::install_fatal_error_handler(on_fatal_error);
+        // Addresses and order are chosen when the code is emitted: these two take a quarter of the time of
+        // compiling and gain nothing that can be measured. LLVM has no other switch for them.
+        const char* const words[] = {"netc", "-disable-lsr", "-post-RA-scheduler=0"};
+        llvm::cl::ParseCommandLineOptions(3, words, "", &llvm::nulls());
+    });
 }
 
 Result<std::string> emit_code(llvm::Module& module, const Machine& machine, CodeForm form) {

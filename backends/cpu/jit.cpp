@@ -84,6 +84,13 @@ public:
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
 
 private:
+    struct EntryCode {
+        const Entry* entry = nullptr;
+        bool small = false;
+        std::atomic<EntryFunction> function{nullptr};  // null until compiled
+    };
+
+    Status compile(const std::vector<EntryCode*>& entries);
     Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch, bool& fault);
     std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch) const;
 
@@ -91,34 +98,54 @@ private:
     int threads_;
     ProgramCode code_;
     std::unique_ptr<llvm::orc::LLJIT> jit_;
-    std::map<std::string, EntryFunction, std::less<>> entries_;
+    std::map<std::string, EntryCode, std::less<>> entries_;
+    std::set<std::string> objects_;  // keys of the kernels that the JIT has
     std::map<std::uint32_t, KernelFunction> kernels_;
-    std::set<std::string, std::less<>> small_entries_;
+    std::string cache_directory_;
     std::unique_ptr<ThreadPool> pool_;
-    std::mutex running_;  // the pool serves one call at a time
+    std::mutex running_;  // the pool serves one call at a time, and nothing is added during it
 };
 
 Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
     install_llvm_handlers();
     code_ = plan_code(program_, machine);
-    std::vector<CodeJob> jobs;
-    std::set<std::string> known;
-    std::vector<const Entry*> wanted;
+    cache_directory_ = options.cache_directory;
+    const auto contains = [](const std::vector<std::string>& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    std::vector<EntryCode*> first;
     for (const Entry& entry : program_.entries) {
-        const bool named = options.entries.empty() ||
-                           std::find(options.entries.begin(), options.entries.end(), entry.name) !=
-                               options.entries.end();
-        if (named) wanted.push_back(&entry);
+        if (!options.entries.empty() && !contains(options.entries, entry.name)) continue;
+        EntryCode& code = entries_[entry.name];
+        code.entry = &entry;
+        code.small = is_small(code_, entry);
+        if (!contains(options.deferred, entry.name)) first.push_back(&code);
     }
-    for (const Entry* entry : wanted) {
-        for (const Call& call : entry->calls) {
-            if (!known.insert(code_.keys[call.kernel]).second) continue;
+    auto made = llvm::orc::LLJITBuilder().create();
+    if (!made) return failed(made.takeError());
+    jit_ = std::move(*made);
+    auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+        jit_->getDataLayout().getGlobalPrefix());
+    if (!process) return failed(process.takeError());
+    jit_->getMainJITDylib().addGenerator(std::move(*process));
+    if (Status status = compile(first); !status) return status;
+    if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
+    return {};
+}
+
+// The kernels that the JIT does not have yet and the entries themselves, then their addresses.
+Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
+    const Machine& machine = code_.machine;
+    std::vector<CodeJob> jobs;
+    for (const EntryCode* code : entries) {
+        for (const Call& call : code->entry->calls) {
+            if (!objects_.insert(code_.keys[call.kernel]).second) continue;
             jobs.push_back({call.kernel, nullptr, code_.keys[call.kernel], {}, {}});
         }
     }
-    for (const Entry* entry : wanted) {
-        jobs.push_back({0, entry, code_key({describe(code_, *entry), machine.triple, machine.cpu,
-                                            machine.features}), {}, {}});
+    for (const EntryCode* code : entries) {
+        jobs.push_back({0, code->entry, code_key({describe(code_, *code->entry), machine.triple, machine.cpu,
+                                                  machine.features}), {}, {}});
     }
     // The heaviest first, so that the threads end together.
     std::stable_sort(jobs.begin(), jobs.end(), [&](const CodeJob& a, const CodeJob& b) {
@@ -127,46 +154,35 @@ Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
         };
         return weight(a) > weight(b);
     });
-    const CodeCache cache(options.cache_directory);
+    const CodeCache cache(cache_directory_);
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
         for (std::size_t i = next++; i < jobs.size(); i = next++) run_job(code_, cache, jobs[i]);
     };
-    const std::size_t helpers =
-        std::min<std::size_t>(jobs.size(), std::max(1u, std::thread::hardware_concurrency())) - 1;
     std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < helpers && !jobs.empty(); ++i) threads.emplace_back(work);
+    const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
+    while (threads.size() + 1 < std::min(jobs.size(), most)) threads.emplace_back(work);
     work();
     for (std::thread& thread : threads) thread.join();
     for (const CodeJob& job : jobs) {
         if (job.error) return *job.error;
     }
-
-    auto made = llvm::orc::LLJITBuilder().create();
-    if (!made) return failed(made.takeError());
-    jit_ = std::move(*made);
-    auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-        jit_->getDataLayout().getGlobalPrefix());
-    if (!process) return failed(process.takeError());
-    jit_->getMainJITDylib().addGenerator(std::move(*process));
     for (CodeJob& job : jobs) {
         auto buffer = llvm::MemoryBuffer::getMemBufferCopy(job.object, job.key);
         if (auto error = jit_->addObjectFile(std::move(buffer))) return failed(std::move(error));
         job.object.clear();
     }
-    for (const Entry* entry : wanted) {
-        auto symbol = jit_->lookup(entry_symbol(entry->name));
+    for (EntryCode* code : entries) {
+        auto symbol = jit_->lookup(entry_symbol(code->entry->name));
         if (!symbol) return failed(symbol.takeError());
-        entries_[entry->name] = symbol->toPtr<EntryFunction>();
-        if (is_small(code_, *entry)) small_entries_.insert(entry->name);
-        for (const Call& call : entry->calls) {
+        for (const Call& call : code->entry->calls) {
             if (threads_ <= 1 || kernels_.count(call.kernel) > 0) continue;
             auto kernel = jit_->lookup(kernel_symbol(code_, call.kernel) + "_array");
             if (!kernel) return failed(kernel.takeError());
             kernels_[call.kernel] = kernel->toPtr<KernelFunction>();
         }
+        code->function = symbol->toPtr<EntryFunction>();
     }
-    if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
     return {};
 }
 
@@ -218,14 +234,20 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
     if (found == entries_.end()) {
         return Error{kExitInternal, fmt::format("the entry {} was not compiled", name)};
     }
+    EntryCode& code = found->second;
+    if (code.function == nullptr) {
+        const std::lock_guard lock(running_);
+        if (code.function == nullptr) {
+            if (Status status = compile({&code}); !status) return status;
+        }
+    }
     bool fault = false;
     // Tiny programs are one call: walking them with a pool would cost more than their work.
-    const bool tiny = small_entries_.contains(name) && batch <= program_.batch_hint;
-    if (pool_ && !tiny) {
-        if (Status status = run_parallel(*program_.find(name), memory, batch, fault); !status) return status;
+    if (pool_ && !(code.small && batch <= program_.batch_hint)) {
+        if (Status status = run_parallel(*code.entry, memory, batch, fault); !status) return status;
     } else {
-        fault = found->second(memory.weights, memory.prepared, memory.optimizer, memory.workspace,
-                              memory.hyper, memory.inputs.data(), memory.outputs.data(), batch) != 0;
+        fault = code.function.load()(memory.weights, memory.prepared, memory.optimizer, memory.workspace,
+                                     memory.hyper, memory.inputs.data(), memory.outputs.data(), batch) != 0;
     }
     if (fault) return Error{kExitRun, fmt::format("an index in the data is out of range (in {})", name)};
     return {};
