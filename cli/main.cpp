@@ -1,5 +1,6 @@
 // netc: the command line. Declares the verbs and their options; each verb is a file of its own.
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <functional>
@@ -164,11 +165,13 @@ int run(int argc, char** argv) {
         verb.declare(*sub, options);
         sub->callback([&chosen, &verb] { chosen = &verb; });
     }
-    if (argc > 1) {
+    if (argc > 1 && argv[1][0] != '-') {
+        const std::string_view wanted = argv[1];
         for (const char* later : kLater) {
-            if (std::string_view(argv[1]) == later) {
-                return report({kExitUsage, fmt::format("`netc {}` waits for a later version", later)});
-            }
+            if (wanted == later) return report({kExitUsage, fmt::format("`netc {}` waits for a later version", later)});
+        }
+        if (std::ranges::none_of(verbs(), [&](const Verb& verb) { return wanted == verb.name; })) {
+            return report({kExitUsage, fmt::format("there is no verb `{}`", wanted), {}, "`netc --help` lists the verbs"});
         }
     }
     try {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace netc {
 namespace {
@@ -19,6 +20,39 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
         return std::tolower(static_cast<unsigned char>(x)) ==
                std::tolower(static_cast<unsigned char>(y));
     });
+}
+
+// A word of the source that no screen holds (a number of a million digits) keeps its ends.
+void shorten(std::string& text) {
+    constexpr std::size_t kLongest = 200, kHead = 60, kTail = 20;
+    if (text.size() <= kLongest) return;
+    std::string shortened;
+    for (std::size_t at = 0; at < text.size();) {
+        std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
+        if (end - at > kLongest) {
+            const auto inside = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
+            std::size_t head = at + kHead, tail = end - kTail;
+            while (inside(head)) --head;
+            while (inside(tail)) --tail;
+            shortened += text.substr(at, head - at) + "..." + text.substr(tail, end - tail);
+        } else {
+            shortened += text.substr(at, end - at);
+        }
+        while (end < text.size() && (text[end] == ' ' || text[end] == '\n')) shortened += text[end++];
+        at = end;
+    }
+    text = std::move(shortened);
+}
+
+void shorten(Diagnostic& diagnostic) {
+    shorten(diagnostic.message);
+    shorten(diagnostic.primary.text);
+    for (Label& label : diagnostic.labels) shorten(label.text);
+    for (Note& note : diagnostic.notes) {
+        shorten(note.text);
+        shorten(note.place.text);
+    }
+    for (std::string& help : diagnostic.helps) shorten(help);
 }
 
 }  // namespace
@@ -73,6 +107,7 @@ void Diagnostics::add(Diagnostic diagnostic) {
         ++left_out_;
         return;
     }
+    shorten(diagnostic);
     diagnostics_.push_back(std::move(diagnostic));
 }
 

@@ -271,6 +271,8 @@ bool Scanner::foreign() {
         const std::size_t end = rest.find_first_of("'\n\r", 1);
         if (end != std::string_view::npos && rest[end] == '\'') length = end + 1;
     }
+    const std::size_t run = std::min(rest.find_first_not_of(rest.front()), rest.size());
+    if (run > 3) length = run;  // a drawn line is one mistake
     const auto byte = static_cast<unsigned char>(rest.front());
     const std::string shown = byte < 0x20 || byte == 0x7F
                                   ? fmt::format("character U+{:04X}", byte)

@@ -24,7 +24,7 @@ inline std::size_t count_errors(const std::string& text) {
 }
 
 inline void expect_no_inside_words(const std::string& text) {
-    for (const char* word : {"terminate called", "what():", "std::", "LLVM", "llvm", "antlr", "ANTLR", "xception",
+    for (const char* word : {"terminate called", "what():", "std::", "LLVM", "llvm::", "antlr", "ANTLR", "xception",
                              "basic_string", "ssertion", "internal error", "a bug in netc", "mismatched input",
                              "extraneous input", "no viable alternative", "token recognition"}) {
         INFO(word);
