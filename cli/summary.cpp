@@ -58,20 +58,36 @@ std::string owner(const std::string& instance, const std::string& model) {
     return instance;
 }
 
-std::vector<Row> rows_of(const Model& model) {
+// What the user wrote where a value of the model itself was made: `avg_pool(2)`.
+std::string written_at(const SourceMap& sources, const Origin& origin) {
+    const Span span = origin.calls.empty() ? origin.span : origin.calls.front();
+    if (!span.known()) return {};
+    std::string text(sources.text(span));
+    constexpr std::size_t kShown = 24;
+    return text.size() > kShown || text.find('\n') != std::string::npos ? std::string{} : text;
+}
+
+std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
     std::vector<Row> rows;
     std::map<std::string, std::size_t> row_of;
-    auto row = [&](const std::string& path) -> Row& {
-        auto [place, fresh] = row_of.emplace(path, rows.size());
+    auto row_at = [&](const std::string& key, const std::string& path) -> Row& {
+        auto [place, fresh] = row_of.emplace(key, rows.size());
         if (fresh) rows.push_back({path, {}, {}, 0, 0, 0, 0});
         return rows[place->second];
     };
+    auto row = [&](const std::string& path) -> Row& { return row_at(path, path); };
     const Function* forward = model.module.find("forward");
     if (forward != nullptr) {
         for (const Node& node : forward->nodes) {
             if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant) continue;
-            const std::string path = owner(forward->origins[node.origin].instance, model.name);
-            Row& r = row(path.empty() ? std::string(op_def(node.op).name) : path);
+            const Origin& origin = forward->origins[node.origin];
+            const std::string path = owner(origin.instance, model.name);
+            // Values of the model itself: a row for each place in the text.
+            const std::string text = written_at(sources, origin);
+            const Span span = origin.calls.empty() ? origin.span : origin.calls.front();
+            Row& r = path.empty() ? row_at(fmt::format("@{}:{}", span.file, span.begin),
+                                           text.empty() ? std::string(op_def(node.op).name) : text)
+                                  : row(path);
             r.shape = node.type.to_string();
             r.flops += node_flops(*forward, node);
             if (op_def(node.op).family != OpFamily::view) {
@@ -124,7 +140,7 @@ int verb_summary(Options options) {
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
-    const std::vector<Row> rows = rows_of(**model);
+    const std::vector<Row> rows = rows_of(**model, (*bench)->sources);
     const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
     double flops = 0;
     std::int64_t parameters = 0, state = 0;
