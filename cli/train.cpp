@@ -118,6 +118,14 @@ std::string_view source_text(const Workbench& bench, const std::string& path) {
     return {};
 }
 
+// The user's file among the texts that took part.
+std::string_view source_text(const Workbench& bench, const std::string& path) {
+    for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
+        if (bench.sources.path(file) == path) return bench.sources.text(file);
+    }
+    return {};
+}
+
 Result<RunDirectory> open_directory(const Options& options, const TrainSection& section) {
     if (options.resume) {
         return open_run_directory(options.resume->empty() ? "runs/latest" : *options.resume, RunMode::resume);
