@@ -223,6 +223,28 @@ bool has_section(const Session& session, const Declaration& model) {
 
 namespace {
 
+bool states_f64(const ast::Train& train) {
+    for (const ast::TrainItem& item : train.items) {
+        const auto* setting = std::get_if<ast::Setting>(&item.kind);
+        if (!setting || setting->name.text != "dtype") continue;
+        const auto* dtype = std::get_if<ast::DtypeLiteral>(&setting->value.kind);
+        return dtype && dtype->dtype == ast::Dtype::f64;
+    }
+    return false;
+}
+
+// `real` of a model outside of its sections: f32, unless every section of it says f64.
+DType real_of(const Session& session, const Declaration& model) {
+    bool f64 = false;
+    for (const ast::Item& item : session.main->file.items) {
+        const auto* train = std::get_if<ast::Train>(&item.kind);
+        if (!train || train->model.text != model.callable->name.text) continue;
+        if (!states_f64(*train)) return DType::f32;
+        f64 = true;
+    }
+    return f64 ? DType::f64 : DType::f32;
+}
+
 // Parameters that no result reads.
 void lint_unused_parameters(Session& session, const Module& module, const Function& function) {
     std::vector<bool> reached(function.nodes.size(), false);
@@ -252,7 +274,7 @@ bool build(Session& session, const Declaration& declaration, ModelResult& result
         scratch.name = result.model.name;
     }
     Building building(session, module, declaration, training ? "training" : "forward", training,
-                      DType::f32);
+                      real_of(session, declaration));
     building.context.lint = !training;
     std::optional<std::vector<Input>> inputs =
         model_inputs(building.context, declaration, building.scope);
