@@ -21,6 +21,15 @@ std::string describe(OpId op, const Sample& sample) {
 
 bool has_numbers(DType type) { return type != DType::f16 && type != DType::bf16; }
 
+// Two functions have no code for f64 yet: see backends/expand_functions.h.
+bool has_code(OpId op, const Sample& sample) {
+    for (const Type& type : sample.inputs) {
+        if (!has_numbers(type.dtype)) return false;
+        if ((op == OpId::erf || op == OpId::pow) && type.dtype == DType::f64) return false;
+    }
+    return true;
+}
+
 // One operator with its inputs and, where it has a gradient, that of a weighted sum of the result.
 struct Subject {
     Function function;  // results y, grad:x0, grad:x1, ...
@@ -103,9 +112,7 @@ void check_operator(OpId op) {
     Module module;
     module.name = std::string(name_of(op));
     for (const Sample& sample : op_def(op).samples()) {
-        bool possible = true;
-        for (const Type& type : sample.inputs) possible = possible && has_numbers(type.dtype);
-        if (!possible) continue;
+        if (!has_code(op, sample)) continue;
         subjects.push_back(subject_of(op, sample, "sample_" + std::to_string(subjects.size())));
         if (!has_numbers(subjects.back().function[subjects.back().function.results[0].value].type.dtype)) {
             subjects.pop_back();

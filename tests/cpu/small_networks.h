@@ -90,6 +90,11 @@ inline std::vector<SmallNetwork> layer_networks() {
                 "model M(x: f32[B, 4]) -> f32[B, 2] {\n param w: f32[4, 2] = [[1, -1], [0.5, 2], [0, 1], [-1, 0]]\n"
                 " param s: f32[] = full(0.5)\n param unused: f32[3] = ones()\n return tanh(x @ w) * s + x[:, 1..3]\n}",
                 " target t: f32[B, 2]\n loss = mse(out, t)"),
+        network("double precision",
+                "model M(x: f64[B, 6]) -> f64[B, 3] {\n param a: f64[6, 9] = xavier_uniform()\n"
+                " param c: f64[9] = zeros()\n param b: f64[9, 3] = xavier_uniform()\n"
+                " let h = tanh(x @ a + c)\n return log1p(exp(h @ b)) + sin(x[:, 0..3])\n}",
+                " target t: f64[B, 3]\n loss = cast(reduce_sum((out - t) ^ 2), f32)", "adam(lr = 0.01)"),
         network("a sum over the batch",
                 "model M(x: f32[B, 4]) -> f32[B, 2] {\n let c = x - mean_over([0], keep=true)(x)\n"
                 " return c |> linear(2)\n}",
