@@ -42,8 +42,8 @@ struct CpuTarget {
 struct JitOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
     int threads = 1;
-    std::string cache_directory;        // empty: no cache
-    std::vector<std::string> entries;   // empty: all
+    std::string cache_directory;       // empty: no cache
+    std::vector<std::string> entries;  // empty: all
     // Of these, compiled when they first run: training need not wait for them.
     std::vector<std::string> deferred{"evaluate"};
     bool check_finite = false;
@@ -51,10 +51,10 @@ struct JitOptions {
 
 struct ObjectOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
-    std::string prefix;                 // lenet5
-    std::string source_name;            // lenet5.net, for the header
+    std::string prefix;       // lenet5
+    std::string source_name;  // lenet5.net, for the header
     bool train = true;
-    std::uint64_t seed = 0;             // of random layers, where the caller gives none
+    std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
 };
 struct ObjectFiles {

@@ -30,7 +30,9 @@ void shorten(std::string& text) {
     for (std::size_t at = 0; at < text.size();) {
         std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
         if (end - at > kLongest) {
-            const auto inside = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
+            const auto inside = [&](std::size_t i) {
+                return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+            };
             std::size_t head = at + kHead, tail = end - kTail;
             while (inside(head)) --head;
             while (inside(tail)) --tail;
@@ -38,7 +40,8 @@ void shorten(std::string& text) {
         } else {
             shortened += text.substr(at, end - at);
         }
-        while (end < text.size() && (text[end] == ' ' || text[end] == '\n')) shortened += text[end++];
+        while (end < text.size() && (text[end] == ' ' || text[end] == '\n'))
+            shortened += text[end++];
         at = end;
     }
     text = std::move(shortened);

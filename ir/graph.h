@@ -90,16 +90,27 @@ struct Node {
 enum class VariableKind : std::uint8_t { parameter, state, slot, prepared };
 
 enum class InitializerKind : std::uint8_t {
-    zeros, ones, full, normal, uniform, xavier_uniform, xavier_normal, he_uniform, he_normal,
-    orthogonal, rademacher, values, from_file
+    zeros,
+    ones,
+    full,
+    normal,
+    uniform,
+    xavier_uniform,
+    xavier_normal,
+    he_uniform,
+    he_normal,
+    orthogonal,
+    rademacher,
+    values,
+    from_file
 };
 struct Initializer {
     InitializerKind kind = InitializerKind::zeros;
     std::vector<double> arguments;  // full(c); normal(mean, deviation); uniform(low, high)
     double fan_in = 0;              // of the shape or overridden; 0 where it does not matter
     double fan_out = 0;
-    std::vector<double> values;     // row-major, for `values`
-    std::string path;               // for `from_file`
+    std::vector<double> values;  // row-major, for `values`
+    std::string path;            // for `from_file`
     Span span;
 };
 
@@ -113,7 +124,7 @@ struct Variable {
     bool frozen = false;       // gets no gradient and no update
     double rate = 1.0;         // its learning rate is the optimizer's times this
     Span span;
-    std::string layer;         // the kind of layer that owns it: linear, conv
+    std::string layer;  // the kind of layer that owns it: linear, conv
     friend bool operator==(const Variable&, const Variable&) = delete;
 };
 using VariableId = std::uint32_t;

@@ -36,9 +36,9 @@ public:
     // The same where a wrong use would be a bug of netc.
     Value make(OpId op, std::vector<Value> inputs, Attributes attributes = {});
 
-    Value input(std::uint32_t index);          // of function().inputs
+    Value input(std::uint32_t index);  // of function().inputs
     Value variable(VariableId id, Type type);
-    Value hyper(std::string name, DType type); // seed step rate steps_per_epoch: rank 0
+    Value hyper(std::string name, DType type);  // seed step rate steps_per_epoch: rank 0
     Value constant(double value, DType type, const Shape& shape = {});  // filled
     Value tensor(std::vector<double> values, Type type);                // small, row-major
     Value iota(Type type, std::int64_t axis);
@@ -85,7 +85,7 @@ public:
     virtual Value x(std::size_t operand = 0) = 0;
     virtual Value y() = 0;
     virtual Value dy() = 0;
-    virtual bool needs(std::size_t operand) = 0;           // does anyone want this gradient
+    virtual bool needs(std::size_t operand) = 0;                // does anyone want this gradient
     virtual void add(std::size_t operand, Value gradient) = 0;  // type of the operand
 };
 

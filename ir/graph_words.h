@@ -10,7 +10,8 @@
 
 namespace netc {
 
-inline constexpr std::array<std::string_view, 4> kVariableKinds{"parameter", "state", "slot", "prepared"};
+inline constexpr std::array<std::string_view, 4> kVariableKinds{"parameter", "state", "slot",
+                                                                "prepared"};
 inline constexpr std::array<std::string_view, 13> kInitializers{
     "zeros",          "ones",          "full",       "normal",    "uniform",
     "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal",

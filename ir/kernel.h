@@ -62,7 +62,7 @@ enum class Outside : std::uint8_t { never, zero };
 
 struct Read {
     Buffer source;
-    std::vector<Index> index;   // one per logical dim
+    std::vector<Index> index;  // one per logical dim
     Outside outside = Outside::never;
     // Dim whose index is data: index[indirect] is ignored and the scalar `position` (an integer) is
     // used. Out of range reads NaN (0 for integers) and raises the fault flag.
@@ -101,16 +101,17 @@ struct StateVariable {
 struct Reduction {
     std::vector<AxisId> axes;  // reduced axes of the kernel, outermost first
     std::vector<StateVariable> states;
-    std::vector<ScalarId> step;   // new states, from `state` and reads
-    std::vector<ScalarId> merge;  // from `state` (left) and `other` (right); needed unless sequential
+    std::vector<ScalarId> step;  // new states, from `state` and reads
+    std::vector<ScalarId>
+        merge;  // from `state` (left) and `other` (right); needed unless sequential
     Order order;
     std::vector<Guard> guards;
 };
 
 struct Store {
     Buffer target;
-    std::vector<Index> index;     // injective over outer and own axes, unless indirect
-    ScalarId value = kNoScalar;   // from `state` (finished), reads, indices
+    std::vector<Index> index;    // injective over outer and own axes, unless indirect
+    ScalarId value = kNoScalar;  // from `state` (finished), reads, indices
     // Scatter: index[indirect] is ignored, the scalar `position` is used, the value is added to the
     // target in the order of the axes. Such a stage is sequential. Out of range: dropped, fault flag.
     std::int32_t indirect = -1;
@@ -128,8 +129,8 @@ struct Kernel {
     std::vector<AxisId> outer;  // outermost first
     std::vector<Param> params;
     std::vector<Local> locals;
-    std::vector<Read> reads;      // what ScalarOp::read refers to
-    std::vector<Index> indices;   // what ScalarOp::index refers to
+    std::vector<Read> reads;                  // what ScalarOp::read refers to
+    std::vector<Index> indices;               // what ScalarOp::index refers to
     std::vector<std::vector<double>> tables;  // 32 constants each
     ScalarGraph scalars;
     std::vector<Stage> stages;

@@ -21,8 +21,8 @@ struct Duration {
 enum class ScheduleKind : std::uint8_t { constant, step, exponential, cosine, linear, piecewise };
 struct Schedule {
     ScheduleKind kind = ScheduleKind::constant;
-    double rate = 0;            // the base rate
-    double gamma = 1;           // step, exponential
+    double rate = 0;   // the base rate
+    double gamma = 1;  // step, exponential
     Duration every, over, warmup;
     double floor = 0;
     std::vector<std::pair<Duration, double>> points;  // piecewise
@@ -35,20 +35,20 @@ struct OptimizerSpec {
     double momentum = 0;
     bool nesterov = false;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99;
-    double weight_decay = 0;           // adamw
-    std::optional<double> clip;        // global norm
+    double weight_decay = 0;     // adamw
+    std::optional<double> clip;  // global norm
     Span span;
 };
 
 enum class Direction01 : std::uint8_t { min, max };
-struct Watch {                  // min("valid.loss")
-    std::string name;           // valid.loss, valid.acc, loss
+struct Watch {         // min("valid.loss")
+    std::string name;  // valid.loss, valid.acc, loss
     Direction01 direction = Direction01::min;
     Span span;
 };
 
 struct Metric {
-    std::string name;           // a result of `evaluate`
+    std::string name;  // a result of `evaluate`
     Span span;
 };
 
@@ -65,7 +65,7 @@ struct Model {
 };
 
 struct TrainSection {
-    std::string name;           // of the section: the model's, or what follows `as`
+    std::string name;  // of the section: the model's, or what follows `as`
     std::string model;
     Span span;
     std::vector<Input> targets;
@@ -74,7 +74,7 @@ struct TrainSection {
     //   "training"  training = true: inputs and targets -> loss, penalty (if any); updates of state
     //   "evaluate"  training = false: inputs and targets -> loss, then a result per metric
     Module module;
-    std::optional<DataSource> data;   // `train` and `eval` want it, `check` and `compile` do not
+    std::optional<DataSource> data;  // `train` and `eval` want it, `check` and `compile` do not
     std::optional<DataSource> valid, test;
     std::optional<SplitSpec> split;
     OptimizerSpec optimizer;
@@ -82,9 +82,9 @@ struct TrainSection {
     std::optional<std::int64_t> epochs, steps;
     bool drop_last = false, shuffle = true;
     std::uint64_t seed = 0;
-    std::optional<Watch> best;                       // save = best(by = ...)
+    std::optional<Watch> best;  // save = best(by = ...)
     std::optional<std::string> best_file;
-    std::optional<std::pair<double, Watch>> patience; // stop = patience(epochs, on = ...)
+    std::optional<std::pair<double, Watch>> patience;  // stop = patience(epochs, on = ...)
     std::vector<Metric> metrics;
     bool train_metrics = false;
     std::optional<Duration> validate, log;

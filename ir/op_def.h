@@ -66,7 +66,16 @@ public:
     ScalarId contract(ScalarId a, ScalarId b);
 };
 
-enum class AttributeKind : std::uint8_t { boolean, integer, number, text, dtype, integers, numbers, shape };
+enum class AttributeKind : std::uint8_t {
+    boolean,
+    integer,
+    number,
+    text,
+    dtype,
+    integers,
+    numbers,
+    shape
+};
 struct AttributeSpec {
     std::string_view name;
     AttributeKind kind;
@@ -82,7 +91,15 @@ struct Sample {
     std::int64_t integer_limit = 0;  // integer inputs are drawn from 0 .. limit-1
 };
 
-enum class OpFamily : std::uint8_t { leaf, elementwise, view, reduction, contraction, random, scatter };
+enum class OpFamily : std::uint8_t {
+    leaf,
+    elementwise,
+    view,
+    reduction,
+    contraction,
+    random,
+    scatter
+};
 
 struct OpDef {
     std::string_view name;

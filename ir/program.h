@@ -32,7 +32,15 @@ inline constexpr std::int64_t kAlignment = 64;
 // holds the model's hash. prepared: what `forward` reads, header as well. optimizer: slots, header.
 // workspace: the arena. input, output: the caller's arrays, one region each (`number`).
 // hyper: seed (u64 as i64), step (i64), rate (f32), steps_per_epoch (i64) at the offsets of kHyper*.
-enum class RegionKind : std::uint8_t { weights, prepared, optimizer, workspace, input, output, hyper };
+enum class RegionKind : std::uint8_t {
+    weights,
+    prepared,
+    optimizer,
+    workspace,
+    input,
+    output,
+    hyper
+};
 struct BufferRef {
     RegionKind region = RegionKind::workspace;
     std::uint32_t number = 0;
@@ -44,10 +52,10 @@ inline constexpr std::int64_t kHyperStepsPerEpoch = 8;
 inline constexpr std::int64_t kHyperRate = 16;
 
 struct Call {
-    std::uint32_t kernel = 0;             // index into Program::kernels
-    std::vector<BufferRef> arguments;     // one per Kernel::params
-    std::string label;                    // conv_1: conv_nd+tanh+window; for reports only
-    OriginId origin = 0;                  // into Entry::origins
+    std::uint32_t kernel = 0;          // index into Program::kernels
+    std::vector<BufferRef> arguments;  // one per Kernel::params
+    std::string label;                 // conv_1: conv_nd+tanh+window; for reports only
+    OriginId origin = 0;               // into Entry::origins
 };
 
 struct EntryArgument {
@@ -59,8 +67,8 @@ struct EntryArgument {
 
 struct Entry {
     std::string name;
-    std::vector<EntryArgument> inputs;    // RegionKind::input, in order
-    std::vector<EntryArgument> outputs;   // RegionKind::output, in order
+    std::vector<EntryArgument> inputs;   // RegionKind::input, in order
+    std::vector<EntryArgument> outputs;  // RegionKind::output, in order
     std::vector<Call> calls;
     std::vector<Origin> origins;
     Bytes workspace;
@@ -69,7 +77,10 @@ struct Entry {
     bool reads_prepared = false, writes_prepared = false;
     bool reads_optimizer = false, writes_optimizer = false;
     // Integer inputs used as indices: range checked before anything is written.
-    struct IndexRange { std::uint32_t input = 0; std::int64_t limit = 0; };
+    struct IndexRange {
+        std::uint32_t input = 0;
+        std::int64_t limit = 0;
+    };
     std::vector<IndexRange> index_ranges;
 };
 
@@ -85,11 +96,11 @@ struct VariablePlace {
 
 struct Program {
     std::string name;
-    std::uint64_t model_hash = 0;   // names, shapes, dtypes and kinds of parameters and state
-    std::vector<Kernel> kernels;    // distinct
+    std::uint64_t model_hash = 0;  // names, shapes, dtypes and kinds of parameters and state
+    std::vector<Kernel> kernels;   // distinct
     std::vector<std::string> kernel_texts;  // to_text of each: identity
     std::vector<Entry> entries;
-    std::vector<VariablePlace> weights;     // parameters and state
+    std::vector<VariablePlace> weights;  // parameters and state
     std::vector<VariablePlace> slots;
     std::int64_t weights_size = kRegionHeader;
     std::int64_t prepared_size = kRegionHeader;

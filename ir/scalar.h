@@ -20,27 +20,52 @@ namespace netc {
 
 enum class ScalarOp : std::uint8_t {
     // leaves
-    constant,   // value in `number` (floats) or `integer`
-    read,       // element of a param or local: Kernel::reads[integer]
-    state,      // k-th state of the reduction of this stage (inside step: before; in stores: finished)
-    other,      // k-th state of the right side, inside merge only
-    index,      // the Index `Kernel::indices[integer]` as a number of an integer type
-    batch,      // B as i64
+    constant,  // value in `number` (floats) or `integer`
+    read,      // element of a param or local: Kernel::reads[integer]
+    state,  // k-th state of the reduction of this stage (inside step: before; in stores: finished)
+    other,  // k-th state of the right side, inside merge only
+    index,  // the Index `Kernel::indices[integer]` as a number of an integer type
+    batch,  // B as i64
     // arithmetic on floats; neg abs add mul max min also on integers (wrapping)
     // max(a, b) is a where a > b or a is NaN, else b; so NaN propagates. min alike with <.
-    neg, abs, add, mul, div, max, min, sqrt, floor,
-    fma,        // fma(a, b, c) = a*b + c rounded once
+    neg,
+    abs,
+    add,
+    mul,
+    div,
+    max,
+    min,
+    sqrt,
+    floor,
+    fma,  // fma(a, b, c) = a*b + c rounded once
     // functions of floats
-    exp, expm1, log, log1p, sin, cos, tanh, erf, pow,
+    exp,
+    expm1,
+    log,
+    log1p,
+    sin,
+    cos,
+    tanh,
+    erf,
+    pow,
     // comparison of equal types -> b1; logic on b1
-    equal, less, less_equal, logical_and, logical_or, logical_not,
-    select,     // select(condition, a, b)
-    cast,       // to `type`; float to int truncates toward zero, saturates, NaN is 0
+    equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_or,
+    logical_not,
+    select,  // select(condition, a, b)
+    cast,    // to `type`; float to int truncates toward zero, saturates, NaN is 0
     // bits of integers
-    bit_and, bit_or, bit_xor, shift_left, shift_right,  // shift_right is logical
-    bitcast,    // same size: f32 <-> i32, f64 <-> i64
-    lookup,     // lookup(index): Kernel::tables[integer][index], index in 0..31
-    philox,     // philox(key: i64, counter_low: i64, counter_high: i64) -> i32, word `integer` (0..3)
+    bit_and,
+    bit_or,
+    bit_xor,
+    shift_left,
+    shift_right,  // shift_right is logical
+    bitcast,      // same size: f32 <-> i32, f64 <-> i64
+    lookup,       // lookup(index): Kernel::tables[integer][index], index in 0..31
+    philox,  // philox(key: i64, counter_low: i64, counter_high: i64) -> i32, word `integer` (0..3)
 };
 
 using ScalarId = std::uint32_t;

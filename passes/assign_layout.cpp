@@ -173,8 +173,8 @@ std::vector<bool> readable_in_lanes(const GroupInfo& info) {
                                               access.index[0].is_axis(static_cast<AxisId>(d)));
             }
             const bool carries_on =
-                probe.reduces || (readable[i] && has_batch_first(node.type.shape) &&
-                                  access.index[0].is_axis(0));
+                probe.reduces ||
+                (readable[i] && has_batch_first(node.type.shape) && access.index[0].is_axis(0));
             if (!along_batch || !carries_on) readable[operand.index] = false;
         }
     }
@@ -189,7 +189,8 @@ void choose_lanes(Function& function, const GroupInfo& info,
     Inserter inserter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
-        if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i]) continue;
+        if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
+            continue;
         const std::int64_t sample = elements_a_sample(node.type.shape);
         if (info.is_leaf(NodeId{i})) {
             if (sample > 1) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));

@@ -54,11 +54,13 @@ std::vector<bool> boundary_of(const Function& function, const std::vector<Source
 VariableId add_prepared(Module& module, const Function& function, std::uint32_t node) {
     const Node& value = function.nodes[node];
     Variable prepared;
-    prepared.name = value.op == OpId::variable
-                        ? "prepared:" + module.variables[static_cast<std::size_t>(
-                                            value.attributes.get<std::int64_t>("index"))].name
-                        : "prepared:" + function.origins[value.origin].instance + "." +
-                              std::to_string(node);
+    prepared.name =
+        value.op == OpId::variable
+            ? "prepared:" + module
+                                .variables[static_cast<std::size_t>(
+                                    value.attributes.get<std::int64_t>("index"))]
+                                .name
+            : "prepared:" + function.origins[value.origin].instance + "." + std::to_string(node);
     prepared.type = value.type;
     prepared.kind = VariableKind::prepared;
     prepared.decay = false;

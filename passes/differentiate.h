@@ -21,9 +21,9 @@
 namespace netc {
 
 struct GradientRequest {
-    NodeId loss;                       // rank 0, float
+    NodeId loss;  // rank 0, float
     std::vector<VariableId> variables;
-    std::vector<std::uint32_t> inputs; // indices into Function::inputs, float
+    std::vector<std::uint32_t> inputs;  // indices into Function::inputs, float
 };
 
 struct Gradients {

@@ -79,8 +79,8 @@ Status differentiate_training(Module& module, const TrainSection& section,
         gradient.updates.clear();
         std::vector<Function::Result> all = results;
         for (std::size_t i = 0; i < request.variables.size(); ++i) {
-            all.push_back({"grad:" + module.variables[request.variables[i]].name,
-                           gradients.variables[i]});
+            all.push_back(
+                {"grad:" + module.variables[request.variables[i]].name, gradients.variables[i]});
         }
         for (std::size_t i = 0; i < request.inputs.size(); ++i) {
             all.push_back({"grad:" + step.inputs[request.inputs[i]].name, gradients.inputs[i]});

@@ -51,7 +51,8 @@ public:
     std::optional<Affine> match(NodeId id, GraphBuilder& b) {
         const Node node = f_[id];
         if (node.op == OpId::conv_nd) return Affine{id, std::nullopt, std::nullopt};
-        if (node.op != OpId::add && node.op != OpId::sub && node.op != OpId::mul) return std::nullopt;
+        if (node.op != OpId::add && node.op != OpId::sub && node.op != OpId::mul)
+            return std::nullopt;
         const NodeId inner = node.inputs[0];
         if (inner.index >= readers_.size() || readers_[inner.index] != 1) return std::nullopt;
         const std::optional<NodeId> vector = channel_vector(f_, node.inputs[1]);
@@ -101,8 +102,8 @@ bool fold_scale(Function& function) {
         per_output[0] = weights.type().shape[0];
         Value scaled = weights * b.broadcast(b.reshape({&b, *affine->scale}, per_output),
                                              weights.type().shape);
-        Value y = b.make(OpId::conv_nd, {{&b, convolution.inputs[0]}, scaled},
-                         convolution.attributes);
+        Value y =
+            b.make(OpId::conv_nd, {{&b, convolution.inputs[0]}, scaled}, convolution.attributes);
         if (affine->offset) {
             Shape per_channel(y.type().rank() - 1, Dim(1));
             per_channel[0] = y.type().shape[1];

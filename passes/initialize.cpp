@@ -61,11 +61,13 @@ Result<Value> initial_value(GraphBuilder& builder, const Variable& variable) {
         }
         case InitializerKind::values: return builder.tensor(init.values, variable.type);
         case InitializerKind::orthogonal:
-            return Error{kExitProgram, "`" + variable.name +
-                                           "`: the initialiser `orthogonal` waits for a later version"};
+            return Error{kExitProgram,
+                         "`" + variable.name +
+                             "`: the initialiser `orthogonal` waits for a later version"};
         case InitializerKind::from_file:
-            return Error{kExitProgram, "`" + variable.name +
-                                           "`: the initialiser `from_file` waits for a later version"};
+            return Error{kExitProgram,
+                         "`" + variable.name +
+                             "`: the initialiser `from_file` waits for a later version"};
     }
     return Error{kExitInternal, "unknown initialiser"};
 }
@@ -78,7 +80,8 @@ Status initialize(Module& module) {
     GraphBuilder builder(function);
     for (VariableId id = 0; id < module.variables.size(); ++id) {
         const Variable& variable = module.variables[id];
-        if (variable.kind != VariableKind::parameter && variable.kind != VariableKind::state) continue;
+        if (variable.kind != VariableKind::parameter && variable.kind != VariableKind::state)
+            continue;
         builder.set_origin(builder.add_origin({variable.span, variable.name, {}}));
         Result<Value> value = initial_value(builder, variable);
         if (!value) return value.error();

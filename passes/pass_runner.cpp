@@ -25,7 +25,8 @@ Status PassRunner::run(std::string_view name, Module& module,
     }
     if (verify) {
         if (Status status = netc::verify(module); !status) {
-            status.error().message = "after pass " + std::string(name) + ": " + status.error().message;
+            status.error().message =
+                "after pass " + std::string(name) + ": " + status.error().message;
             return status;
         }
     }

@@ -18,9 +18,9 @@ struct PassTime {
 
 struct PassRunner {
     bool verify = true;
-    std::vector<std::string> print_after;            // names of passes, or "all"
-    std::function<void(std::string_view)> print;     // gets the text
-    std::vector<PassTime> times;                     // in the order of running, filled by `run`
+    std::vector<std::string> print_after;         // names of passes, or "all"
+    std::function<void(std::string_view)> print;  // gets the text
+    std::vector<PassTime> times;                  // in the order of running, filled by `run`
 
     // Runs one pass over the module. The first Error of a pass or of the verifier is the result.
     Status run(std::string_view name, Module& module, const std::function<Status(Module&)>& pass);

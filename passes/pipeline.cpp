@@ -39,8 +39,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     Module module = collect_functions(model, section);
     auto simplify_all = [](Module& m) { simplify(m); };
     Status s = run_pass(run, "simplify", module, simplify_all);
-    const bool training = section != nullptr &&
-                          (wants(options, "gradient") || wants(options, "train_step"));
+    const bool training =
+        section != nullptr && (wants(options, "gradient") || wants(options, "train_step"));
     if (s && training) {
         // The optimizer's update belongs to it: both are one function from here on.
         s = run.run("differentiate", module,
@@ -52,7 +52,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
         return !wants(options, f.name) && !(f.name == "forward" && wants(options, "prepare"));
     });
     s = run_pass(run, "bind_random_state", module, bind_random_state);
-    if (s) s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
+    if (s)
+        s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
     // Before grouping: what moves to `prepare` must not be fused into `forward`.
     if (s) s = run_pass(run, "derive_weights", module, derive_weights);
     if (s) s = run_pass(run, "simplify", module, simplify_all);
@@ -62,10 +63,10 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
 
 Status optimize(Module& module, const CompileOptions& options, PassRunner& run) {
     // Layouts first decide which conversions exist; grouping then fuses them where it can.
-    Status s = run_pass(run, "assign_layout", module, each_function([&](Function& f) {
-                            assign_layout(f, options.batch_hint);
-                        }));
-    if (s) s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
+    Status s = run_pass(run, "assign_layout", module,
+                        each_function([&](Function& f) { assign_layout(f, options.batch_hint); }));
+    if (s)
+        s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
     if (s) s = run_pass(run, "fuse", module, each_function(fuse));

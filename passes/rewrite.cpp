@@ -11,7 +11,9 @@ namespace {
 void append_bytes(std::string& key, const void* data, std::size_t size) {
     key.append(static_cast<const char*>(data), size);
 }
-void append_number(std::string& key, std::int64_t value) { append_bytes(key, &value, sizeof value); }
+void append_number(std::string& key, std::int64_t value) {
+    append_bytes(key, &value, sizeof value);
+}
 
 struct AttributeKey {
     std::string& key;

@@ -96,7 +96,8 @@ std::optional<NodeId> no_change(Rebuilder& to, const Node& node) {
         }
         case OpId::reduce_sum:
         case OpId::reduce_max:
-            if (node.attributes.get<std::vector<std::int64_t>>("axes").empty()) return node.inputs[0];
+            if (node.attributes.get<std::vector<std::int64_t>>("axes").empty())
+                return node.inputs[0];
             return std::nullopt;
         default: return std::nullopt;
     }
@@ -120,8 +121,8 @@ std::optional<NodeId> view_of_view(Rebuilder& to, const Node& node) {
     if (node.op == OpId::permute && x.op == OpId::permute) {
         std::vector<std::int64_t> order;
         for (std::int64_t axis : node.attributes.get<std::vector<std::int64_t>>("order")) {
-            order.push_back(x.attributes.get<std::vector<std::int64_t>>("order")[
-                static_cast<std::size_t>(axis)]);
+            order.push_back(x.attributes.get<std::vector<std::int64_t>>(
+                "order")[static_cast<std::size_t>(axis)]);
         }
         return to.append(OpId::permute, {x.inputs[0]}, {{"order", order}}, node.type, node.origin);
     }

@@ -73,8 +73,7 @@ struct ScheduleNodes {
             case ScheduleKind::exponential:
                 return base * power(schedule.gamma, t / steps(schedule.every));
             case ScheduleKind::linear:
-                return base +
-                       min_one(t / steps(schedule.over)) * (schedule.floor - schedule.rate);
+                return base + min_one(t / steps(schedule.over)) * (schedule.floor - schedule.rate);
             case ScheduleKind::cosine: return cosine(schedule, t, base);
             case ScheduleKind::piecewise: return piecewise(schedule, t, base);
         }
@@ -84,8 +83,7 @@ struct ScheduleNodes {
         Value warmup = steps(schedule.warmup);
         Value progress = min_one((t - warmup) / (steps(schedule.over) - warmup));
         Value curve = step.builder.unary(OpId::cos, progress * std::numbers::pi);
-        Value falling =
-            (curve + 1.0) * (0.5 * (schedule.rate - schedule.floor)) + schedule.floor;
+        Value falling = (curve + 1.0) * (0.5 * (schedule.rate - schedule.floor)) + schedule.floor;
         if (schedule.warmup.value <= 0) return falling;
         Value rising = base * ((t + 1.0) / warmup);
         return step.builder.select(step.builder.binary(OpId::less, t, warmup), rising, falling);
@@ -133,8 +131,8 @@ void make_rate(Step& step) {
     }
     ScheduleNodes schedule{step, per_epoch};
     Value given = b.hyper("rate", DType::f32);
-    step.rate = b.select(b.binary(OpId::equal, given, given), given,
-                         schedule.build(step.optimizer.rate));
+    step.rate =
+        b.select(b.binary(OpId::equal, given, given), given, schedule.build(step.optimizer.rate));
 }
 
 // ---- the optimizers --------------------------------------------------------------------------
@@ -146,7 +144,8 @@ void sgd(Step& step, VariableId parameter, Value gradient, Value rate) {
         VariableId m;
         Value velocity = step.slot_of(parameter, ":m", m) * step.optimizer.momentum + gradient;
         step.set(m, velocity);
-        direction = step.optimizer.nesterov ? gradient + velocity * step.optimizer.momentum : velocity;
+        direction =
+            step.optimizer.nesterov ? gradient + velocity * step.optimizer.momentum : velocity;
     }
     step.set(parameter, p - rate * direction);
 }
@@ -213,7 +212,8 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
                       const std::vector<VariableId>& parameters,
                       const std::vector<NodeId>& gradients) {
     if (uses_seconds(optimizer.rate)) {
-        return Error{kExitProgram, "a schedule of the learning rate counts epochs or steps, not seconds"};
+        return Error{kExitProgram,
+                     "a schedule of the learning rate counts epochs or steps, not seconds"};
     }
     Step step{module, function, GraphBuilder(function), optimizer};
     make_rate(step);

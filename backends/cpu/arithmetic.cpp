@@ -25,7 +25,17 @@ unsigned log2_of(std::int64_t value) {
     return static_cast<unsigned>(__builtin_ctzll(static_cast<unsigned long long>(value)));
 }
 
-enum class Tag : std::uint64_t { scale, add, divide, modulo, step, scale_value, address, below, both };
+enum class Tag : std::uint64_t {
+    scale,
+    add,
+    divide,
+    modulo,
+    step,
+    scale_value,
+    address,
+    below,
+    both
+};
 
 }  // namespace
 
@@ -112,17 +122,19 @@ Linear Arithmetic::scale(const Linear& a, std::int64_t factor) {
 }
 
 Linear Arithmetic::multiply(const Linear& a, llvm::Value* factor) {
-    if (auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(factor)) return scale(a, fixed->getSExtValue());
+    if (auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(factor))
+        return scale(a, fixed->getSExtValue());
     if (a.is_scalar()) {
         Linear sum;
         for (const LinearTerm& term : a.terms) {
             const std::uint32_t depth = std::max(depth_of(term.value), depth_of(factor));
-            llvm::Value* product =
-                once({static_cast<std::uint64_t>(Tag::scale_value), number(term.value), number(factor)},
-                     depth, [&] { return builder_.CreateMul(term.value, factor); });
+            llvm::Value* product = once(
+                {static_cast<std::uint64_t>(Tag::scale_value), number(term.value), number(factor)},
+                depth, [&] { return builder_.CreateMul(term.value, factor); });
             const Range of_term = known_.at(term.value).range;
             if (!known_.count(product)) {
-                known_.emplace(product, Known{static_cast<std::uint32_t>(known_.size()), depth,
+                known_.emplace(product, Known{static_cast<std::uint32_t>(known_.size()),
+                                              depth,
                                               {of_term.low >= 0 ? 0 : -kUnbounded, kUnbounded}});
             }
             Linear one;
@@ -185,7 +197,8 @@ Linear Arithmetic::divided_value(const Linear& rest, std::int64_t divisor, bool 
         llvm::Type* type = value->getType();
         llvm::Value* d = llvm::ConstantInt::getSigned(type, divisor);
         if (is_power_of_two(divisor)) {
-            if (modulo) return builder_.CreateAnd(value, llvm::ConstantInt::getSigned(type, divisor - 1));
+            if (modulo)
+                return builder_.CreateAnd(value, llvm::ConstantInt::getSigned(type, divisor - 1));
             return builder_.CreateAShr(value, llvm::ConstantInt::getSigned(type, log2_of(divisor)));
         }
         if (nonnegative) {
@@ -207,10 +220,9 @@ Linear Arithmetic::divided_value(const Linear& rest, std::int64_t divisor, bool 
     }
     llvm::Value* value = scalar(rest);
     const std::uint32_t depth = depth_of(value);
-    llvm::Value* divided =
-        once({static_cast<std::uint64_t>(modulo ? Tag::modulo : Tag::divide), number(value),
-              static_cast<std::uint64_t>(divisor)},
-             depth, [&] { return emit(value); });
+    llvm::Value* divided = once({static_cast<std::uint64_t>(modulo ? Tag::modulo : Tag::divide),
+                                 number(value), static_cast<std::uint64_t>(divisor)},
+                                depth, [&] { return emit(value); });
     if (!known_.count(divided)) {
         Range bounds{0, divisor - 1};
         if (!modulo) {
@@ -312,7 +324,8 @@ llvm::Value* Arithmetic::scalar(const Linear& a) {
         if (!known_.count(sum)) {
             const Range x = known_.at(left).range;
             const Range y = known_.at(product).range;
-            known_.emplace(sum, Known{static_cast<std::uint32_t>(known_.size()), depth,
+            known_.emplace(sum, Known{static_cast<std::uint32_t>(known_.size()),
+                                      depth,
                                       {clamp_wide(static_cast<__int128>(x.low) + y.low),
                                        clamp_wide(static_cast<__int128>(x.high) + y.high)}});
         }
@@ -321,9 +334,9 @@ llvm::Value* Arithmetic::scalar(const Linear& a) {
     if (sum == nullptr) return fixed;
     if (a.constant == 0) return sum;
     llvm::Value* left = sum;
-    llvm::Value* result =
-        once({static_cast<std::uint64_t>(Tag::step), number(left), static_cast<std::uint64_t>(a.constant)},
-             depth, [&] { return builder_.CreateAdd(left, fixed); });
+    llvm::Value* result = once({static_cast<std::uint64_t>(Tag::step), number(left),
+                                static_cast<std::uint64_t>(a.constant)},
+                               depth, [&] { return builder_.CreateAdd(left, fixed); });
     if (!llvm::isa<llvm::Constant>(result) && !known_.count(result)) {
         known_.emplace(result, Known{static_cast<std::uint32_t>(known_.size()), depth, range(a)});
     }

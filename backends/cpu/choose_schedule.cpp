@@ -14,15 +14,16 @@
 namespace netc {
 namespace {
 
-constexpr double kGather = 24;        // of 16 elements, against one load
-constexpr double kTransposed = 5;     // a vector of a 16 x 16 block that is transposed
-constexpr double kLatency = 4;        // cycles of a multiply-add
-constexpr double kCodeSize = 6000;    // operations whose compiling counts as much as running them
+constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
+constexpr double kLatency = 4;      // cycles of a multiply-add
+constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them
 constexpr std::int64_t kMostBody = 280;  // operations in a body: more compile too slowly
 
 // How a read or a store lies in memory, as far as the model knows.
 struct Access {
-    std::vector<std::vector<std::pair<AxisId, std::int64_t>>> dims;  // axes and coefficients of each index
+    std::vector<std::vector<std::pair<AxisId, std::int64_t>>>
+        dims;                          // axes and coefficients of each index
     std::vector<std::int64_t> stride;  // of each axis, elements; 0: does not depend
     std::vector<bool> known;           // whether the stride is known
     std::uint64_t axes = 0;
@@ -85,7 +86,8 @@ void collect_axes(const Index& index, std::uint64_t& axes) {
     }
 }
 
-Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index, bool indirect) const {
+Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
+                          bool indirect) const {
     Access access;
     access.local = buffer.kind == Buffer::Kind::local;
     access.indirect = indirect;
@@ -133,7 +135,8 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
 }
 
 void Chooser::describe() {
-    for (const Read& read : kernel_.reads) reads_.push_back(access_of(read.source, read.index, read.indirect >= 0));
+    for (const Read& read : kernel_.reads)
+        reads_.push_back(access_of(read.source, read.index, read.indirect >= 0));
     for (const Stage& stage : kernel_.stages) {
         stores_.emplace_back();
         StageInfo info;
@@ -154,7 +157,8 @@ void Chooser::describe() {
                 if (scalar.op == ScalarOp::read) {
                     const auto number = static_cast<std::uint32_t>(scalar.integer);
                     found.push_back(number);
-                    if (kernel_.reads[number].indirect >= 0) open.push_back(kernel_.reads[number].position);
+                    if (kernel_.reads[number].indirect >= 0)
+                        open.push_back(kernel_.reads[number].position);
                 }
                 if (scalar.op == ScalarOp::div || scalar.op == ScalarOp::sqrt) work += 8;
                 if (scalar.op == ScalarOp::philox) work += 80;
@@ -224,7 +228,8 @@ double Chooser::distinct(const Access& access, const std::vector<std::int64_t>& 
 }
 
 double Chooser::access_cost(const Access& access, const std::optional<AxisId>& vector,
-                            const std::vector<std::int64_t>& count, double registers, bool packed) const {
+                            const std::vector<std::int64_t>& count, double registers,
+                            bool packed) const {
     const double number = distinct(access, count, vector);
     const bool depends = vector && ((access.axes >> *vector) & 1) != 0;
     if (access.indirect) return number * kGather;
@@ -241,11 +246,13 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
 bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
     if (!schedule.vector_axis || scatter_) return false;
     const Access& access = reads_[number];
-    if (access.local || access.indirect || ((access.axes >> *schedule.vector_axis) & 1) == 0) return false;
+    if (access.local || access.indirect || ((access.axes >> *schedule.vector_axis) & 1) == 0)
+        return false;
     double reuse = 1;
     for (const AxisTile& tile : schedule.outer) {
         if (tile.axis != *schedule.vector_axis) {
-            reuse *= std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
+            reuse *=
+                std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
         }
     }
     if (reuse < 4) return false;
@@ -261,11 +268,12 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
     const StageInfo& info = stages_[number];
     const StageSchedule& how = schedule.stages[number];
     const bool lanes = stage.reduction && stage.reduction->order.kind == OrderKind::lanes;
-    const std::optional<AxisId> step_vector = schedule.vector_axis ? schedule.vector_axis : how.vector_axis;
+    const std::optional<AxisId> step_vector =
+        schedule.vector_axis ? schedule.vector_axis : how.vector_axis;
     const bool lane_vector = lanes && step_vector == stage.reduction->order.lane_axis;
     const std::optional<AxisId> post_vector = lane_vector ? std::nullopt : step_vector;
-    const double registers =
-        static_cast<double>(machine_.registers_per_vector() * std::max<std::int64_t>(1, info.element_size / 4));
+    const double registers = static_cast<double>(machine_.registers_per_vector() *
+                                                 std::max<std::int64_t>(1, info.element_size / 4));
     std::vector<std::int64_t> count(kernel_.axes.size(), 1);
     double iterations = 1;
     double points = 1;
@@ -315,19 +323,22 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
                 loads += 0.5 * distinct(reads_[read], step_count, step_vector) * vector_size;
                 continue;
             }
-            const bool packed = step_vector && !(reads_[read].known[*step_vector] &&
-                                                 reads_[read].stride[*step_vector] <= 1) &&
-                                packable(schedule, read);
+            const bool packed =
+                step_vector &&
+                !(reads_[read].known[*step_vector] && reads_[read].stride[*step_vector] <= 1) &&
+                packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
             if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
                 vector_loads += distinct(reads_[read], count, step_vector) * registers;
             }
         }
-        const double arithmetic = points * unrolled * copies * std::max(1.0, info.step_work) * vector_size;
+        const double arithmetic =
+            points * unrolled * copies * std::max(1.0, info.step_work) * vector_size;
         double cycles = std::max(arithmetic, loads) / 2 + 0.3 * std::min(arithmetic, loads) / 2;
         cycles = std::max(cycles, kLatency * unrolled * info.states);
         cycles += 1.5;
-        const double live = points * copies * info.states * vector_size + std::min(vector_loads, 6.0) + 1;
+        const double live =
+            points * copies * info.states * vector_size + std::min(vector_loads, 6.0) + 1;
         const double spare = static_cast<double>(machine_.vector_registers) - live;
         if (spare < 0) cycles += -spare * 3 * unrolled;
         if (arithmetic > static_cast<double>(kMostBody)) cycles *= 3;
@@ -344,11 +355,13 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             if (vectors) cycles *= 1.5;
             if (several && rolled >= 2) cycles = cycles * 1.4 + 2 * unrolled;
         }
-        total += iterations * steps * cycles + iterations * (copies > 1 || lane_vector ? 20 * points : 2);
+        total += iterations * steps * cycles +
+                 iterations * (copies > 1 || lane_vector ? 20 * points : 2);
     }
     double post = points * info.post_work * (post_vector ? registers : 1) / 2;
     for (std::uint32_t read : info.post_reads) {
-        if (!reads_[read].local) post += access_cost(reads_[read], post_vector, count, registers, false) / 2;
+        if (!reads_[read].local)
+            post += access_cost(reads_[read], post_vector, count, registers, false) / 2;
     }
     for (const Access& store : stores_[number]) {
         if (store.local) {
@@ -367,7 +380,8 @@ double Chooser::code_size(const Schedule& schedule) const {
         const bool vector = schedule.vector_axis == tile.axis;
         const Extent size = kernel_.axes[tile.axis].extent;
         const double part = 1.0 / static_cast<double>(tile.tile);
-        const std::int64_t units = vector ? (extent(tile.axis) + kLanes - 1) / kLanes : extent(tile.axis);
+        const std::int64_t units =
+            vector ? (extent(tile.axis) + kLanes - 1) / kLanes : extent(tile.axis);
         if (!size.is_static()) {
             if (tile.tile > 1) copies *= 1 + part;
         } else {
@@ -386,13 +400,16 @@ double Chooser::code_size(const Schedule& schedule) const {
     for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
         double points = 1;
         for (const AxisTile& tile : schedule.outer) points *= static_cast<double>(tile.tile);
-        for (const AxisTile& tile : schedule.stages[s].own) points *= static_cast<double>(tile.tile);
+        for (const AxisTile& tile : schedule.stages[s].own)
+            points *= static_cast<double>(tile.tile);
         double unrolled = 1;
-        for (const AxisTile& tile : schedule.stages[s].reduced) unrolled *= static_cast<double>(tile.tile);
+        for (const AxisTile& tile : schedule.stages[s].reduced)
+            unrolled *= static_cast<double>(tile.tile);
         double stored = 0;
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
-            const bool scatters = vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
+            const bool scatters =
+                vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
             stored += scatters ? 20 : 1;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
@@ -437,8 +454,9 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
         if (!stage.reduction) continue;
         const Order& order = stage.reduction->order;
         const bool copies = order.kind == OrderKind::lanes && how.vector_axis != order.lane_axis;
-        std::int64_t body = points * (copies ? kLanes : 1) *
-                            std::max<std::int64_t>(1, static_cast<std::int64_t>(stages_[s].step_work));
+        std::int64_t body =
+            points * (copies ? kLanes : 1) *
+            std::max<std::int64_t>(1, static_cast<std::int64_t>(stages_[s].step_work));
         for (std::size_t i = how.reduced.size(); i-- > 0;) {
             AxisTile& tile = how.reduced[i];
             tile.tile = 1;
@@ -470,7 +488,8 @@ void Chooser::consider(Schedule schedule, bool thorough) {
     if (!legal(kernel_, schedule)) return;
     const double value = cost(schedule, !thorough);
     best_.push_back({value, std::move(schedule)});
-    std::sort(best_.begin(), best_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(best_.begin(), best_.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
     if (best_.size() > 6) best_.pop_back();
 }
 
@@ -508,7 +527,9 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         }
     };
     for (std::int64_t vectors = 1; vectors <= most_vectors; ++vectors) {
-        if (base.vector_axis && vectors > 1 && (extent(*base.vector_axis) + kLanes - 1) / kLanes < vectors) break;
+        if (base.vector_axis && vectors > 1 &&
+            (extent(*base.vector_axis) + kLanes - 1) / kLanes < vectors)
+            break;
         Schedule wide = base;
         if (base.vector_axis) set_tile(wide, *base.vector_axis, vectors);
         std::vector<AxisId> others;
@@ -560,8 +581,8 @@ void Chooser::finish(Schedule& schedule) const {
         const bool contiguous = access.known[vector] && access.stride[vector] == 1;
         bool aliases = false;
         for (AxisId axis : kernel_.stages[main_].reduction->axes) {
-            aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 && access.stride[axis] > 0 &&
-                                  extent(axis) >= 128);
+            aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 &&
+                                  access.stride[axis] > 0 && extent(axis) >= 128);
         }
         if (contiguous && !aliases) continue;
         Schedule tried = schedule;

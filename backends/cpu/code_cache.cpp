@@ -29,7 +29,7 @@ std::string hash_of(const std::string& text) {
 // Objects are of one build: another binary may make other code from the same kernel.
 const std::string& build_identity() {
     static const std::string identity = [] {
-        struct stat info {};
+        struct stat info{};
         if (stat("/proc/self/exe", &info) != 0) return std::string("unknown");
         return fmt::format("{} {} {}.{}", LLVM_VERSION_STRING, info.st_size, info.st_mtim.tv_sec,
                            info.st_mtim.tv_nsec);
@@ -55,7 +55,8 @@ std::optional<std::string> CodeCache::load(const std::string& key) const {
     if (!file) return std::nullopt;
     const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     const std::size_t head = sizeof kMagic - 1 + 64;
-    if (bytes.size() < head || bytes.compare(0, sizeof kMagic - 1, kMagic) != 0) return std::nullopt;
+    if (bytes.size() < head || bytes.compare(0, sizeof kMagic - 1, kMagic) != 0)
+        return std::nullopt;
     std::string object = bytes.substr(head);
     if (bytes.compare(sizeof kMagic - 1, 64, hash_of(object)) != 0) return std::nullopt;
     return object;

@@ -71,8 +71,8 @@ Linear KernelEmitter::offset_in(const Param& param, const std::vector<Linear>& i
 // Whether a vector along the vector axis covers exactly the 16 samples of a block: then memory is there for
 // all lanes.
 bool KernelEmitter::fills_lanes(const Param& param, const std::vector<Index>& index) const {
-    return param.layout.lanes && vector_axis_ && !index.empty() && index[0].is_axis(*vector_axis_) &&
-           extent_of(*vector_axis_) == param.dims[0];
+    return param.layout.lanes && vector_axis_ && !index.empty() &&
+           index[0].is_axis(*vector_axis_) && extent_of(*vector_axis_) == param.dims[0];
 }
 
 llvm::Value* KernelEmitter::mask_here() {
@@ -109,9 +109,10 @@ Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, 
         if (also != nullptr) mask = mask == nullptr ? also : builder_.CreateAnd(mask, also);
         llvm::Value* zero = llvm::Constant::getNullValue(vector);
         if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
-            value = mask == nullptr ? static_cast<llvm::Value*>(
-                                          builder_.CreateAlignedLoad(vector, pointer, align))
-                                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
+            value =
+                mask == nullptr
+                    ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
+                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
         } else {
             llvm::Value* lanes = nullptr;
             if (bytes.vector == nullptr && std::abs(bytes.lane) < (std::int64_t{1} << 26)) {
@@ -137,7 +138,8 @@ void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, El
     const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
     llvm::Value* pointer = arithmetic_.address(base, bytes);
     llvm::Value* stored = bytes.is_scalar() ? value.value : as_vector(value);
-    if (bytes.is_scalar() && value.vector) return fail("a store does not depend on the vector axis");
+    if (bytes.is_scalar() && value.vector)
+        return fail("a store does not depend on the vector axis");
     if (type == DType::b1) {
         llvm::Type* byte = memory_type(context_, type);
         stored = builder_.CreateZExt(
@@ -233,7 +235,8 @@ void KernelEmitter::store_to(const Store& store, Element value) {
     std::vector<Linear> index;
     for (const Index& one : store.index) index.push_back(linear(one));
     const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-    this->store(params_[store.target.index], bytes, param.dtype, value, fills_lanes(param, store.index));
+    this->store(params_[store.target.index], bytes, param.dtype, value,
+                fills_lanes(param, store.index));
 }
 
 void KernelEmitter::raise_fault(llvm::Value* bad) {
@@ -241,7 +244,8 @@ void KernelEmitter::raise_fault(llvm::Value* bad) {
         if (llvm::Value* mask = mask_here()) bad = builder_.CreateAnd(bad, mask);
         bad = builder_.CreateOrReduce(bad);
     }
-    if_then(bad, [&] { builder_.CreateAlignedStore(builder_.getInt32(1), fault_, llvm::Align(4)); });
+    if_then(bad,
+            [&] { builder_.CreateAlignedStore(builder_.getInt32(1), fault_, llvm::Align(4)); });
 }
 
 // One dim of the index is data; outside of it the value is NaN (0 for integers).
@@ -290,8 +294,8 @@ Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId nod
         bytes.lane = size_of(param.dtype);
         bytes.constant = coordinate_[*vector_axis_] * kLanes * size_of(param.dtype);
         for (std::size_t k = 0; k < place.reduced.size(); ++k) {
-            bytes = arithmetic_.add(bytes,
-                                    arithmetic_.scale(axis_value(place.reduced[k]), place.strides[k]));
+            bytes = arithmetic_.add(
+                bytes, arithmetic_.scale(axis_value(place.reduced[k]), place.strides[k]));
         }
         return load(place.memory, bytes, param.dtype, true);
     }
@@ -391,7 +395,8 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
         };
         const Linear first = bytes_at(0);
         const Linear step = arithmetic_.add(bytes_at(1), arithmetic_.scale(first, -1));
-        const Linear whole = arithmetic_.add(bytes_at(count_[axis] - 1), arithmetic_.scale(first, -1));
+        const Linear whole =
+            arithmetic_.add(bytes_at(count_[axis] - 1), arithmetic_.scale(first, -1));
         if (!step.is_constant() || step.constant != size || !whole.is_constant() ||
             whole.constant != size * (count_[axis] - 1)) {
             continue;
@@ -415,13 +420,14 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
             llvm::Value* mask = columns < kLanes ? columns_mask : nullptr;
             if (rows_mask != nullptr) {
                 llvm::Value* here_too = builder_.CreateVectorSplat(
-                    kLanes, builder_.CreateExtractElement(rows_mask, static_cast<std::uint64_t>(lane)));
+                    kLanes,
+                    builder_.CreateExtractElement(rows_mask, static_cast<std::uint64_t>(lane)));
                 mask = mask == nullptr ? here_too : builder_.CreateAnd(mask, here_too);
             }
-            rows.push_back(mask == nullptr
-                               ? static_cast<llvm::Value*>(
-                                     builder_.CreateAlignedLoad(vector, pointer, llvm::Align(4)))
-                               : builder_.CreateMaskedLoad(vector, pointer, llvm::Align(4), mask, zero));
+            rows.push_back(mask == nullptr ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(
+                                                 vector, pointer, llvm::Align(4)))
+                                           : builder_.CreateMaskedLoad(vector, pointer,
+                                                                       llvm::Align(4), mask, zero));
         }
         transpose(builder_, rows);
         for (std::int64_t i = 0; i < columns; ++i) {

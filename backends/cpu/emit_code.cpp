@@ -19,8 +19,8 @@ void on_diagnostic(const llvm::DiagnosticInfo* info, void* context) {
 }
 
 void on_fatal_error(void*, const char*, bool) {
-    constexpr char kMessage[] =
-        "netc: internal error: the code generator failed. This is a bug in netc, please report it.\n";
+    constexpr char kMessage[] = "netc: internal error: the code generator failed. This is a bug in "
+                                "netc, please report it.\n";
     const ssize_t ignored = write(STDERR_FILENO, kMessage, std::strlen(kMessage));
     (void)ignored;
     _exit(kExitInternal);

@@ -28,7 +28,8 @@ Condition KernelEmitter::inside(const Linear& value, Extent limit) {
     llvm::Value* bound = extent_value(limit);
     if (value.is_scalar()) return {false, arithmetic_.below(value, bound), nullptr};
     return {false, nullptr,
-            builder_.CreateICmpULT(arithmetic_.vector(value), builder_.CreateVectorSplat(kLanes, bound))};
+            builder_.CreateICmpULT(arithmetic_.vector(value),
+                                   builder_.CreateVectorSplat(kLanes, bound))};
 }
 
 Condition KernelEmitter::both(const Condition& a, const Condition& b) {
@@ -70,8 +71,8 @@ std::vector<Guard> KernelEmitter::guards_and_borders() const {
 
 // What the index can be beside the base of the axis, where that is a short list: everything else in it
 // must be unrolled or known.
-std::optional<std::vector<std::int64_t>> KernelEmitter::offsets_beside(const Index& index, AxisId axis,
-                                                                       std::int64_t tile) const {
+std::optional<std::vector<std::int64_t>>
+KernelEmitter::offsets_beside(const Index& index, AxisId axis, std::int64_t tile) const {
     std::set<std::int64_t> offsets{index.constant()};
     for (const IndexTerm& term : index.terms()) {
         if (term.kind != IndexTerm::Kind::axis || vector_axis_ == term.axis) return std::nullopt;
@@ -90,7 +91,8 @@ std::optional<std::vector<std::int64_t>> KernelEmitter::offsets_beside(const Ind
         }
         std::set<std::int64_t> sums;
         for (std::int64_t offset : offsets) {
-            for (std::int64_t i = 0; i < count; ++i) sums.insert(offset + term.coefficient * (from + i));
+            for (std::int64_t i = 0; i < count; ++i)
+                sums.insert(offset + term.coefficient * (from + i));
         }
         if (sums.size() > 256) return std::nullopt;
         offsets = std::move(sums);

@@ -8,14 +8,8 @@ namespace netc {
 
 KernelEmitter::KernelEmitter(const Kernel& kernel, const Schedule& schedule, const Machine& machine,
                              llvm::Module& module, std::optional<std::int64_t> batch)
-    : kernel_(kernel),
-      schedule_(schedule),
-      machine_(machine),
-      module_(module),
-      context_(module.getContext()),
-      batch_(batch),
-      builder_(context_),
-      arithmetic_(builder_) {}
+    : kernel_(kernel), schedule_(schedule), machine_(machine), module_(module),
+      context_(module.getContext()), batch_(batch), builder_(context_), arithmetic_(builder_) {}
 
 void KernelEmitter::fail(const std::string& message) {
     if (!error_) error_ = Error{kExitInternal, message};
@@ -121,9 +115,9 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             std::int64_t elements = 1;
             for (std::int64_t dim : local.dims) elements *= dim;
             // Vectors along a stage's own axis may read and write past the last element.
-            const std::int64_t bytes = points * elements * size_of(local.dtype) *
-                                           (schedule_.vector_axis ? kLanes : 1) +
-                                       2 * kLanes * size_of(local.dtype);
+            const std::int64_t bytes =
+                points * elements * size_of(local.dtype) * (schedule_.vector_axis ? kLanes : 1) +
+                2 * kLanes * size_of(local.dtype);
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
@@ -148,7 +142,8 @@ void KernelEmitter::emit_outer(std::size_t level) {
         const AxisTile& tile = schedule_.outer[level];
         std::vector<Segment> segments = segments_of(tile.axis, tile.tile);
         segments = split_by_guards(tile.axis, std::move(segments));
-        run_segments(tile.axis, std::move(segments), level == 0 && !batch_, [&] { emit_outer(level + 1); });
+        run_segments(tile.axis, std::move(segments), level == 0 && !batch_,
+                     [&] { emit_outer(level + 1); });
     }
     for (const Pack& pack : schedule_.packs) {
         if (pack.level == level) packs_[pack.read].active = false;
@@ -170,8 +165,9 @@ bool KernelEmitter::needs_masks(AxisId axis) const {
     for (const Read& read : kernel_.reads) {
         if (read.indirect >= 0) return true;
         if (read.source.kind == Buffer::Kind::local) continue;
-        const bool depends = std::any_of(read.index.begin(), read.index.end(),
-                                         [&](const Index& index) { return index.depends_on(axis); });
+        const bool depends =
+            std::any_of(read.index.begin(), read.index.end(),
+                        [&](const Index& index) { return index.depends_on(axis); });
         if (depends && !fills_lanes(kernel_.params[read.source.index], read.index)) return true;
     }
     for (const Stage& stage : kernel_.stages) {
@@ -220,7 +216,8 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
         }
         if (partial) {
             llvm::SmallVector<llvm::Constant*, 16> lanes;
-            for (std::int64_t i = 0; i < kLanes; ++i) lanes.push_back(builder_.getInt1(i < *extent % unit));
+            for (std::int64_t i = 0; i < kLanes; ++i)
+                lanes.push_back(builder_.getInt1(i < *extent % unit));
             segments.back().edge_mask = llvm::ConstantVector::get(lanes);
         }
         return segments;
@@ -244,7 +241,8 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
     }
     const Linear units =
         vector && !masked
-            ? arithmetic_.floor_div(arithmetic_.add(extent_linear, arithmetic_.constant(kLanes - 1)), kLanes)
+            ? arithmetic_.floor_div(
+                  arithmetic_.add(extent_linear, arithmetic_.constant(kLanes - 1)), kLanes)
             : arithmetic_.floor_div(extent_linear, unit);
     const Linear tiles = arithmetic_.floor_div(units, tile);
     Segment full;
@@ -271,13 +269,15 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
 
 // Runs the body for all tiles of the axis, with the axis bound. `chunked`: only iterations from begin to
 // end, counted over all segments.
-void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body) {
+void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, bool chunked,
+                                 Body body) {
     const bool vector = vector_axis_ == axis;
     const std::int64_t unit = vector ? kLanes : 1;
     llvm::Value* first = builder_.getInt64(0);
     for (const Segment& segment : segments) {
         const auto run = [&](const Linear& counter) {
-            base_[axis] = arithmetic_.add(segment.start, arithmetic_.scale(counter, segment.tile * unit));
+            base_[axis] =
+                arithmetic_.add(segment.start, arithmetic_.scale(counter, segment.tile * unit));
             bound_[axis] = true;
             count_[axis] = segment.tile;
             coordinate_[axis] = 0;
@@ -316,7 +316,8 @@ void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, boo
             from = builder_.CreateSelect(builder_.CreateICmpSLT(from, zero), zero, from);
             llvm::Value* to = builder_.CreateSub(end_, first);
             to = builder_.CreateSelect(builder_.CreateICmpSLT(to, count), to, count);
-            const std::int64_t last = segment.dynamic_count != nullptr ? kUnbounded : segment.count - 1;
+            const std::int64_t last =
+                segment.dynamic_count != nullptr ? kUnbounded : segment.count - 1;
             if (last == 0) {
                 if_then(builder_.CreateICmpSLT(from, to), [&] { run(arithmetic_.constant(0)); });
             } else {
@@ -389,7 +390,8 @@ void KernelEmitter::if_then(llvm::Value* condition, Body body) {
     builder_.CreateCondBr(condition, inside, after);
     builder_.SetInsertPoint(inside);
     std::vector<llvm::Value*> initial;
-    for (std::vector<llvm::Value*>* list : carried_) initial.insert(initial.end(), list->begin(), list->end());
+    for (std::vector<llvm::Value*>* list : carried_)
+        initial.insert(initial.end(), list->begin(), list->end());
     enter();
     body();
     leave();
@@ -468,7 +470,8 @@ void KernelEmitter::emit_pack(std::uint32_t number) {
         ScalarId node = kNoScalar;
         for (ScalarId id = 0; id < kernel_.scalars.size(); ++id) {
             const Scalar& scalar = kernel_.scalars[id];
-            if (scalar.op == ScalarOp::read && scalar.integer == static_cast<std::int64_t>(number)) node = id;
+            if (scalar.op == ScalarOp::read && scalar.integer == static_cast<std::int64_t>(number))
+                node = id;
         }
         const std::int64_t steps = place.reduced.empty() ? 1 : count_[place.reduced.back()];
         for (std::int64_t vector = 0; vector < place.vectors; ++vector) {

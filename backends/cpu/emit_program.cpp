@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "backends/cpu/code_cache.h"
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/expand_functions.h"
-#include "backends/cpu/code_cache.h"
 
 namespace netc {
 namespace {
@@ -26,10 +26,12 @@ llvm::Value* bytes_at(Builder& b, const Bytes& bytes, llvm::Value* batch) {
     llvm::Value* sum = b.getInt64(static_cast<std::uint64_t>(bytes.constant));
     if (bytes.per_16 != 0) {
         llvm::Value* blocks = b.CreateLShr(b.CreateAdd(batch, b.getInt64(15)), 4);
-        sum = b.CreateAdd(sum, b.CreateMul(blocks, b.getInt64(static_cast<std::uint64_t>(bytes.per_16))));
+        sum = b.CreateAdd(
+            sum, b.CreateMul(blocks, b.getInt64(static_cast<std::uint64_t>(bytes.per_16))));
     }
     if (bytes.per_sample != 0) {
-        sum = b.CreateAdd(sum, b.CreateMul(batch, b.getInt64(static_cast<std::uint64_t>(bytes.per_sample))));
+        sum = b.CreateAdd(
+            sum, b.CreateMul(batch, b.getInt64(static_cast<std::uint64_t>(bytes.per_sample))));
     }
     return sum;
 }
@@ -67,7 +69,8 @@ void emit_array_call(llvm::Function& kernel, const ProgramCode& code, std::uint3
     kernel.setLinkage(llvm::Function::ExternalLinkage);
     Builder b(module.getContext());
     auto* type = llvm::FunctionType::get(
-        b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()}, false);
+        b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty(), b.getPtrTy()},
+        false);
     auto* function = llvm::Function::Create(type, llvm::Function::ExternalLinkage,
                                             kernel.getName() + "_array", module);
     b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", function));
@@ -96,8 +99,9 @@ ProgramCode plan_code(const Program& program, const Machine& machine) {
         code.kernels.push_back(kernel);
         expand_functions(code.kernels.back());
         code.schedules.push_back(schedule(code.kernels.back(), machine, program.batch_hint));
-        code.keys.push_back(code_key({to_text(kernel), to_text(code.kernels.back(), code.schedules.back()),
-                                      machine.triple, machine.cpu, machine.features}));
+        code.keys.push_back(
+            code_key({to_text(kernel), to_text(code.kernels.back(), code.schedules.back()),
+                      machine.triple, machine.cpu, machine.features}));
     }
     return code;
 }
@@ -127,25 +131,28 @@ std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Mach
     return module;
 }
 
-Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel, llvm::Module& module,
-                                    bool exported, std::optional<std::int64_t> batch) {
-    const std::string name = kernel_symbol(code, kernel) + (batch ? fmt::format("_b{}", *batch) : "");
-    KernelEmitter emitter(code.kernels[kernel], code.schedules[kernel], code.machine, module, batch);
+Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel,
+                                    llvm::Module& module, bool exported,
+                                    std::optional<std::int64_t> batch) {
+    const std::string name =
+        kernel_symbol(code, kernel) + (batch ? fmt::format("_b{}", *batch) : "");
+    KernelEmitter emitter(code.kernels[kernel], code.schedules[kernel], code.machine, module,
+                          batch);
     Result<llvm::Function*> function = emitter.emit(name);
     if (function && exported) emit_array_call(**function, code, kernel, module);
     return function;
 }
 
-Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, llvm::Module& module,
-                                   bool exported) {
+Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
+                                   llvm::Module& module, bool exported) {
     llvm::LLVMContext& context = module.getContext();
     Builder b(context);
     llvm::SmallVector<llvm::Type*, 8> types(7, b.getPtrTy());
     types.push_back(b.getInt64Ty());
-    auto* function = llvm::Function::Create(
-        llvm::FunctionType::get(b.getInt32Ty(), types, false),
-        exported ? llvm::Function::ExternalLinkage : llvm::Function::InternalLinkage,
-        entry_symbol(entry.name), module);
+    auto* function = llvm::Function::Create(llvm::FunctionType::get(b.getInt32Ty(), types, false),
+                                            exported ? llvm::Function::ExternalLinkage
+                                                     : llvm::Function::InternalLinkage,
+                                            entry_symbol(entry.name), module);
     finish_function(function, code.machine);
     const EntryArguments arguments{function->getArg(0), function->getArg(1), function->getArg(2),
                                    function->getArg(3), function->getArg(4), function->getArg(5),
@@ -193,7 +200,8 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, 
         llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(code.program->batch_hint));
         b.CreateCondBr(b.CreateICmpEQ(arguments.batch, hint), fixed, general);
         b.SetInsertPoint(fixed);
-        if (Status status = call_all(hint, code.program->batch_hint); !status) return status.error();
+        if (Status status = call_all(hint, code.program->batch_hint); !status)
+            return status.error();
         b.SetInsertPoint(general);
     }
     if (Status status = call_all(arguments.batch, std::nullopt); !status) return status.error();
@@ -203,7 +211,8 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, 
     return function;
 }
 
-Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context, const ProgramCode& code,
+Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
+                                                   const ProgramCode& code,
                                                    const std::vector<std::string>& entries) {
     auto module = make_module(context, code.machine, code.program->name);
     for (const std::string& name : entries) {
@@ -211,7 +220,8 @@ Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context, c
         if (entry == nullptr) return Error{kExitInternal, "the program has no entry " + name};
         for (const Call& call : entry->calls) {
             if (module->getFunction(kernel_symbol(code, call.kernel)) != nullptr) continue;
-            if (auto made = emit_kernel(code, call.kernel, *module, false); !made) return made.error();
+            if (auto made = emit_kernel(code, call.kernel, *module, false); !made)
+                return made.error();
         }
         if (auto made = emit_entry(code, *entry, *module, false); !made) return made.error();
     }

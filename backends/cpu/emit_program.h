@@ -28,7 +28,7 @@ struct ProgramCode {
     Machine machine;
     std::vector<Kernel> kernels;
     std::vector<Schedule> schedules;
-    std::vector<std::string> keys;     // identity of each kernel's code, as hexadecimal digits
+    std::vector<std::string> keys;  // identity of each kernel's code, as hexadecimal digits
 };
 
 ProgramCode plan_code(const Program& program, const Machine& machine);
@@ -43,17 +43,19 @@ std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Mach
                                           const std::string& name);
 
 // Defines one kernel in the module; external where `exported`. Code for exactly `batch`, if given.
-Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel, llvm::Module& module,
-                                    bool exported, std::optional<std::int64_t> batch = std::nullopt);
+Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel,
+                                    llvm::Module& module, bool exported,
+                                    std::optional<std::int64_t> batch = std::nullopt);
 
 // Defines the function of an entry, internal unless `exported`; kernels that the module does not define are
 // declared.
-Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry, llvm::Module& module,
-                                   bool exported);
+Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
+                                   llvm::Module& module, bool exported);
 
 // All of it in one module, everything internal: what an object file is made of. The caller adds public
 // functions, which call entry_symbol(name).
-Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context, const ProgramCode& code,
+Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
+                                                   const ProgramCode& code,
                                                    const std::vector<std::string>& entries);
 
 // The short pipeline, then machine code. Bytes of an object file, or assembly text.

@@ -10,8 +10,8 @@ namespace netc {
 void KernelEmitter::emit_reduction() {
     const Reduction& reduction = *stage_->reduction;
     const bool lanes = reduction.order.kind == OrderKind::lanes;
-    const bool lane_vector = lanes && how_->vector_axis == reduction.order.lane_axis &&
-                             !schedule_.vector_axis;
+    const bool lane_vector =
+        lanes && how_->vector_axis == reduction.order.lane_axis && !schedule_.vector_axis;
     lane_copies_ = lanes && !lane_vector ? kLanes : 1;
     if (lane_vector) vector_axis_ = reduction.order.lane_axis;
     vector_states_ = vector_axis_.has_value();
@@ -22,10 +22,11 @@ void KernelEmitter::emit_reduction() {
     for (std::size_t i = 0; i < count; ++i) {
         for (const StateVariable& state : reduction.states) {
             llvm::Value* identity =
-                is_float(state.dtype)
-                    ? number_constant(context_, state.dtype, state.identity)
-                    : integer_constant(context_, state.dtype, static_cast<std::int64_t>(state.identity));
-            states_.push_back(vector_states_ ? builder_.CreateVectorSplat(kLanes, identity) : identity);
+                is_float(state.dtype) ? number_constant(context_, state.dtype, state.identity)
+                                      : integer_constant(context_, state.dtype,
+                                                         static_cast<std::int64_t>(state.identity));
+            states_.push_back(vector_states_ ? builder_.CreateVectorSplat(kLanes, identity)
+                                             : identity);
         }
     }
     const auto carried_before = carried_;
@@ -66,7 +67,8 @@ void KernelEmitter::reduce_blocked() {
         } else {
             llvm::Value* rest = arithmetic_.scalar(left);
             llvm::Value* most = builder_.getInt64(static_cast<std::uint64_t>(leaf));
-            segment.dynamic_count = builder_.CreateSelect(builder_.CreateICmpSLT(rest, most), rest, most);
+            segment.dynamic_count =
+                builder_.CreateSelect(builder_.CreateICmpSLT(rest, most), rest, most);
         }
         states_ = identity;
         reduce_segments(0, {segment});
@@ -207,8 +209,8 @@ bool KernelEmitter::clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::
         bool constant = true;
         for (AxisId other = 0; other < kernel_.axes.size(); ++other) {
             if (other == axis || !guard.index.depends_on(other)) continue;
-            same_everywhere = same_everywhere && bound_[other] && count_[other] == 1 &&
-                              vector_axis_ != other;
+            same_everywhere =
+                same_everywhere && bound_[other] && count_[other] == 1 && vector_axis_ != other;
             constant = constant && base_[other].is_constant();
         }
         if (!same_everywhere || (constant && guard.limit.is_static())) continue;
@@ -266,7 +268,8 @@ void KernelEmitter::step() {
                 condition = inside(axis_value(axis), extent_of(axis));
             }
             for (std::size_t g = 0; g < reduction.guards.size() && !condition.never; ++g) {
-                if (!guard_resolved_[g]) condition = both(condition, condition_of(reduction.guards[g]));
+                if (!guard_resolved_[g])
+                    condition = both(condition, condition_of(reduction.guards[g]));
             }
             if (condition.never) continue;
             auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& known) {
@@ -287,8 +290,9 @@ void KernelEmitter::step() {
         const auto emit_members = [&] {
             for_each_point([&](std::size_t point) {
                 for (std::int64_t lane = 0; lane < lane_copies_; ++lane) {
-                    if (members.size() < all && std::find(members.begin(), members.end(),
-                                                          std::pair(point, lane)) == members.end()) {
+                    if (members.size() < all &&
+                        std::find(members.begin(), members.end(), std::pair(point, lane)) ==
+                            members.end()) {
                         continue;
                     }
                     if (copies) coordinate_[reduction.order.lane_axis] = lane;
@@ -334,7 +338,8 @@ void KernelEmitter::step_point(std::size_t point) {
     llvm::Value* mask = guard_mask_;
     const bool lane_vector =
         reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
-    if (lane_vector && edge_) mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
+    if (lane_vector && edge_)
+        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
     for (std::size_t k = 0; k < states; ++k) {
         llvm::Value*& place = states_[point * states + k];
         place = mask != nullptr ? builder_.CreateSelect(mask, next[k], place) : next[k];
@@ -388,7 +393,8 @@ void KernelEmitter::merge_lanes() {
             return;
         }
         std::vector<Element> whole;
-        for (std::size_t k = 0; k < states; ++k) whole.push_back({partial[point * states + k], true});
+        for (std::size_t k = 0; k < states; ++k)
+            whole.push_back({partial[point * states + k], true});
         for (int half = 8; half > 0; half /= 2) {
             std::vector<Element> low;
             std::vector<Element> high;
@@ -402,8 +408,10 @@ void KernelEmitter::merge_lanes() {
                 low.push_back({builder_.CreateShuffleVector(element.value, first), true});
                 high.push_back({builder_.CreateShuffleVector(element.value, second), true});
                 if (half == 1) {
-                    low.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{0}), false};
-                    high.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{1}), false};
+                    low.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{0}),
+                                  false};
+                    high.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{1}),
+                                   false};
                 }
             }
             whole = merge(low, high);

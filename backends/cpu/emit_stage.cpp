@@ -81,7 +81,8 @@ void KernelEmitter::emit_stores() {
     for_each_point([&](std::size_t point) {
         set_states(point);
         for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
-            if (stage_->stores[i].indirect < 0) values[i].push_back(evaluate(stage_->stores[i].value));
+            if (stage_->stores[i].indirect < 0)
+                values[i].push_back(evaluate(stage_->stores[i].value));
         }
     });
     if (error_) return;

@@ -42,7 +42,8 @@ void KernelEmitter::find_dependencies() {
             const auto number = static_cast<std::size_t>(scalar.integer);
             if (scalar.op == ScalarOp::read) axes |= read_depends_[number];
             if (scalar.op == ScalarOp::index) collect(kernel_.indices[number], axes);
-            if (scalar.op == ScalarOp::state || scalar.op == ScalarOp::other) axes = ~std::uint64_t{0};
+            if (scalar.op == ScalarOp::state || scalar.op == ScalarOp::other)
+                axes = ~std::uint64_t{0};
             changed = changed || axes != depends_[id];
             depends_[id] = axes;
         }
@@ -80,8 +81,9 @@ Element KernelEmitter::evaluate_index(const Scalar& scalar) {
     const Linear value = linear(kernel_.indices[static_cast<std::size_t>(scalar.integer)]);
     llvm::Type* type = value_type(context_, scalar.type);
     if (value.is_scalar()) return {builder_.CreateTrunc(arithmetic_.scalar(value), type), false};
-    return {builder_.CreateTrunc(arithmetic_.vector(value), llvm::FixedVectorType::get(type, kLanes)),
-            true};
+    return {
+        builder_.CreateTrunc(arithmetic_.vector(value), llvm::FixedVectorType::get(type, kLanes)),
+        true};
 }
 
 Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
@@ -93,16 +95,19 @@ Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
         if (error_) return {};
         types.push_back(kernel_.scalars.type(operand));
         llvm::Type* type = elements.back().value->getType();
-        if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type)) width = vector->getNumElements();
+        if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type))
+            width = vector->getNumElements();
     }
     std::vector<llvm::Value*> operands;
     for (const Element& element : elements) {
         operands.push_back(width > 0 ? as_vector(element, width) : element.value);
     }
     const std::vector<double>* table =
-        scalar.op == ScalarOp::lookup ? &kernel_.tables[static_cast<std::size_t>(scalar.integer)] : nullptr;
+        scalar.op == ScalarOp::lookup ? &kernel_.tables[static_cast<std::size_t>(scalar.integer)]
+                                      : nullptr;
     llvm::Value* value = emit_operation(builder_, machine_, scalar, operands, types, table);
-    if (value == nullptr) fail(std::string("no code for the scalar operation ") + name_of(scalar.op));
+    if (value == nullptr)
+        fail(std::string("no code for the scalar operation ") + name_of(scalar.op));
     return {value, width > 0};
 }
 

@@ -24,7 +24,8 @@ constexpr double kParallelWork = 300e3;
 using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::byte*, std::byte*,
                                        const std::byte* const*, std::byte* const*, std::int64_t);
 
-using KernelFunction = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*);
+using KernelFunction = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t,
+                                std::int32_t*);
 
 // One object to make: a kernel (entry is null) or an entry.
 struct CodeJob {
@@ -62,8 +63,9 @@ std::string describe(const ProgramCode& code, const Entry& entry) {
     for (const Call& call : entry.calls) {
         text += code.keys[call.kernel];
         for (const BufferRef& buffer : call.arguments) {
-            text += fmt::format(" {}:{}:{}+{}+{}", static_cast<int>(buffer.region), buffer.number,
-                                buffer.offset.constant, buffer.offset.per_16, buffer.offset.per_sample);
+            text +=
+                fmt::format(" {}:{}:{}+{}+{}", static_cast<int>(buffer.region), buffer.number,
+                            buffer.offset.constant, buffer.offset.per_16, buffer.offset.per_sample);
         }
         text += "\n";
     }
@@ -91,7 +93,8 @@ private:
     };
 
     Status compile(const std::vector<EntryCode*>& entries);
-    Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch, bool& fault);
+    Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
+                        bool& fault);
     std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch) const;
 
     Program program_;
@@ -144,13 +147,18 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
         }
     }
     for (const EntryCode* code : entries) {
-        jobs.push_back({0, code->entry, code_key({describe(code_, *code->entry), machine.triple, machine.cpu,
-                                                  machine.features}), {}, {}});
+        jobs.push_back({0,
+                        code->entry,
+                        code_key({describe(code_, *code->entry), machine.triple, machine.cpu,
+                                  machine.features}),
+                        {},
+                        {}});
     }
     // The heaviest first, so that the threads end together.
     std::stable_sort(jobs.begin(), jobs.end(), [&](const CodeJob& a, const CodeJob& b) {
         const auto weight = [&](const CodeJob& job) {
-            return job.entry != nullptr ? 0.0 : work_of(code_.kernels[job.kernel], program_.batch_hint);
+            return job.entry != nullptr ? 0.0
+                                        : work_of(code_.kernels[job.kernel], program_.batch_hint);
         };
         return weight(a) > weight(b);
     });
@@ -209,7 +217,8 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
     std::int32_t flag = 0;
     for (const Call& call : entry.calls) {
         std::vector<std::byte*> pointers;
-        for (const BufferRef& buffer : call.arguments) pointers.push_back(address(buffer, memory, batch));
+        for (const BufferRef& buffer : call.arguments)
+            pointers.push_back(address(buffer, memory, batch));
         const KernelFunction function = kernels_.at(call.kernel);
         const Kernel& kernel = code_.kernels[call.kernel];
         const std::int64_t chunks = chunk_count(kernel, code_.schedules[call.kernel], batch);
@@ -246,10 +255,12 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
     if (pool_ && !(code.small && batch <= program_.batch_hint)) {
         if (Status status = run_parallel(*code.entry, memory, batch, fault); !status) return status;
     } else {
-        fault = code.function.load()(memory.weights, memory.prepared, memory.optimizer, memory.workspace,
-                                     memory.hyper, memory.inputs.data(), memory.outputs.data(), batch) != 0;
+        fault = code.function.load()(memory.weights, memory.prepared, memory.optimizer,
+                                     memory.workspace, memory.hyper, memory.inputs.data(),
+                                     memory.outputs.data(), batch) != 0;
     }
-    if (fault) return Error{kExitRun, fmt::format("an index in the data is out of range (in {})", name)};
+    if (fault)
+        return Error{kExitRun, fmt::format("an index in the data is out of range (in {})", name)};
     return {};
 }
 

@@ -8,7 +8,8 @@
 namespace netc {
 namespace {
 
-using EntryPoint = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*);
+using EntryPoint = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t,
+                            std::int32_t*);
 
 class Compiled final : public KernelCode {
 public:
@@ -38,7 +39,8 @@ Error not_loaded(llvm::Error error) {
 
 Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const Schedule* how,
                                                    const Machine& machine, std::int64_t batch_hint,
-                                                   std::optional<std::int64_t> batch, bool with_assembly) {
+                                                   std::optional<std::int64_t> batch,
+                                                   bool with_assembly) {
     auto compiled = std::make_unique<Compiled>();
     compiled->code.machine = machine;
     compiled->code.kernels = {kernel};
@@ -46,12 +48,14 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
     const Kernel& expanded = compiled->code.kernels[0];
     compiled->code.schedules = {how != nullptr ? *how : schedule(expanded, machine, batch_hint)};
     compiled->code.keys = {std::string(64, 'k')};
-    if (Status status = legal(expanded, compiled->code.schedules[0]); !status) return status.error();
+    if (Status status = legal(expanded, compiled->code.schedules[0]); !status)
+        return status.error();
     for (const CodeForm form : {CodeForm::assembly, CodeForm::object}) {
         if (form == CodeForm::assembly && !with_assembly) continue;
         llvm::LLVMContext context;
         const auto module = make_module(context, machine, "kernel");
-        if (auto made = emit_kernel(compiled->code, 0, *module, true, batch); !made) return made.error();
+        if (auto made = emit_kernel(compiled->code, 0, *module, true, batch); !made)
+            return made.error();
         auto object = emit_code(*module, machine, form);
         if (!object) return object.error();
         if (form == CodeForm::assembly) {
@@ -65,11 +69,13 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
             compiled->jit->getDataLayout().getGlobalPrefix());
         if (!process) return not_loaded(process.takeError());
         compiled->jit->getMainJITDylib().addGenerator(std::move(*process));
-        if (auto error = compiled->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object))) {
+        if (auto error =
+                compiled->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object))) {
             return not_loaded(std::move(error));
         }
         const std::string symbol = kernel_symbol(compiled->code, 0) +
-                                   (batch ? "_b" + std::to_string(*batch) : std::string()) + "_array";
+                                   (batch ? "_b" + std::to_string(*batch) : std::string()) +
+                                   "_array";
         auto found = compiled->jit->lookup(symbol);
         if (!found) return not_loaded(found.takeError());
         compiled->function = found->toPtr<EntryPoint>();

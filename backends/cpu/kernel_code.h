@@ -23,7 +23,7 @@ public:
     bool run(std::span<std::byte* const> params, std::int64_t batch) const {
         return run(params, batch, 0, std::int64_t{1} << 60);
     }
-    virtual const Kernel& kernel() const = 0;      // functions expanded
+    virtual const Kernel& kernel() const = 0;  // functions expanded
     virtual const Schedule& schedule() const = 0;
     virtual const std::string& assembly() const = 0;
 };

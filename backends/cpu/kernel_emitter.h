@@ -45,10 +45,10 @@ private:
     // Iterations of one loop: `count` tiles of `tile` points from `start` on.
     struct Segment {
         Linear start;
-        std::int64_t count = 0;         // where `dynamic_count` is null
+        std::int64_t count = 0;  // where `dynamic_count` is null
         llvm::Value* dynamic_count = nullptr;
         std::int64_t tile = 1;
-        bool edge = false;              // the last vector is not full
+        bool edge = false;                 // the last vector is not full
         llvm::Value* edge_mask = nullptr;  // where it is known already
     };
     struct LocalPlace {
@@ -95,7 +95,8 @@ private:
     void step_point(std::size_t point);
     void merge_lanes();
     std::vector<Element> merge(const std::vector<Element>& left, const std::vector<Element>& right);
-    bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low, llvm::Value*& high);
+    bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
+              llvm::Value*& high);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -162,10 +163,10 @@ private:
     llvm::Value* fault_ = nullptr;
     std::vector<LocalPlace> locals_;
     std::map<std::uint32_t, PackPlace> packs_;
-    std::vector<std::uint64_t> depends_;        // axes that a scalar depends on, as bits
+    std::vector<std::uint64_t> depends_;  // axes that a scalar depends on, as bits
     std::vector<std::uint64_t> read_depends_;
-    std::vector<std::uint64_t> weight_;         // of an axis' coordinate in memo keys
-    std::vector<std::int64_t> schedule_tile_;   // greatest count of coordinates of an axis
+    std::vector<std::uint64_t> weight_;        // of an axis' coordinate in memo keys
+    std::vector<std::int64_t> schedule_tile_;  // greatest count of coordinates of an axis
 
     // The place in the loops.
     std::vector<Linear> base_;
@@ -181,7 +182,7 @@ private:
     const Stage* stage_ = nullptr;
     const StageSchedule* how_ = nullptr;
     std::vector<AxisId> point_axes_;
-    std::vector<llvm::Value*> states_;          // point by point
+    std::vector<llvm::Value*> states_;  // point by point
     std::vector<std::vector<llvm::Value*>*> carried_;
     bool vector_states_ = false;
     std::vector<Element> state_here_;

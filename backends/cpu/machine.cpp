@@ -37,7 +37,8 @@ std::int64_t cache_bytes(int name, std::int64_t otherwise) {
     return bytes > 0 ? bytes : otherwise;
 }
 
-std::unique_ptr<llvm::TargetMachine> create(const Machine& machine, bool jit, std::string& message) {
+std::unique_ptr<llvm::TargetMachine> create(const Machine& machine, bool jit,
+                                            std::string& message) {
     initialize_targets();
     const llvm::Target* target = llvm::TargetRegistry::lookupTarget(machine.triple, message);
     if (target == nullptr) return nullptr;
@@ -80,7 +81,8 @@ Status check_names(const Machine& machine) {
         const bool has_sign = word.starts_with("+") || word.starts_with("-");
         const llvm::StringRef name = word.drop_front(has_sign ? 1 : 0);
         bool known = false;
-        for (const auto& feature : info.getAllProcessorFeatures()) known = known || name == feature.Key;
+        for (const auto& feature : info.getAllProcessorFeatures())
+            known = known || name == feature.Key;
         if (!has_sign || !known) {
             return Error{kExitUsage, "no processor feature is called " + word.str(), std::nullopt,
                          "features are written +avx2,-avx512f"};

@@ -16,13 +16,13 @@ namespace netc {
 
 struct Machine {
     std::string triple;
-    std::string cpu;             // LLVM's name
-    std::string features;        // +avx2,-avx512f: all of the host's where the target is this machine
+    std::string cpu;       // LLVM's name
+    std::string features;  // +avx2,-avx512f: all of the host's where the target is this machine
     std::int64_t vector_bits = 256;
     std::int64_t vector_registers = 16;
     bool x86 = true;
-    bool avx2 = false;           // vpermps, gathers
-    bool avx512 = false;         // mask registers, vpermt2ps
+    bool avx2 = false;    // vpermps, gathers
+    bool avx512 = false;  // mask registers, vpermt2ps
     std::int64_t l1_bytes = 32 * 1024;
     std::int64_t l2_bytes = 512 * 1024;
 

@@ -32,13 +32,16 @@ public:
     }
 
 private:
-    llvm::Value* number(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
+    llvm::Value* number(std::int64_t value) {
+        return b_.getInt64(static_cast<std::uint64_t>(value));
+    }
     llvm::Value* status(ObjectStatus s) { return b_.getInt32(static_cast<std::uint32_t>(s)); }
     llvm::Value* null() { return llvm::ConstantPointerNull::get(b_.getPtrTy()); }
 
     void begin(const char* name, llvm::Type* result, std::vector<llvm::Type*> types) {
         function_ = llvm::Function::Create(llvm::FunctionType::get(result, types, false),
-                                           llvm::Function::ExternalLinkage, options_.prefix + name, module_);
+                                           llvm::Function::ExternalLinkage, options_.prefix + name,
+                                           module_);
         function_->addFnAttr(llvm::Attribute::NoUnwind);
         b_.SetInsertPoint(block("entry"));
     }
@@ -61,7 +64,8 @@ private:
         return b_.CreateICmpNE(b_.CreateAnd(bits, number(kAlignment - 1)), number(0));
     }
     void check_region(llvm::Value* region) {
-        refuse_if(b_.CreateOr(b_.CreateICmpEQ(region, null()), is_misaligned(region)), ObjectStatus::align);
+        refuse_if(b_.CreateOr(b_.CreateICmpEQ(region, null()), is_misaligned(region)),
+                  ObjectStatus::align);
     }
     // A workspace of no bytes may be null.
     void check_workspace(llvm::Value* region, const Bytes& size) {
@@ -81,12 +85,14 @@ private:
     }
 
     // Labels and other index inputs, before anything is written.
-    void check_indices(const Entry& entry, const std::vector<llvm::Value*>& inputs, llvm::Value* batch) {
+    void check_indices(const Entry& entry, const std::vector<llvm::Value*>& inputs,
+                       llvm::Value* batch) {
         for (const Entry::IndexRange& range : entry.index_ranges) {
             const EntryArgument& input = entry.inputs[range.input];
             llvm::Value* count = number(1);
             for (const Extent& dim : input.dims) {
-                count = b_.CreateMul(count, b_.CreateAdd(b_.CreateMul(batch, number(dim.per_batch)), number(dim.constant)));
+                count = b_.CreateMul(count, b_.CreateAdd(b_.CreateMul(batch, number(dim.per_batch)),
+                                                         number(dim.constant)));
             }
             llvm::Type* type = b_.getIntNTy(static_cast<unsigned>(8 * size_of(input.dtype)));
             llvm::BasicBlock* before = b_.GetInsertBlock();
@@ -98,11 +104,14 @@ private:
             b_.SetInsertPoint(loop);
             llvm::PHINode* i = b_.CreatePHI(b_.getInt64Ty(), 2);
             i->addIncoming(number(0), before);
-            llvm::Value* element = b_.CreateAlignedLoad(type, b_.CreateGEP(type, inputs[range.input], i),
-                                                        llvm::Align(static_cast<std::uint64_t>(size_of(input.dtype))));
-            llvm::Value* wide = input.dtype == DType::u8 ? b_.CreateZExtOrTrunc(element, b_.getInt64Ty())
-                                                         : b_.CreateSExtOrTrunc(element, b_.getInt64Ty());
-            b_.CreateCondBr(b_.CreateICmpUGE(wide, number(range.limit)), bad, next);  // negative is large
+            llvm::Value* element =
+                b_.CreateAlignedLoad(type, b_.CreateGEP(type, inputs[range.input], i),
+                                     llvm::Align(static_cast<std::uint64_t>(size_of(input.dtype))));
+            llvm::Value* wide = input.dtype == DType::u8
+                                    ? b_.CreateZExtOrTrunc(element, b_.getInt64Ty())
+                                    : b_.CreateSExtOrTrunc(element, b_.getInt64Ty());
+            b_.CreateCondBr(b_.CreateICmpUGE(wide, number(range.limit)), bad,
+                            next);  // negative is large
             b_.SetInsertPoint(bad);
             b_.CreateRet(status(ObjectStatus::index));
             b_.SetInsertPoint(next);
@@ -114,7 +123,9 @@ private:
     }
 
     llvm::Value* pointer_array(const std::vector<llvm::Value*>& pointers) {
-        llvm::Value* array = b_.CreateAlloca(b_.getPtrTy(), b_.getInt32(static_cast<std::uint32_t>(std::max<std::size_t>(pointers.size(), 1))));
+        llvm::Value* array = b_.CreateAlloca(
+            b_.getPtrTy(),
+            b_.getInt32(static_cast<std::uint32_t>(std::max<std::size_t>(pointers.size(), 1))));
         for (std::size_t i = 0; i < pointers.size(); ++i) {
             b_.CreateStore(pointers[i], b_.CreateConstGEP1_64(b_.getPtrTy(), array, i));
         }
@@ -122,18 +133,20 @@ private:
     }
 
     struct Regions {
-        llvm::Value *weights = nullptr, *prepared = nullptr, *optimizer = nullptr, *workspace = nullptr, *hyper = nullptr;
+        llvm::Value *weights = nullptr, *prepared = nullptr, *optimizer = nullptr,
+                    *workspace = nullptr, *hyper = nullptr;
     };
     // Calls an entry and returns its fault flag as a status.
-    void call_and_return(const char* entry, const Regions& r, const std::vector<llvm::Value*>& inputs,
+    void call_and_return(const char* entry, const Regions& r,
+                         const std::vector<llvm::Value*>& inputs,
                          const std::vector<llvm::Value*>& outputs, llvm::Value* batch) {
         auto or_null = [&](llvm::Value* v) { return v != nullptr ? v : null(); };
         llvm::Value* fault = b_.CreateCall(
             module_.getFunction(entry_symbol(entry)),
-            {or_null(r.weights), or_null(r.prepared), or_null(r.optimizer), or_null(r.workspace), or_null(r.hyper),
-             pointer_array(inputs), pointer_array(outputs), batch});
-        b_.CreateRet(b_.CreateSelect(b_.CreateICmpNE(fault, b_.getInt32(0)), status(ObjectStatus::index),
-                                     status(ObjectStatus::ok)));
+            {or_null(r.weights), or_null(r.prepared), or_null(r.optimizer), or_null(r.workspace),
+             or_null(r.hyper), pointer_array(inputs), pointer_array(outputs), batch});
+        b_.CreateRet(b_.CreateSelect(b_.CreateICmpNE(fault, b_.getInt32(0)),
+                                     status(ObjectStatus::index), status(ObjectStatus::ok)));
     }
 
     llvm::Value* hyper_block() {
@@ -142,7 +155,8 @@ private:
         return hyper;
     }
     void set_hyper(llvm::Value* hyper, std::int64_t offset, llvm::Value* value) {
-        b_.CreateStore(value, b_.CreateConstGEP1_64(b_.getInt8Ty(), hyper, static_cast<std::uint64_t>(offset)));
+        b_.CreateStore(value, b_.CreateConstGEP1_64(b_.getInt8Ty(), hyper,
+                                                    static_cast<std::uint64_t>(offset)));
     }
     // From the caller's struct { float; uint64_t; uint64_t }, or what a null pointer means.
     llvm::Value* hyper_from(llvm::Value* given) {
@@ -176,7 +190,8 @@ private:
         begin(name, b_.getInt64Ty(), {b_.getInt64Ty()});
         llvm::Value* batch = function_->getArg(0);
         llvm::Value* blocks = b_.CreateLShr(b_.CreateAdd(batch, number(15)), 4);
-        llvm::Value* sum = b_.CreateAdd(number(bytes.constant), b_.CreateMul(blocks, number(bytes.per_16)));
+        llvm::Value* sum =
+            b_.CreateAdd(number(bytes.constant), b_.CreateMul(blocks, number(bytes.per_16)));
         b_.CreateRet(b_.CreateAdd(sum, b_.CreateMul(batch, number(bytes.per_sample))));
     }
 
@@ -195,19 +210,23 @@ private:
             llvm::BasicBlock* done = block("weights");
             b_.CreateCondBr(b_.CreateICmpEQ(optimizer, null()), done, fill);
             b_.SetInsertPoint(fill);
-            b_.CreateMemSet(optimizer, b_.getInt8(0), static_cast<std::uint64_t>(program_.optimizer_size), llvm::Align(kAlignment));
+            b_.CreateMemSet(optimizer, b_.getInt8(0),
+                            static_cast<std::uint64_t>(program_.optimizer_size),
+                            llvm::Align(kAlignment));
             write_header(optimizer, program_.optimizer_size);
             b_.CreateBr(done);
             b_.SetInsertPoint(done);
         }
         refuse_if(b_.CreateICmpEQ(weights, null()), ObjectStatus::ok);
-        b_.CreateMemSet(weights, b_.getInt8(0), static_cast<std::uint64_t>(program_.weights_size), llvm::Align(kAlignment));
+        b_.CreateMemSet(weights, b_.getInt8(0), static_cast<std::uint64_t>(program_.weights_size),
+                        llvm::Align(kAlignment));
         write_header(weights, program_.weights_size);
         llvm::Value* hyper = hyper_block();
         set_hyper(hyper, kHyperSeed, seed);
         set_hyper(hyper, kHyperStepsPerEpoch, number(0));
         set_hyper(hyper, kHyperRate, llvm::ConstantFP::getNaN(b_.getFloatTy()));
-        call_and_return("init", {.weights = weights, .workspace = scratch("init"), .hyper = hyper}, {}, {}, number(1));
+        call_and_return("init", {.weights = weights, .workspace = scratch("init"), .hyper = hyper},
+                        {}, {}, number(1));
     }
 
     // Entries without a workspace argument take what they need from the stack.
@@ -228,7 +247,9 @@ private:
         check_region(prepared);
         check_hash(weights);
         write_header(prepared, program_.prepared_size);
-        call_and_return("prepare", {.weights = weights, .prepared = prepared, .workspace = scratch("prepare")}, {}, {}, number(1));
+        call_and_return("prepare",
+                        {.weights = weights, .prepared = prepared, .workspace = scratch("prepare")},
+                        {}, {}, number(1));
     }
 
     void forward() {
@@ -263,7 +284,8 @@ private:
         types.insert(types.end(), {b_.getInt64Ty(), b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy()});
         begin("_train_step", b_.getInt32Ty(), types);
         const auto at = [&](std::size_t i) { return function_->getArg(static_cast<unsigned>(i)); };
-        llvm::Value *weights = at(0), *optimizer = at(1), *batch = at(2 + inputs), *workspace = at(4 + inputs);
+        llvm::Value *weights = at(0), *optimizer = at(1), *batch = at(2 + inputs),
+                    *workspace = at(4 + inputs);
         check_region(weights);
         check_region(optimizer);
         check_workspace(workspace, entry.workspace);
@@ -273,18 +295,22 @@ private:
         const auto ins = arguments(2, inputs);
         check_indices(entry, ins, batch);
         llvm::Value* hyper = hyper_from(at(3 + inputs));
-        call_and_return("train_step", {.weights = weights, .optimizer = optimizer, .workspace = workspace, .hyper = hyper},
-                        ins, {loss_or_scratch(at(5 + inputs))}, batch);
+        call_and_return(
+            "train_step",
+            {.weights = weights, .optimizer = optimizer, .workspace = workspace, .hyper = hyper},
+            ins, {loss_or_scratch(at(5 + inputs))}, batch);
     }
 
     void gradient() {
         const Entry& entry = *program_.find("gradient");
         const std::size_t inputs = entry.inputs.size();
         std::vector<llvm::Type*> types = pointers(1 + inputs);
-        types.insert(types.end(), {b_.getInt64Ty(), b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy()});
+        types.insert(types.end(),
+                     {b_.getInt64Ty(), b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy()});
         begin("_gradient", b_.getInt32Ty(), types);
         const auto at = [&](std::size_t i) { return function_->getArg(static_cast<unsigned>(i)); };
-        llvm::Value *weights = at(0), *batch = at(1 + inputs), *workspace = at(3 + inputs), *gradients = at(5 + inputs);
+        llvm::Value *weights = at(0), *batch = at(1 + inputs), *workspace = at(3 + inputs),
+                    *gradients = at(5 + inputs);
         check_region(weights);
         check_region(gradients);
         check_workspace(workspace, entry.workspace);
@@ -298,12 +324,16 @@ private:
                 outputs.push_back(loss_or_scratch(at(4 + inputs)));
                 continue;
             }
-            const auto place = std::ranges::find_if(program_.weights, [&](const VariablePlace& p) { return "grad:" + p.name == output.name; });
-            outputs.push_back(b_.CreateConstGEP1_64(b_.getInt8Ty(), gradients, static_cast<std::uint64_t>(place->offset)));
+            const auto place = std::ranges::find_if(program_.weights, [&](const VariablePlace& p) {
+                return "grad:" + p.name == output.name;
+            });
+            outputs.push_back(b_.CreateConstGEP1_64(b_.getInt8Ty(), gradients,
+                                                    static_cast<std::uint64_t>(place->offset)));
         }
         write_header(gradients, program_.weights_size);
         llvm::Value* hyper = hyper_from(at(2 + inputs));
-        call_and_return("gradient", {.weights = weights, .workspace = workspace, .hyper = hyper}, ins, outputs, batch);
+        call_and_return("gradient", {.weights = weights, .workspace = workspace, .hyper = hyper},
+                        ins, outputs, batch);
     }
 
     // One text with offsets into it: a table of pointers would need relocations, and so writable memory.
@@ -315,20 +345,26 @@ private:
             text += message;
             text += '\0';
         };
-        for (int i = 0; i < kObjectStatusCount; ++i) add(info(static_cast<ObjectStatus>(i)).message);
+        for (int i = 0; i < kObjectStatusCount; ++i)
+            add(info(static_cast<ObjectStatus>(i)).message);
         add("unknown status");
-        auto* bytes = constant("messages", llvm::ConstantDataArray::getString(module_.getContext(), text, false));
-        auto* table = constant("message_offsets", llvm::ConstantDataArray::get(module_.getContext(), offsets));
+        auto* bytes = constant(
+            "messages", llvm::ConstantDataArray::getString(module_.getContext(), text, false));
+        auto* table = constant("message_offsets",
+                               llvm::ConstantDataArray::get(module_.getContext(), offsets));
         begin("_strerror", b_.getPtrTy(), {b_.getInt32Ty()});
         llvm::Value* code = function_->getArg(0);
         llvm::Value* last = b_.getInt32(kObjectStatusCount);
         llvm::Value* row = b_.CreateSelect(b_.CreateICmpULT(code, last), code, last);
-        llvm::Value* offset = b_.CreateLoad(b_.getInt32Ty(), b_.CreateGEP(b_.getInt32Ty(), table, b_.CreateZExt(row, b_.getInt64Ty())));
+        llvm::Value* offset =
+            b_.CreateLoad(b_.getInt32Ty(), b_.CreateGEP(b_.getInt32Ty(), table,
+                                                        b_.CreateZExt(row, b_.getInt64Ty())));
         b_.CreateRet(b_.CreateGEP(b_.getInt8Ty(), bytes, b_.CreateZExt(offset, b_.getInt64Ty())));
     }
 
     llvm::GlobalVariable* constant(const char* name, llvm::Constant* value) {
-        return new llvm::GlobalVariable(module_, value->getType(), true, llvm::GlobalValue::InternalLinkage, value,
+        return new llvm::GlobalVariable(module_, value->getType(), true,
+                                        llvm::GlobalValue::InternalLinkage, value,
                                         "netc_" + std::string(name));
     }
 
@@ -337,22 +373,28 @@ private:
         llvm::LLVMContext& context = module_.getContext();
         auto* name_type = llvm::ArrayType::get(b_.getInt8Ty(), layout.name_size);
         auto* shape_type = llvm::ArrayType::get(b_.getInt64Ty(), layout.max_rank);
-        auto* row_type = llvm::StructType::get(context, {name_type, b_.getInt32Ty(), b_.getInt32Ty(), shape_type, b_.getInt64Ty(),
-                                                         b_.getInt64Ty(), b_.getInt32Ty(), b_.getInt32Ty()});
+        auto* row_type = llvm::StructType::get(
+            context, {name_type, b_.getInt32Ty(), b_.getInt32Ty(), shape_type, b_.getInt64Ty(),
+                      b_.getInt64Ty(), b_.getInt32Ty(), b_.getInt32Ty()});
         std::vector<llvm::Constant*> rows;
         for (const VariablePlace& place : program_.weights) {
             std::string name = place.name;
             name.resize(layout.name_size);
             std::vector<std::uint64_t> shape(layout.max_rank);
-            for (std::size_t d = 0; d < place.dims.size(); ++d) shape[d] = static_cast<std::uint64_t>(place.dims[d]);
+            for (std::size_t d = 0; d < place.dims.size(); ++d)
+                shape[d] = static_cast<std::uint64_t>(place.dims[d]);
             const std::uint32_t kind = place.kind == VariableKind::parameter ? 0 : 1;
             rows.push_back(llvm::ConstantStruct::get(
-                row_type, {llvm::ConstantDataArray::getString(context, name, false), b_.getInt32(static_cast<std::uint32_t>(place.dtype)),
-                           b_.getInt32(static_cast<std::uint32_t>(place.dims.size())), llvm::ConstantDataArray::get(context, shape),
-                           b_.getInt64(static_cast<std::uint64_t>(place.offset)), b_.getInt64(static_cast<std::uint64_t>(place.size)),
-                           b_.getInt32(kind), b_.getInt32(place.frozen ? 1 : 0)}));
+                row_type, {llvm::ConstantDataArray::getString(context, name, false),
+                           b_.getInt32(static_cast<std::uint32_t>(place.dtype)),
+                           b_.getInt32(static_cast<std::uint32_t>(place.dims.size())),
+                           llvm::ConstantDataArray::get(context, shape),
+                           b_.getInt64(static_cast<std::uint64_t>(place.offset)),
+                           b_.getInt64(static_cast<std::uint64_t>(place.size)), b_.getInt32(kind),
+                           b_.getInt32(place.frozen ? 1 : 0)}));
         }
-        auto* table = constant("tensors", llvm::ConstantArray::get(llvm::ArrayType::get(row_type, rows.size()), rows));
+        auto* table = constant(
+            "tensors", llvm::ConstantArray::get(llvm::ArrayType::get(row_type, rows.size()), rows));
         begin("_tensors", b_.getPtrTy(), {b_.getPtrTy()});
         llvm::BasicBlock* count = block("count");
         llvm::BasicBlock* done = block("done");
@@ -373,19 +415,24 @@ private:
         std::vector<Feature> features{{1, 2, 12}, {1, 2, 27}, {1, 2, 28}};  // FMA, OSXSAVE, AVX
         if (machine_.avx2) features.push_back({7, 1, 5});
         if (machine_.avx512) {
-            for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u}) features.push_back({7, 1, bit});  // F DQ CD BW VL
+            for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u})
+                features.push_back({7, 1, bit});  // F DQ CD BW VL
         }
         return features;
     }
     // Whether this processor, or its system, lacks what the object was compiled for.
     llvm::Value* cpu_is_missing() {
-        auto* registers = llvm::StructType::get(b_.getInt32Ty(), b_.getInt32Ty(), b_.getInt32Ty(), b_.getInt32Ty());
-        auto* cpuid = llvm::InlineAsm::get(llvm::FunctionType::get(registers, {b_.getInt32Ty(), b_.getInt32Ty()}, false), "cpuid",
-                                           "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", true);
+        auto* registers = llvm::StructType::get(b_.getInt32Ty(), b_.getInt32Ty(), b_.getInt32Ty(),
+                                                b_.getInt32Ty());
+        auto* cpuid = llvm::InlineAsm::get(
+            llvm::FunctionType::get(registers, {b_.getInt32Ty(), b_.getInt32Ty()}, false), "cpuid",
+            "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", true);
         llvm::Value* missing = b_.getFalse();
-        llvm::Value* leaves[2] = {b_.CreateCall(cpuid, {b_.getInt32(1), b_.getInt32(0)}), b_.CreateCall(cpuid, {b_.getInt32(7), b_.getInt32(0)})};
+        llvm::Value* leaves[2] = {b_.CreateCall(cpuid, {b_.getInt32(1), b_.getInt32(0)}),
+                                  b_.CreateCall(cpuid, {b_.getInt32(7), b_.getInt32(0)})};
         for (const Feature& feature : missing_features()) {
-            llvm::Value* word = b_.CreateExtractValue(leaves[feature.leaf == 1 ? 0 : 1], feature.position);
+            llvm::Value* word =
+                b_.CreateExtractValue(leaves[feature.leaf == 1 ? 0 : 1], feature.position);
             llvm::Value* bit = b_.CreateAnd(word, b_.getInt32(1u << feature.bit));
             missing = b_.CreateOr(missing, b_.CreateICmpEQ(bit, b_.getInt32(0)));
         }
@@ -402,7 +449,8 @@ private:
 
 }  // namespace
 
-void add_object_functions(llvm::Module& module, const ProgramCode& code, const ObjectOptions& options) {
+void add_object_functions(llvm::Module& module, const ProgramCode& code,
+                          const ObjectOptions& options) {
     ObjectFunctions(module, code, options).add_all();
 }
 

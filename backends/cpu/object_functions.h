@@ -9,6 +9,7 @@
 namespace netc {
 
 // Adds PREFIX_init, PREFIX_prepare, PREFIX_forward ... to a module made by emit_program.
-void add_object_functions(llvm::Module& module, const ProgramCode& code, const ObjectOptions& options);
+void add_object_functions(llvm::Module& module, const ProgramCode& code,
+                          const ObjectOptions& options);
 
 }  // namespace netc

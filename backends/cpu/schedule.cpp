@@ -11,12 +11,14 @@ namespace {
 constexpr std::int64_t kMostPoints = 1024;  // accumulators, and copies of a body
 
 bool index_depends(const std::vector<Index>& index, AxisId axis) {
-    return std::any_of(index.begin(), index.end(), [&](const Index& i) { return i.depends_on(axis); });
+    return std::any_of(index.begin(), index.end(),
+                       [&](const Index& i) { return i.depends_on(axis); });
 }
 
 Error illegal(const std::string& why) { return Error{kExitInternal, "illegal schedule: " + why}; }
 
-bool is_permutation_of(const std::vector<AxisTile>& tiles, const std::vector<AxisId>& axes, bool ordered) {
+bool is_permutation_of(const std::vector<AxisTile>& tiles, const std::vector<AxisId>& axes,
+                       bool ordered) {
     std::vector<AxisId> found;
     for (const AxisTile& tile : tiles) found.push_back(tile.axis);
     std::vector<AxisId> wanted = axes;
@@ -71,7 +73,8 @@ Status legal_scatter(const Kernel& kernel, const Schedule& schedule) {
             if (store.indirect < 0) continue;
             bool apart = false;
             for (std::size_t d = 0; d < store.index.size(); ++d) {
-                if (static_cast<std::int32_t>(d) != store.indirect && store.index[d].is_axis(*axis)) {
+                if (static_cast<std::int32_t>(d) != store.indirect &&
+                    store.index[d].is_axis(*axis)) {
                     apart = true;
                 }
             }
@@ -91,11 +94,13 @@ Status legal_scatter(const Kernel& kernel, const Schedule& schedule) {
 }
 
 Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pack) {
-    if (!schedule.vector_axis || pack.read >= kernel.reads.size() || pack.level > schedule.outer.size()) {
+    if (!schedule.vector_axis || pack.read >= kernel.reads.size() ||
+        pack.level > schedule.outer.size()) {
         return illegal("a packed copy needs a vector axis outside");
     }
     const Read& read = kernel.reads[pack.read];
-    if (read.source.kind == Buffer::Kind::local || read.indirect >= 0 || read.outside != Outside::never ||
+    if (read.source.kind == Buffer::Kind::local || read.indirect >= 0 ||
+        read.outside != Outside::never ||
         kernel.params[read.source.index].direction != Direction::in) {
         return illegal("a packed copy is of an input");
     }
@@ -124,14 +129,17 @@ Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pa
             }
             for (AxisId axis : stage.reduction->axes) {
                 if (!index_depends(read.index, axis)) continue;
-                if (!kernel.axes[axis].extent.is_static()) return illegal("a packed copy has a fixed size");
+                if (!kernel.axes[axis].extent.is_static())
+                    return illegal("a packed copy has a fixed size");
                 bytes *= kernel.axes[axis].extent.constant;
             }
         }
         for (AxisId axis : stage.axes) {
-            if (index_depends(read.index, axis)) return illegal("a packed copy depends on an own axis");
+            if (index_depends(read.index, axis))
+                return illegal("a packed copy depends on an own axis");
         }
-        if (std::count(reads.begin(), reads.end(), pack.read) > 0) return illegal("packed copy in a store");
+        if (std::count(reads.begin(), reads.end(), pack.read) > 0)
+            return illegal("packed copy in a store");
         if (std::count(in_step.begin(), in_step.end(), pack.read) > 0) ++users;
     }
     if (users != 1) return illegal("a packed copy belongs to one stage");
@@ -204,7 +212,8 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
         if (tile.tile < 1) return illegal("a tile is empty");
         points *= tile.tile;
     }
-    if (schedule.vector_axis && std::count(kernel.outer.begin(), kernel.outer.end(), *schedule.vector_axis) == 0) {
+    if (schedule.vector_axis &&
+        std::count(kernel.outer.begin(), kernel.outer.end(), *schedule.vector_axis) == 0) {
         return illegal("the vector axis is not an outer axis");
     }
     for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
@@ -213,7 +222,8 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
         if (!is_permutation_of(how.own, stage.axes, false)) return illegal("own axes of a stage");
         const std::vector<AxisId> reduced =
             stage.reduction ? stage.reduction->axes : std::vector<AxisId>{};
-        if (!is_permutation_of(how.reduced, reduced, true)) return illegal("reduced axes keep their order");
+        if (!is_permutation_of(how.reduced, reduced, true))
+            return illegal("reduced axes keep their order");
         std::int64_t stage_points = points;
         for (const AxisTile& tile : how.own) stage_points *= tile.tile;
         if (stage.reduction && stage.reduction->order.kind == OrderKind::lanes) {
@@ -221,16 +231,19 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
         }
         std::int64_t copies = stage_points;
         for (const AxisTile& tile : how.reduced) copies *= tile.tile;
-        if (stage_points > kMostPoints || copies > 8 * kMostPoints) return illegal("it unrolls too much");
+        if (stage_points > kMostPoints || copies > 8 * kMostPoints)
+            return illegal("it unrolls too much");
         for (const AxisTile& tile : how.own) {
             if (tile.tile < 1) return illegal("a tile is empty");
         }
         for (const AxisTile& tile : how.reduced) {
             if (tile.tile < 1) return illegal("a tile is empty");
             const Order& order = stage.reduction->order;
-            const bool special = (order.kind == OrderKind::lanes && order.lane_axis == tile.axis) ||
-                                 (order.kind == OrderKind::blocked && tile.axis == how.reduced[0].axis);
-            if (special && tile.tile != 1) return illegal("an axis that the order names is not unrolled");
+            const bool special =
+                (order.kind == OrderKind::lanes && order.lane_axis == tile.axis) ||
+                (order.kind == OrderKind::blocked && tile.axis == how.reduced[0].axis);
+            if (special && tile.tile != 1)
+                return illegal("an axis that the order names is not unrolled");
         }
         std::optional<AxisId> vector_axis = schedule.vector_axis;
         if (how.vector_axis) {
@@ -244,17 +257,20 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
         for (const Store& store : stage.stores) {
             const bool local = store.target.kind == Buffer::Kind::local;
             if (!vector_axis || store.indirect >= 0 || (local && schedule.vector_axis)) continue;
-            if (!index_depends(store.index, *vector_axis)) return illegal("a store without the vector axis");
+            if (!index_depends(store.index, *vector_axis))
+                return illegal("a store without the vector axis");
         }
     }
     std::int64_t scratch = 0;
     for (std::size_t i = 0; i < kernel.locals.size(); ++i) {
         if (local_in_registers(kernel, schedule, std::nullopt, i)) continue;
-        std::int64_t bytes = points * size_of(kernel.locals[i].dtype) * (schedule.vector_axis ? kLanes : 1);
+        std::int64_t bytes =
+            points * size_of(kernel.locals[i].dtype) * (schedule.vector_axis ? kLanes : 1);
         for (std::int64_t dim : kernel.locals[i].dims) bytes *= dim;
         scratch += bytes;
     }
-    if (scratch > kLocalLimit && (points > 1 || schedule.vector_axis)) return illegal("too much scratch");
+    if (scratch > kLocalLimit && (points > 1 || schedule.vector_axis))
+        return illegal("too much scratch");
     if (has_scatter(kernel)) {
         if (Status status = legal_scatter(kernel, schedule); !status) return status;
     }
@@ -265,7 +281,8 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
 }
 
 std::string to_text(const Kernel& kernel, const Schedule& schedule) {
-    const auto tiles = [&](const std::vector<AxisTile>& list, const std::optional<AxisId>& vector_axis) {
+    const auto tiles = [&](const std::vector<AxisTile>& list,
+                           const std::optional<AxisId>& vector_axis) {
         std::string text;
         for (const AxisTile& tile : list) {
             const bool vector = vector_axis == tile.axis;
@@ -302,7 +319,9 @@ std::int64_t chunk_count(const Kernel& kernel, const Schedule& schedule, std::in
 }
 
 double work_of(const Kernel& kernel, std::int64_t batch) {
-    const auto extent = [&](AxisId axis) { return static_cast<double>(kernel.axes[axis].extent.at(batch)); };
+    const auto extent = [&](AxisId axis) {
+        return static_cast<double>(kernel.axes[axis].extent.at(batch));
+    };
     double outer = 1;
     for (AxisId axis : kernel.outer) outer *= extent(axis);
     double work = 0;

@@ -27,8 +27,8 @@ struct AxisTile {
 };
 
 struct StageSchedule {
-    std::vector<AxisTile> own;       // any order
-    std::vector<AxisTile> reduced;   // the kernel's order
+    std::vector<AxisTile> own;          // any order
+    std::vector<AxisTile> reduced;      // the kernel's order
     std::optional<AxisId> vector_axis;  // only where the kernel has no outer vector axis
 };
 

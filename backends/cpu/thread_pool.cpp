@@ -71,7 +71,8 @@ void ThreadPool::work() {
     }
 }
 
-void ThreadPool::run(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body) {
+void ThreadPool::run(std::int64_t count,
+                     const std::function<void(std::int64_t, std::int64_t)>& body) {
     const auto all = static_cast<std::int64_t>(threads_.size()) + 1;
     body_ = &body;
     count_ = count;

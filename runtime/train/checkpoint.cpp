@@ -31,7 +31,8 @@ Result<Progress> from_json(const std::string& text, const std::string& path) {
     const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
     const char* integers[] = {"epoch", "step_in_epoch", "step", "waited"};
     bool sound = json.is_object();
-    for (const char* key : integers) sound = sound && json.contains(key) && json[key].is_number_integer();
+    for (const char* key : integers)
+        sound = sound && json.contains(key) && json[key].is_number_integer();
     for (const char* key : {"loss_sum", "penalty_sum", "watched_best", "seconds"}) {
         sound = sound && json.contains(key) && json[key].is_string();
     }

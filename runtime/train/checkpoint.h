@@ -20,10 +20,10 @@ struct Progress {
     std::int64_t step = 0;           // of the whole run
     double loss_sum = 0;             // of this epoch's steps
     double penalty_sum = 0;
-    std::optional<double> best;      // of the watched value
-    double watched_best = 0;         // of the value that `stop` watches
-    std::int64_t waited = -1;        // epochs without an improvement of it; -1: none seen yet
-    double seconds = 0;              // spent before this process
+    std::optional<double> best;  // of the watched value
+    double watched_best = 0;     // of the value that `stop` watches
+    std::int64_t waited = -1;    // epochs without an improvement of it; -1: none seen yet
+    double seconds = 0;          // spent before this process
 };
 
 // state.safetensors: weights, slots and progress, whole in itself.

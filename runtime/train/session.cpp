@@ -32,8 +32,8 @@ Result<AlignedMemory> AlignedMemory::allocate(std::int64_t bytes) {
         return Error{kExitRun, "the network needs more memory than a process can have"};
     }
     const std::int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kSlack;
-    memory.data_.reset(static_cast<std::byte*>(
-        std::aligned_alloc(static_cast<std::size_t>(kAlignment), static_cast<std::size_t>(rounded))));
+    memory.data_.reset(static_cast<std::byte*>(std::aligned_alloc(
+        static_cast<std::size_t>(kAlignment), static_cast<std::size_t>(rounded))));
     if (memory.data_ == nullptr) {
         return Error{kExitRun, "no memory: " + std::to_string(bytes / 1000000) + " MB are needed"};
     }

@@ -53,7 +53,8 @@ public:
 
     // Runs an entry. `inputs` in the order of Entry::inputs, row-major; results are kept until the
     // next run, see output().
-    Status run(std::string_view entry, std::span<const std::byte* const> inputs, std::int64_t batch);
+    Status run(std::string_view entry, std::span<const std::byte* const> inputs,
+               std::int64_t batch);
     // Bytes of the i-th output of the last run of `entry`, row-major, for its batch.
     std::span<const std::byte> output(std::size_t i) const;
     // A rank-0 f32 or f64 output as a number, by name; NaN where there is none.

@@ -73,8 +73,9 @@ private:
                                                     : (count + plan_.batch - 1) / plan_.batch;
         if (steps_per_epoch_ == 0) {
             return Error{kExitProgram,
-                         fmt::format("an epoch would have no step: {} training rows, batch {}{}", count,
-                                     plan_.batch, plan_.section->drop_last ? ", drop_last" : "")};
+                         fmt::format("an epoch would have no step: {} training rows, batch {}{}",
+                                     count, plan_.batch,
+                                     plan_.section->drop_last ? ", drop_last" : "")};
         }
         total_steps_ = plan_.steps ? *plan_.steps : plan_.epochs.value_or(1) * steps_per_epoch_;
         session_.set_seed(plan_.seed);
@@ -123,8 +124,10 @@ private:
         while (progress_.step_in_epoch < steps_per_epoch_ && progress_.step < total_steps_) {
             const std::int64_t at = progress_.step_in_epoch * plan_.batch;
             const std::int64_t size = std::min(plan_.batch, count - at);
-            buffers_.fill(std::span(order).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
-            if (Status s = session_.run("train_step", buffers_.inputs(), size); !s) return s.error();
+            buffers_.fill(std::span(order).subspan(static_cast<std::size_t>(at),
+                                                   static_cast<std::size_t>(size)));
+            if (Status s = session_.run("train_step", buffers_.inputs(), size); !s)
+                return s.error();
             if (Status s = after_step(size); !s) return s.error();
             // After the very last step there is nothing to save for later: the run ends as it would have.
             const bool more = progress_.step < total_steps_;
@@ -144,21 +147,24 @@ private:
         epoch_samples_ += size;
         has_penalty_ = !std::isnan(penalty);
         if (observer_.on_step) report_step();
-        if (plan_.directory != nullptr && plan_.log_every > 0 && progress_.step % plan_.log_every == 0) {
+        if (plan_.directory != nullptr && plan_.log_every > 0 &&
+            progress_.step % plan_.log_every == 0) {
             return append_line(plan_.directory->file("log.jsonl"), log_line(report(), false));
         }
         return {};
     }
 
     Error not_finite(double loss) {
-        Error error{kExitRun, fmt::format("the loss became {} in step {} (epoch {}), learning rate {:g}",
-                                          std::isnan(loss) ? "NaN" : "infinite", progress_.step + 1,
-                                          progress_.epoch + 1, session_.number("rate"))};
+        Error error{kExitRun,
+                    fmt::format("the loss became {} in step {} (epoch {}), learning rate {:g}",
+                                std::isnan(loss) ? "NaN" : "infinite", progress_.step + 1,
+                                progress_.epoch + 1, session_.number("rate"))};
         error.help = "a smaller learning rate or `clip = 1.0` often helps";
         // Short runs may end like this before anything was written; the best weights are still at hand.
         if (Status s = write_best(); !s) return s.error();
         if (plan_.directory != nullptr && written_) {
-            error.help += fmt::format("; the last good checkpoint is in {}", plan_.directory->path());
+            error.help +=
+                fmt::format("; the last good checkpoint is in {}", plan_.directory->path());
         }
         return error;
     }
@@ -181,7 +187,8 @@ private:
         EpochReport r;
         r.epoch = progress_.epoch + 1;
         r.step = progress_.step;
-        const double steps = static_cast<double>(std::max<std::int64_t>(progress_.step_in_epoch, 1));
+        const double steps =
+            static_cast<double>(std::max<std::int64_t>(progress_.step_in_epoch, 1));
         r.loss = progress_.loss_sum / steps;
         if (has_penalty_) r.penalty = progress_.penalty_sum / steps;
         r.rate = session_.number("rate");
@@ -279,7 +286,9 @@ private:
     Status write_best() {
         if (plan_.directory == nullptr || best_.empty()) return {};
         const std::string name = plan_.section->best_file.value_or("best.safetensors");
-        if (Status s = write_weights(plan_.directory->file(name), session_, best_, plan_.metadata); !s) return s;
+        if (Status s = write_weights(plan_.directory->file(name), session_, best_, plan_.metadata);
+            !s)
+            return s;
         best_ = {};
         written_ = true;
         return {};
@@ -291,8 +300,8 @@ private:
         if (plan_.directory == nullptr) return {};
         const RunDirectory& directory = *plan_.directory;
         if (Status s = write_best(); !s) return s;
-        if (Status s = write_safetensors(directory.file("last.safetensors"), weight_tensors(session_),
-                                         plan_.metadata);
+        if (Status s = write_safetensors(directory.file("last.safetensors"),
+                                         weight_tensors(session_), plan_.metadata);
             !s) {
             return s;
         }

@@ -25,15 +25,15 @@ struct TrainPlan {
     const TrainSection* section = nullptr;
     const Dataset* data = nullptr;
     std::vector<std::int64_t> train_rows;
-    const Dataset* valid_data = nullptr;      // of the section's `valid`, or `data` with a split
-    std::vector<std::int64_t> valid_rows;     // empty: no held-out data
+    const Dataset* valid_data = nullptr;   // of the section's `valid`, or `data` with a split
+    std::vector<std::int64_t> valid_rows;  // empty: no held-out data
     std::int64_t batch = 32;
     std::optional<std::int64_t> epochs, steps;
     std::uint64_t seed = 0;
-    std::int64_t log_every = 0;               // steps; 0: per epoch only
-    RunDirectory* directory = nullptr;        // null: nothing is written
-    Metadata metadata;                        // of every weights file: netc.model, ...
-    std::string identity;                     // source, options, data: must agree when resuming
+    std::int64_t log_every = 0;         // steps; 0: per epoch only
+    RunDirectory* directory = nullptr;  // null: nothing is written
+    Metadata metadata;                  // of every weights file: netc.model, ...
+    std::string identity;               // source, options, data: must agree when resuming
     bool resume = false;
 };
 
@@ -46,16 +46,16 @@ struct EpochReport {
 };
 
 struct StepReport {
-    std::int64_t epoch = 0, epochs = 0;       // epochs 0: training counts steps
-    std::int64_t step = 0, steps = 0;         // of the whole run
-    double loss = 0;                          // mean of the epoch so far
+    std::int64_t epoch = 0, epochs = 0;  // epochs 0: training counts steps
+    std::int64_t step = 0, steps = 0;    // of the whole run
+    double loss = 0;                     // mean of the epoch so far
     double samples_per_second = 0, seconds_left = 0;
 };
 
 struct TrainObserver {
-    std::function<void(const StepReport&)> on_step;    // often; the callee limits its output
+    std::function<void(const StepReport&)> on_step;  // often; the callee limits its output
     std::function<void(const EpochReport&)> on_epoch;
-    std::function<void(const std::string&)> on_note;   // one sentence for a person
+    std::function<void(const std::string&)> on_note;  // one sentence for a person
 };
 
 enum class TrainEnd : std::uint8_t { finished, stopped_early, interrupted };

@@ -40,13 +40,15 @@ std::string difference_table(const LoadReport& report, const std::string& path) 
 
 std::vector<TensorView> weight_tensors(const Session& session) {
     std::vector<TensorView> tensors;
-    for (const VariablePlace& place : session.program().weights) tensors.push_back(view(session, place));
+    for (const VariablePlace& place : session.program().weights)
+        tensors.push_back(view(session, place));
     return tensors;
 }
 
 std::vector<TensorView> slot_tensors(const Session& session) {
     std::vector<TensorView> tensors;
-    for (const VariablePlace& place : session.program().slots) tensors.push_back(view(session, place));
+    for (const VariablePlace& place : session.program().slots)
+        tensors.push_back(view(session, place));
     return tensors;
 }
 
@@ -56,12 +58,12 @@ Result<LoadReport> load_weights(Session& session, const Safetensors& file, const
     for (const VariablePlace& place : session.program().weights) {
         const Safetensors::Tensor* tensor = file.find(place.name);
         if (tensor == nullptr) {
-            report.missing.push_back(fmt::format("{} {}", place.name, shape_text(place.dtype, place.dims)));
+            report.missing.push_back(
+                fmt::format("{} {}", place.name, shape_text(place.dtype, place.dims)));
         } else if (tensor->dtype != place.dtype || tensor->shape != place.dims) {
-            report.different.push_back(
-                fmt::format("{} is {}, the model has {}", place.name,
-                            shape_text(tensor->dtype, tensor->shape),
-                            shape_text(place.dtype, place.dims)));
+            report.different.push_back(fmt::format("{} is {}, the model has {}", place.name,
+                                                   shape_text(tensor->dtype, tensor->shape),
+                                                   shape_text(place.dtype, place.dims)));
         } else {
             report.taken.push_back(place.name);
         }
@@ -89,8 +91,9 @@ Status load_slots(Session& session, const Safetensors& file, const std::string& 
     for (const VariablePlace& place : session.program().slots) {
         const Safetensors::Tensor* tensor = file.find(place.name);
         if (tensor == nullptr || tensor->dtype != place.dtype || tensor->shape != place.dims) {
-            return Error{kExitData, fmt::format("{}: the optimizer's `{}` is missing or has another shape",
-                                                path, place.name)};
+            return Error{kExitData,
+                         fmt::format("{}: the optimizer's `{}` is missing or has another shape",
+                                     path, place.name)};
         }
         const std::span<const std::byte> from = file.data(*tensor);
         std::memcpy(session.variable(place).data(), from.data(), from.size());
