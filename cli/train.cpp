@@ -111,13 +111,6 @@ TrainObserver make_observer(const Options& options, const TrainPlan& plan, Progr
     return observer;
 }
 
-std::string_view source_text(const Workbench& bench, const std::string& path) {
-    for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
-        if (bench.sources.path(file) == path) return bench.sources.text(file);
-    }
-    return {};
-}
-
 // The user's file among the texts that took part.
 std::string_view source_text(const Workbench& bench, const std::string& path) {
     for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
