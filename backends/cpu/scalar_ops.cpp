@@ -188,24 +188,66 @@ llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index,
                                 llvm::Align(4));
 }
 
-llvm::Value* emit_philox(Builder& b, std::span<llvm::Value* const> operands, std::int64_t word_number) {
-    llvm::Type* word = shaped_like(operands[0], b.getInt32Ty());
-    llvm::Type* wide = shaped_like(operands[0], b.getInt64Ty());
+// {four words} philox(key, counter low, counter high), a function of its own with a loop over the rounds: ten
+// rounds in a row, once a use, made most of the code of an initialisation and of the time to compile it.
+llvm::Function* philox_function(Builder& outer, llvm::Type* wide) {
+    llvm::Function* caller = outer.GetInsertBlock()->getParent();
+    llvm::Module* module = caller->getParent();
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(wide);
+    const std::string name = "netc_philox_" + std::to_string(vector == nullptr ? 1 : vector->getNumElements());
+    if (llvm::Function* known = module->getFunction(name)) return known;
+    Builder b(module->getContext());
+    llvm::Type* word = wide->getWithNewType(b.getInt32Ty());
+    auto* words = llvm::StructType::get(word, word, word, word);
+    auto* type = llvm::FunctionType::get(words, {wide, wide, wide}, false);
+    auto* function = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module);
+    for (const auto attribute : {llvm::Attribute::NoInline, llvm::Attribute::NoUnwind, llvm::Attribute::WillReturn}) {
+        function->addFnAttr(attribute);
+    }
+    function->setMemoryEffects(llvm::MemoryEffects::none());
+    if (caller->hasFnAttribute("prefer-vector-width")) {
+        function->addFnAttr(caller->getFnAttribute("prefer-vector-width"));
+    }
+    auto* start = llvm::BasicBlock::Create(module->getContext(), "entry", function);
+    auto* loop = llvm::BasicBlock::Create(module->getContext(), "round", function);
+    auto* end = llvm::BasicBlock::Create(module->getContext(), "end", function);
+    b.SetInsertPoint(start);
     const auto low = [&](llvm::Value* value) { return b.CreateTrunc(value, word); };
     const auto high = [&](llvm::Value* value) { return b.CreateTrunc(b.CreateLShr(value, 32), word); };
-    std::array<llvm::Value*, 2> key{low(operands[0]), high(operands[0])};
-    std::array<llvm::Value*, 4> c{low(operands[1]), high(operands[1]), low(operands[2]), high(operands[2])};
-    for (int round = 0; round < kPhiloxRounds; ++round) {
-        llvm::Value* product0 =
-            b.CreateMul(b.CreateZExt(c[0], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier0));
-        llvm::Value* product1 =
-            b.CreateMul(b.CreateZExt(c[2], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier1));
-        c = {b.CreateXor(b.CreateXor(high(product1), c[1]), key[0]), low(product1),
-             b.CreateXor(b.CreateXor(high(product0), c[3]), key[1]), low(product0)};
-        key = {b.CreateAdd(key[0], llvm::ConstantInt::get(word, kPhiloxWeyl0)),
-               b.CreateAdd(key[1], llvm::ConstantInt::get(word, kPhiloxWeyl1))};
+    std::array<llvm::Value*, 6> state;  // four words of the counter, two of the key
+    for (unsigned i = 0; i < 6; i += 2) {
+        llvm::Value* argument = function->getArg(i < 4 ? i / 2 + 1 : 0);
+        state[i] = low(argument);
+        state[i + 1] = high(argument);
     }
-    return c[static_cast<std::size_t>(word_number) & 3];
+    b.CreateBr(loop);
+    b.SetInsertPoint(loop);
+    llvm::PHINode* round = b.CreatePHI(b.getInt32Ty(), 2);
+    round->addIncoming(b.getInt32(0), start);
+    std::array<llvm::PHINode*, 6> now;
+    for (std::size_t i = 0; i < 6; ++i) {
+        now[i] = b.CreatePHI(word, 2);
+        now[i]->addIncoming(state[i], start);
+    }
+    llvm::Value* product0 = b.CreateMul(b.CreateZExt(now[0], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier0));
+    llvm::Value* product1 = b.CreateMul(b.CreateZExt(now[2], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier1));
+    state = {b.CreateXor(b.CreateXor(high(product1), now[1]), now[4]), low(product1),
+             b.CreateXor(b.CreateXor(high(product0), now[3]), now[5]), low(product0),
+             b.CreateAdd(now[4], llvm::ConstantInt::get(word, kPhiloxWeyl0)),
+             b.CreateAdd(now[5], llvm::ConstantInt::get(word, kPhiloxWeyl1))};
+    for (std::size_t i = 0; i < 6; ++i) now[i]->addIncoming(state[i], loop);
+    llvm::Value* next = b.CreateAdd(round, b.getInt32(1));
+    round->addIncoming(next, loop);
+    b.CreateCondBr(b.CreateICmpULT(next, b.getInt32(kPhiloxRounds)), loop, end);
+    b.SetInsertPoint(end);
+    b.CreateAggregateRet(state.data(), 4);
+    return function;
+}
+
+llvm::Value* emit_philox(Builder& b, std::span<llvm::Value* const> operands, std::int64_t word_number) {
+    llvm::Function* function = philox_function(b, operands[0]->getType());
+    llvm::Value* words = b.CreateCall(function, {operands[0], operands[1], operands[2]});
+    return b.CreateExtractValue(words, static_cast<unsigned>(word_number) & 3);
 }
 
 }  // namespace
