@@ -29,7 +29,7 @@ struct Verb {
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
 void declare_summary(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
-    verb.add_option("--batch", o.batch, "samples, for the memory")->check(CLI::PositiveNumber);
+    verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
     verb.add_option("--section", o.section, "the train section, where a file has several");
 }
 void declare_init(CLI::App& verb, Options& o) {
@@ -82,7 +82,7 @@ void declare_compile(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_target_options(verb, o);
     verb.add_option("--section", o.section, "the train section, where a file has several");
-    verb.add_option("--batch", o.batch, "the batch to be fast for")->check(CLI::PositiveNumber);
+    verb.add_option("--batch", o.batch, "the batch to be fast for")->check(kBatches);
     verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")->required();
     verb.add_option("--emit", o.emit, "obj, header, asm, llvm, weights; default obj,header")
         ->delimiter(',')
@@ -97,11 +97,13 @@ void declare_dump(CLI::App& verb, Options& o) {
     add_target_options(verb, o);
     verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule llvm asm")
         ->check(CLI::IsMember({"ast", "graph", "optimized", "kernels", "schedule", "llvm", "asm"}));
+    verb.add_option("--print-after", o.print_after, "print the graph after this pass, or all");
+    verb.add_flag("--time-report", o.time_report, "where compiling spent its time");
     verb.add_option("--entry", o.entries, "init prepare forward evaluate gradient train_step")
         ->delimiter(',')
         ->check(CLI::IsMember({"init", "prepare", "forward", "evaluate", "gradient", "train_step"}));
     verb.add_option("--section", o.section, "the train section, where a file has several");
-    verb.add_option("--batch", o.batch, "the batch to compile for")->check(CLI::PositiveNumber);
+    verb.add_option("--batch", o.batch, "the batch to compile for")->check(kBatches);
 }
 void declare_bench(CLI::App& verb, Options& o) {
     verb.add_option("FILE", o.file, "the .net file");

@@ -14,7 +14,7 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name) {
 void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--data", options.data, "directory that data paths start from");
     verb.add_option("--section", options.section, "the train section, where a file has several");
-    verb.add_option("--batch", options.batch, "samples per call")->check(CLI::PositiveNumber);
+    verb.add_option("--batch", options.batch, "samples per call")->check(kBatches);
     verb.add_option("--threads", options.threads, "default: all cores")->check(CLI::Range(1, 1024));
     verb.add_option("--device", options.device, "cpu");
     verb.add_option("--seed", options.seed, "of all random numbers");

@@ -20,7 +20,7 @@ bool is_static(const Type& type) {
 
 enum class Source : std::uint8_t { constant, weights, inputs };
 
-// What each value depends on. Broadcasts count as inputs: copying them out would only make them larger.
+// What each value depends on.
 std::vector<Source> sources_of(const Function& function) {
     std::vector<Source> sources;
     for (const Node& node : function.nodes) {
@@ -30,23 +30,26 @@ std::vector<Source> sources_of(const Function& function) {
         if (node.op == OpId::input || node.op == OpId::hyper || !is_static(node.type)) {
             source = Source::inputs;
         }
-        if (node.op == OpId::broadcast && source == Source::weights) source = Source::inputs;
         sources.push_back(source);
     }
     return sources;
 }
 
-// Values of weights alone that something else reads.
+// Values of weights alone that something else reads. Of a broadcast its operand: copying it out would only
+// make it larger.
 std::vector<bool> boundary_of(const Function& function, const std::vector<Source>& sources) {
     std::vector<bool> boundary(function.nodes.size());
+    const auto mark = [&](NodeId id) {
+        if (sources[id.index] != Source::weights) return;
+        while (function[id].op == OpId::broadcast) id = function[id].inputs[0];
+        boundary[id.index] = true;
+    };
     for (std::size_t i = 0; i < function.nodes.size(); ++i) {
         if (sources[i] != Source::inputs) continue;
-        for (NodeId input : function.nodes[i].inputs) {
-            if (sources[input.index] == Source::weights) boundary[input.index] = true;
-        }
+        for (NodeId input : function.nodes[i].inputs) mark(input);
     }
     for (const Function::Result& result : function.results) {
-        if (sources[result.value.index] == Source::weights) boundary[result.value.index] = true;
+        mark(result.value);
     }
     return boundary;
 }
