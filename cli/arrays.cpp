@@ -43,7 +43,9 @@ void put(Array& array, std::size_t i, T value) {
 
 std::pair<std::int64_t, std::int64_t> range_of(DType dtype) {
     switch (dtype) {
-        case DType::i32: return {std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()};
+        case DType::i32:
+            return {std::numeric_limits<std::int32_t>::min(),
+                    std::numeric_limits<std::int32_t>::max()};
         case DType::i16: return {-32768, 32767};
         case DType::i8: return {-128, 127};
         case DType::u8: return {0, 255};
@@ -58,22 +60,24 @@ std::pair<std::int64_t, std::int64_t> range_of(DType dtype) {
 }
 
 // The shape [B, dims...] that the array stands for; it may be flat or flatter than the input.
-Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input, const std::string& file) {
+Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
+                              const std::string& file) {
     std::string wanted;
     std::int64_t per_sample = 1;
     bool batched = false;
     for (std::size_t d = 0; d < input.dims.size(); ++d) {
         const Extent extent = input.dims[d];
-        wanted += (d ? ", " : "") + (extent.is_static() ? std::to_string(extent.constant) : std::string("B"));
+        wanted += (d ? ", " : "") +
+                  (extent.is_static() ? std::to_string(extent.constant) : std::string("B"));
         if (extent.is_static()) per_sample *= extent.constant;
         batched = batched || !extent.is_static();
     }
     const auto count = static_cast<std::int64_t>(count_of(array));
     const std::int64_t batch = !batched ? 1 : array.shape.empty() ? 0 : array.shape[0];
     if (batch < 0 || count != batch * per_sample) {
-        return Error{kExitData, fmt::format("{}: `{}` is {}[{}], the file holds {}[{}]", file, input.name,
-                                            name_of(input.dtype), wanted, name_of(array.dtype),
-                                            fmt::join(array.shape, ", "))};
+        return Error{kExitData, fmt::format("{}: `{}` is {}[{}], the file holds {}[{}]", file,
+                                            input.name, name_of(input.dtype), wanted,
+                                            name_of(array.dtype), fmt::join(array.shape, ", "))};
     }
     return batched ? batch : -1;
 }
@@ -90,7 +94,8 @@ Result<Array> read_array(const std::string& file) {
 Result<Array> convert(const Array& array, DType dtype, const std::string& what) {
     if (array.dtype == dtype) return array;
     if (is_float(array.dtype) && !is_float(dtype)) {
-        return Error{kExitData, fmt::format("{}: {} is wanted, {} found", what, name_of(dtype), name_of(array.dtype))};
+        return Error{kExitData, fmt::format("{}: {} is wanted, {} found", what, name_of(dtype),
+                                            name_of(array.dtype))};
     }
     Array out;
     out.dtype = dtype;
@@ -100,8 +105,9 @@ Result<Array> convert(const Array& array, DType dtype, const std::string& what) 
     const auto [low, high] = range_of(dtype);
     for (std::size_t i = 0; i < count; ++i) {
         if (dtype == DType::f32) {
-            put(out, i, is_float(array.dtype) ? static_cast<float>(element_as<double>(array, i))
-                                              : static_cast<float>(element_as<std::int64_t>(array, i)));
+            put(out, i,
+                is_float(array.dtype) ? static_cast<float>(element_as<double>(array, i))
+                                      : static_cast<float>(element_as<std::int64_t>(array, i)));
             continue;
         }
         if (dtype == DType::f64) {
@@ -110,8 +116,8 @@ Result<Array> convert(const Array& array, DType dtype, const std::string& what) 
         }
         const auto value = element_as<std::int64_t>(array, i);
         if (value < low || value > high) {
-            return Error{kExitData, fmt::format("{}: element {} is {}, {} holds {} to {}", what, i, value,
-                                                name_of(dtype), low, high)};
+            return Error{kExitData, fmt::format("{}: element {} is {}, {} holds {} to {}", what, i,
+                                                value, name_of(dtype), low, high)};
         }
         if (dtype == DType::i64) put(out, i, value);
         if (dtype == DType::i32) put(out, i, static_cast<std::int32_t>(value));
@@ -141,7 +147,9 @@ Result<CallInputs> read_call_inputs(const Entry& entry, const std::vector<std::s
             }
         }
         if (file.empty()) {
-            return Error{kExitUsage, fmt::format("no file for `{}`", input.name), {},
+            return Error{kExitUsage,
+                         fmt::format("no file for `{}`", input.name),
+                         {},
                          fmt::format("add --input {}=FILE.npy", input.name)};
         }
         Result<Array> array = read_array(file);
@@ -150,7 +158,8 @@ Result<CallInputs> read_call_inputs(const Entry& entry, const std::vector<std::s
         if (!batch) return batch.error();
         if (*batch >= 0) {
             if (!first_batched.empty() && *batch != call.batch) {
-                return Error{kExitData, fmt::format("{}: {} samples, but `{}` has {}", file, *batch, first_batched, call.batch)};
+                return Error{kExitData, fmt::format("{}: {} samples, but `{}` has {}", file, *batch,
+                                                    first_batched, call.batch)};
             }
             call.batch = *batch;
             first_batched = input.name;
@@ -162,7 +171,8 @@ Result<CallInputs> read_call_inputs(const Entry& entry, const std::vector<std::s
     }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (used[i]) continue;
-        return Error{kExitUsage, fmt::format("there is no input `{}`", inputs[i].substr(0, inputs[i].find('=')))};
+        return Error{kExitUsage, fmt::format("there is no input `{}`",
+                                             inputs[i].substr(0, inputs[i].find('=')))};
     }
     if (first_batched.empty()) call.batch = 1;
     return call;
@@ -175,8 +185,10 @@ Status check_ranges(const Entry& entry, const CallInputs& inputs) {
         for (std::size_t i = 0; i < count; ++i) {
             const auto value = element_as<std::int64_t>(array, i);
             if (value < 0 || value >= range.limit) {
-                return Error{kExitData, fmt::format("`{}`: element {} is {}, it must lie in 0 to {}",
-                                                    entry.inputs[range.input].name, i, value, range.limit - 1)};
+                return Error{kExitData,
+                             fmt::format("`{}`: element {} is {}, it must lie in 0 to {}",
+                                         entry.inputs[range.input].name, i, value,
+                                         range.limit - 1)};
             }
         }
     }

@@ -69,7 +69,8 @@ std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64
             if (is_float(input.dtype)) {
                 const double value = static_cast<double>(word) / 2147483648.0 - 1.0;
                 const auto narrow = static_cast<float>(value);
-                std::memcpy(to, input.dtype == DType::f64 ? static_cast<const void*>(&value) : &narrow,
+                std::memcpy(to,
+                            input.dtype == DType::f64 ? static_cast<const void*>(&value) : &narrow,
                             static_cast<std::size_t>(size_of(input.dtype)));
             } else {
                 const std::int64_t value = static_cast<std::int64_t>(word) % limit;
@@ -89,7 +90,8 @@ struct Row {
 };
 
 // Entries of one call each, one for every distinct kernel of the entry.
-Program single_calls(const Program& program, const Entry& entry, std::vector<Row>& rows, std::int64_t batch) {
+Program single_calls(const Program& program, const Entry& entry, std::vector<Row>& rows,
+                     std::int64_t batch) {
     Program single = program;
     single.entries.clear();
     std::vector<std::uint32_t> seen;
@@ -105,34 +107,48 @@ Program single_calls(const Program& program, const Entry& entry, std::vector<Row
         one.calls = {call};
         single.entries.push_back(std::move(one));
         const Kernel& kernel = program.kernels[call.kernel];
-        rows.push_back({call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch), 1});
+        rows.push_back(
+            {call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch), 1});
     }
     return single;
 }
 
 void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
     const double gflops = row.flops / row.timing.minimum / 1e9;
-    print_out(fmt::format("{:<44} {:>10.2f} us  median {:>10.2f} us", row.what, row.timing.minimum * 1e6, row.timing.median * 1e6));
-    if (samples > 0) print_out(fmt::format("  {:>10.0f} samples/s", static_cast<double>(samples) / row.timing.minimum));
-    if (row.flops > 0) print_out(fmt::format("  {:>7.1f} GFLOP/s {:>5.1f} %", gflops, 100 * gflops / peak.gflops));
-    if (samples == 0) print_out(fmt::format("  {:>6.1f} GB/s", row.bytes / row.timing.minimum / 1e9));
+    print_out(fmt::format("{:<44} {:>10.2f} us  median {:>10.2f} us", row.what,
+                          row.timing.minimum * 1e6, row.timing.median * 1e6));
+    if (samples > 0)
+        print_out(fmt::format("  {:>10.0f} samples/s",
+                              static_cast<double>(samples) / row.timing.minimum));
+    if (row.flops > 0)
+        print_out(fmt::format("  {:>7.1f} GFLOP/s {:>5.1f} %", gflops, 100 * gflops / peak.gflops));
+    if (samples == 0)
+        print_out(fmt::format("  {:>6.1f} GB/s", row.bytes / row.timing.minimum / 1e9));
     print_out(row.calls > 1 ? fmt::format("  x {}\n", row.calls) : "\n");
 }
 
 nlohmann::ordered_json row_json(const Row& row, const Peak& peak, std::int64_t batch) {
-    return {{"what", row.what}, {"batch", batch}, {"seconds_min", row.timing.minimum},
-            {"seconds_median", row.timing.median}, {"gflops", row.flops / row.timing.minimum / 1e9},
+    return {{"what", row.what},
+            {"batch", batch},
+            {"seconds_min", row.timing.minimum},
+            {"seconds_median", row.timing.median},
+            {"gflops", row.flops / row.timing.minimum / 1e9},
             {"share_of_peak", row.flops / row.timing.minimum / 1e9 / peak.gflops},
             {"samples_per_second", static_cast<double>(batch) / row.timing.minimum}};
 }
 
 int bench_peak(const Options& options, const Peak& peak) {
     if (options.json) {
-        print_out(nlohmann::ordered_json{{"vectors", peak.vectors}, {"fma_gflops", peak.gflops},
-                                         {"read_gbs", peak.read_gbs}, {"copy_gbs", peak.copy_gbs}}.dump() + "\n");
+        print_out(nlohmann::ordered_json{{"vectors", peak.vectors},
+                                         {"fma_gflops", peak.gflops},
+                                         {"read_gbs", peak.read_gbs},
+                                         {"copy_gbs", peak.copy_gbs}}
+                      .dump() +
+                  "\n");
     } else {
-        print_out(fmt::format("one core, {}: FMA f32 {:.0f} GFLOP/s, memory read {:.1f} GB/s, copy {:.1f} GB/s\n",
-                              peak.vectors, peak.gflops, peak.read_gbs, peak.copy_gbs));
+        print_out(fmt::format(
+            "one core, {}: FMA f32 {:.0f} GFLOP/s, memory read {:.1f} GB/s, copy {:.1f} GB/s\n",
+            peak.vectors, peak.gflops, peak.read_gbs, peak.copy_gbs));
     }
     return kExitDone;
 }
@@ -159,16 +175,20 @@ int verb_bench(Options options) {
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
     std::vector<std::string> modes = options.modes;
-    if (modes.empty()) modes = *section != nullptr ? std::vector<std::string>{"train"} : std::vector<std::string>{"infer"};
+    if (modes.empty())
+        modes = *section != nullptr ? std::vector<std::string>{"train"}
+                                    : std::vector<std::string>{"infer"};
     const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
     for (const std::string& mode : modes) {
         const bool train = mode == "train";
-        if (train && *section == nullptr) return report({kExitUsage, "--mode=train needs a train section"});
+        if (train && *section == nullptr)
+            return report({kExitUsage, "--mode=train needs a train section"});
         const std::string entry_name = train ? "train_step" : "forward";
         std::vector<std::string> entries{"init", entry_name};
         if (!train) entries.push_back("prepare");
-        Result<std::unique_ptr<Runnable>> runnable = make_runnable(**model, *section, options, entries, batch);
+        Result<std::unique_ptr<Runnable>> runnable =
+            make_runnable(**model, *section, options, entries, batch);
         if (!runnable) return report(runnable.error());
         const Program& program = (*runnable)->program;
         const Entry& entry = *program.find(entry_name);
@@ -182,11 +202,17 @@ int verb_bench(Options options) {
         const auto inputs = random_inputs(entry, batch);
         std::vector<const std::byte*> pointers;
         for (const auto& bytes : inputs) pointers.push_back(bytes.data());
-        Row whole{fmt::format("{} {} batch {}", (*model)->name, mode, batch), {}, contraction_flops(program, entry, batch), 0, 1};
+        Row whole{fmt::format("{} {} batch {}", (*model)->name, mode, batch),
+                  {},
+                  contraction_flops(program, entry, batch),
+                  0,
+                  1};
         whole.timing = time_calls(2.0, [&] { return session->run(entry_name, pointers, batch); });
         if (!whole.timing.status) return report(whole.timing.status.error());
-        if (options.json) json.push_back(row_json(whole, peak, batch));
-        else print_row(whole, peak, batch);
+        if (options.json)
+            json.push_back(row_json(whole, peak, batch));
+        else
+            print_row(whole, peak, batch);
         if (!options.kernels) continue;
         std::vector<Row> rows;
         const Program single = single_calls(program, entry, rows, batch);
@@ -199,16 +225,22 @@ int verb_bench(Options options) {
         Result<Session> parts = Session::create(single, **executable);
         if (!parts) return report(parts.error());
         for (const VariablePlace& place : program.weights) {
-            std::memcpy(parts->variable(place).data(), session->variable(place).data(), static_cast<std::size_t>(place.size));
+            std::memcpy(parts->variable(place).data(), session->variable(place).data(),
+                        static_cast<std::size_t>(place.size));
         }
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            rows[i].timing = time_calls(0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); });
+            rows[i].timing = time_calls(
+                0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); });
             if (!rows[i].timing.status) return report(rows[i].timing.status.error());
         }
-        std::ranges::sort(rows, std::greater{}, [](const Row& r) { return r.timing.minimum * static_cast<double>(r.calls); });
+        std::ranges::sort(rows, std::greater{}, [](const Row& r) {
+            return r.timing.minimum * static_cast<double>(r.calls);
+        });
         for (const Row& row : rows) {
-            if (options.json) json.push_back(row_json(row, peak, batch));
-            else print_row(row, peak, 0);
+            if (options.json)
+                json.push_back(row_json(row, peak, batch));
+            else
+                print_row(row, peak, 0);
         }
     }
     if (options.json) print_out(json.dump() + "\n");

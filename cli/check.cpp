@@ -20,8 +20,11 @@ int verb_check(Options options) {
 int verb_explain(Options options) {
     const DiagnosticInfo* info = find_diagnostic(options.action);
     if (info == nullptr) {
-        return report({kExitUsage, fmt::format("there is no diagnostic `{}`", options.action), {},
-                       "codes look like E0303; what theory says about a file waits for a later version"});
+        return report(
+            {kExitUsage,
+             fmt::format("there is no diagnostic `{}`", options.action),
+             {},
+             "codes look like E0303; what theory says about a file waits for a later version"});
     }
     print_out(render_explanation(*info));
     return kExitDone;

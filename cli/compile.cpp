@@ -27,7 +27,8 @@ bool is_identifier(const std::string& text) {
 }
 
 bool wants_file(const Options& options, const char* kind) {
-    if (options.emit.empty()) return std::string_view(kind) == "obj" || std::string_view(kind) == "header";
+    if (options.emit.empty())
+        return std::string_view(kind) == "obj" || std::string_view(kind) == "header";
     for (const std::string& name : options.emit) {
         if (name == kind) return true;
     }
@@ -35,7 +36,8 @@ bool wants_file(const Options& options, const char* kind) {
 }
 
 // The weights region as it lies in memory, see program.h: what the emitted functions take.
-Result<std::string> region_image(const Program& program, const std::string& path, const Safetensors& weights) {
+Result<std::string> region_image(const Program& program, const std::string& path,
+                                 const Safetensors& weights) {
     std::string image(static_cast<std::size_t>(program.weights_size), '\0');
     const auto size = static_cast<std::uint64_t>(program.weights_size);
     std::memcpy(image.data(), &program.model_hash, 8);
@@ -43,8 +45,11 @@ Result<std::string> region_image(const Program& program, const std::string& path
     for (const VariablePlace& place : program.weights) {
         const Safetensors::Tensor* tensor = weights.find(place.name);
         if (tensor == nullptr || tensor->dtype != place.dtype || tensor->shape != place.dims) {
-            return Error{kExitData, fmt::format("{}: these are weights of another model: `{}` is missing or has another shape",
-                                                path, place.name)};
+            return Error{
+                kExitData,
+                fmt::format(
+                    "{}: these are weights of another model: `{}` is missing or has another shape",
+                    path, place.name)};
         }
         const auto bytes = weights.data(*tensor);
         std::memcpy(image.data() + place.offset, bytes.data(), bytes.size());
@@ -73,12 +78,15 @@ int verb_compile(Options options) {
         return report({kExitUsage, fmt::format("-o wants NAME.o, found `{}`", options.output)});
     }
     if (options.train != "no" && options.train != "all") {
-        return report({kExitUsage, "--train takes no or all; training a part of the weights waits for a later version"});
+        return report(
+            {kExitUsage,
+             "--train takes no or all; training a part of the weights waits for a later version"});
     }
     std::optional<Safetensors> weights;
     if (!options.weights.empty()) {
         if (!wants_file(options, "weights")) {
-            return report({kExitUsage, "--weights goes with --emit=obj,header,weights, which writes them beside the object"});
+            return report({kExitUsage, "--weights goes with --emit=obj,header,weights, which "
+                                       "writes them beside the object"});
         }
         Result<Safetensors> read = read_weights(options.weights, options);
         if (!read) return report(read.error());
@@ -95,7 +103,8 @@ int verb_compile(Options options) {
     const bool train = *section != nullptr && options.train == "all";
     const std::string prefix = options.prefix.empty() ? lower_case((*model)->name) : options.prefix;
     if (!is_identifier(prefix)) {
-        return report({kExitUsage, fmt::format("--prefix wants a C identifier, found `{}`", prefix)});
+        return report(
+            {kExitUsage, fmt::format("--prefix wants a C identifier, found `{}`", prefix)});
     }
 
     std::vector<std::string> entries{"init", "prepare", "forward"};
@@ -131,7 +140,8 @@ int verb_compile(Options options) {
     if (s && options.depfile) s = write(stem + ".d", depfile(options.output, **bench));
     if (!s) return report(s.error());
     if (options.cpu == "native" && options.target.empty()) {
-        print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most since 2015\n");
+        print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most "
+                  "since 2015\n");
     }
     return kExitDone;
 }

@@ -17,7 +17,8 @@ double contraction_flops(const Kernel& kernel, std::int64_t batch) {
         if (!stage.reduction || !is_contraction(kernel, *stage.reduction)) continue;
         double points = 2;
         auto times = [&](const std::vector<AxisId>& axes) {
-            for (AxisId axis : axes) points *= static_cast<double>(kernel.axes[axis].extent.at(batch));
+            for (AxisId axis : axes)
+                points *= static_cast<double>(kernel.axes[axis].extent.at(batch));
         };
         times(kernel.outer);
         times(stage.axes);
@@ -29,14 +30,16 @@ double contraction_flops(const Kernel& kernel, std::int64_t batch) {
 
 double contraction_flops(const Program& program, const Entry& entry, std::int64_t batch) {
     double total = 0;
-    for (const Call& call : entry.calls) total += contraction_flops(program.kernels[call.kernel], batch);
+    for (const Call& call : entry.calls)
+        total += contraction_flops(program.kernels[call.kernel], batch);
     return total;
 }
 
 double traffic_bytes(const Kernel& kernel, std::int64_t batch) {
     double total = 0;
     for (const Param& param : kernel.params) {
-        const double bytes = static_cast<double>(element_count(param, batch) * size_of(param.dtype));
+        const double bytes =
+            static_cast<double>(element_count(param, batch) * size_of(param.dtype));
         total += param.direction == Direction::inout ? 2 * bytes : bytes;
     }
     return total;

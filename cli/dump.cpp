@@ -56,15 +56,18 @@ int verb_dump(Options options) {
         return kExitDone;
     }
     CompileOptions compile_options;
-    compile_options.entries = options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
-    compile_options.batch_hint = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    compile_options.entries =
+        options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
+    compile_options.batch_hint =
+        options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
         Result<Module> module = build_module(**model, *section, compile_options, run);
         if (!module) return report(module.error());
         if (Status s = optimize(*module, compile_options, run); !s) return report(s.error());
         std::erase_if(module->functions, [&](const Function& f) {
-            return std::ranges::find(compile_options.entries, f.name) == compile_options.entries.end();
+            return std::ranges::find(compile_options.entries, f.name) ==
+                   compile_options.entries.end();
         });
         print_out(to_text(*module));
         return kExitDone;

@@ -17,10 +17,10 @@
 namespace netc {
 namespace {
 
-constexpr double kTolerance = 1e-3;   // of the largest entry; f32 gradients reach about 1e-5
-constexpr double kSmall = 1e-3;       // of the largest gradient of all: below it, entries are rounding
-constexpr std::int64_t kEntries = 16; // looked at per parameter
-constexpr double kStep = 1e-5;        // relative; rounding then costs about 1e-11 of the loss
+constexpr double kTolerance = 1e-3;  // of the largest entry; f32 gradients reach about 1e-5
+constexpr double kSmall = 1e-3;  // of the largest gradient of all: below it, entries are rounding
+constexpr std::int64_t kEntries = 16;  // looked at per parameter
+constexpr double kStep = 1e-5;         // relative; rounding then costs about 1e-11 of the loss
 
 struct Row {
     std::string path, place;
@@ -48,15 +48,17 @@ Sample draw(const Entry& entry, std::int64_t batch, std::uint64_t seed) {
         std::vector<std::byte> bytes(static_cast<std::size_t>(count * size_of(input.dtype)) + 64);
         for (std::int64_t k = 0; k < count; ++k) {
             const double u = random.uniform();
-            const double value = is_float(input.dtype) ? static_cast<double>(static_cast<float>(4 * u - 2))
-                                                       : std::floor(u * static_cast<double>(limit));
+            const double value = is_float(input.dtype)
+                                     ? static_cast<double>(static_cast<float>(4 * u - 2))
+                                     : std::floor(u * static_cast<double>(limit));
             numbers.push_back(value);
             const auto narrow = static_cast<float>(value);
             const auto integer = static_cast<std::int64_t>(value);
-            const void* from = input.dtype == DType::f64 ? static_cast<const void*>(&value)
+            const void* from = input.dtype == DType::f64   ? static_cast<const void*>(&value)
                                : input.dtype == DType::f32 ? static_cast<const void*>(&narrow)
                                                            : &integer;  // little endian
-            std::memcpy(bytes.data() + k * size_of(input.dtype), from, static_cast<std::size_t>(size_of(input.dtype)));
+            std::memcpy(bytes.data() + k * size_of(input.dtype), from,
+                        static_cast<std::size_t>(size_of(input.dtype)));
         }
         sample.bytes.push_back(std::move(bytes));
         sample.numbers.push_back(std::move(numbers));
@@ -92,9 +94,12 @@ public:
         // The largest entry, and others spread over the tensor.
         std::vector<std::size_t> chosen;
         chosen.push_back(static_cast<std::size_t>(
-            std::ranges::max_element(gradient, {}, [](double g) { return std::abs(g); }) - gradient.begin()));
-        const std::size_t stride = std::max<std::size_t>(1, count / static_cast<std::size_t>(kEntries));
-        for (std::size_t i = 0; i < count && chosen.size() < static_cast<std::size_t>(kEntries); i += stride) {
+            std::ranges::max_element(gradient, {}, [](double g) { return std::abs(g); }) -
+            gradient.begin()));
+        const std::size_t stride =
+            std::max<std::size_t>(1, count / static_cast<std::size_t>(kEntries));
+        for (std::size_t i = 0; i < count && chosen.size() < static_cast<std::size_t>(kEntries);
+             i += stride) {
             if (i != chosen[0]) chosen.push_back(i);
         }
         const double scale = std::max(std::abs(gradient[chosen[0]]), floor_);
@@ -112,7 +117,8 @@ public:
             // At a kink the two sides differ by much more than the curvature explains, and the compiled
             // gradient is one of them or lies between.
             const double slack = kTolerance * scale;
-            if (std::abs(right - left) > 10 * slack && gradient[i] > std::min(left, right) - slack &&
+            if (std::abs(right - left) > 10 * slack &&
+                gradient[i] > std::min(left, right) - slack &&
                 gradient[i] < std::max(left, right) + slack) {
                 row.kinks += 1;
                 continue;
@@ -125,7 +131,8 @@ public:
     }
 
 private:
-    Result<double> loss_with(const VariablePlace& place, std::vector<double>& values, std::size_t i, double value) {
+    Result<double> loss_with(const VariablePlace& place, std::vector<double>& values, std::size_t i,
+                             double value) {
         const double old = std::exchange(values[i], value);
         Status s = reference_.set_variable(place.name, values);
         values[i] = old;
@@ -147,7 +154,8 @@ double largest_entry(const Entry& entry, const Session& session) {
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         const DType dtype = entry.outputs[i].dtype;
         if (!entry.outputs[i].name.starts_with("grad:")) continue;
-        const std::size_t count = session.output(i).size() / static_cast<std::size_t>(size_of(dtype));
+        const std::size_t count =
+            session.output(i).size() / static_cast<std::size_t>(size_of(dtype));
         for (std::size_t k = 0; k < count; ++k) {
             largest = std::max(largest, std::abs(Check::number(dtype, session.output(i), k)));
         }
@@ -184,15 +192,20 @@ int print_rows(const Options& options, const std::vector<Row>& rows) {
     if (options.json) {
         nlohmann::ordered_json json = nlohmann::ordered_json::array();
         for (const Row& row : rows) {
-            json.push_back({{"parameter", row.path}, {"error", row.error}, {"checked", row.checked},
-                            {"kinks", row.kinks}, {"place", row.place}});
+            json.push_back({{"parameter", row.path},
+                            {"error", row.error},
+                            {"checked", row.checked},
+                            {"kinks", row.kinks},
+                            {"place", row.place}});
         }
         print_out(json.dump() + "\n");
     } else {
-        print_out(fmt::format("{:<{}}  {:>14}  {:>8}  {:>6}  declared at\n", "parameter", width, "relative error", "checked", "kinks"));
+        print_out(fmt::format("{:<{}}  {:>14}  {:>8}  {:>6}  declared at\n", "parameter", width,
+                              "relative error", "checked", "kinks"));
         for (const Row& row : rows) {
-            print_out(fmt::format("{:<{}}  {:>14.2e}  {:>8}  {:>6}  {}{}\n", row.path, width, row.error, row.checked,
-                                  row.kinks, row.place, row.error <= kTolerance ? "" : "  WRONG"));
+            print_out(fmt::format("{:<{}}  {:>14.2e}  {:>8}  {:>6}  {}{}\n", row.path, width,
+                                  row.error, row.checked, row.kinks, row.place,
+                                  row.error <= kTolerance ? "" : "  WRONG"));
         }
     }
     return good ? kExitDone : kExitRun;
@@ -214,7 +227,8 @@ int verb_gradcheck(Options options) {
     Result<const Model*> model = find_model(**bench, (*section)->model);
     if (!model) return report(model.error());
     const std::int64_t batch = options.batch.value_or(4);
-    Result<std::unique_ptr<Runnable>> runnable = make_runnable(**model, *section, options, {"init", "gradient"}, batch);
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(**model, *section, options, {"init", "gradient"}, batch);
     if (!runnable) return report(runnable.error());
     const Program& program = (*runnable)->program;
     Result<Session> session = Session::create(program, *(*runnable)->executable);
@@ -222,7 +236,8 @@ int verb_gradcheck(Options options) {
     const std::uint64_t seed = options.seed.value_or((*section)->seed);
     if (Status s = session->init(seed); !s) return report(s.error());
     if (weights) {
-        if (auto r = load_weights(*session, *weights, options.weights, false); !r) return report(r.error());
+        if (auto r = load_weights(*session, *weights, options.weights, false); !r)
+            return report(r.error());
     }
     const Entry& entry = *program.find("gradient");
     const Sample sample = draw(entry, batch, seed + 1);
@@ -235,7 +250,9 @@ int verb_gradcheck(Options options) {
     reference->set_hyper(static_cast<std::int64_t>(seed), 0, std::nan(""));
     if (Status s = copy_weights(program, *session, *reference); !s) return report(s.error());
     for (std::size_t i = 0; i < entry.inputs.size(); ++i) {
-        if (Status s = reference->set_input("gradient", entry.inputs[i].name, sample.numbers[i]); !s) return report(s.error());
+        if (Status s = reference->set_input("gradient", entry.inputs[i].name, sample.numbers[i]);
+            !s)
+            return report(s.error());
     }
     Check check(*reference, batch, largest_entry(entry, *session));
     std::vector<Row> rows;
@@ -245,7 +262,8 @@ int verb_gradcheck(Options options) {
         Result<Row> row = check.parameter(*place, session->output(i));
         if (!row) return report(row.error());
         for (const Variable& variable : (*section)->module.variables) {
-            if (variable.name == place->name) row->place = (*bench)->sources.describe(variable.span);
+            if (variable.name == place->name)
+                row->place = (*bench)->sources.describe(variable.span);
         }
         rows.push_back(std::move(*row));
     }

@@ -62,7 +62,8 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
         make_runnable(*loaded.model, loaded.section, options, std::move(entries), batch_hint);
     if (!runnable) return runnable.error();
     loaded.runnable = std::move(*runnable);
-    Result<Session> session = Session::create(loaded.runnable->program, *loaded.runnable->executable);
+    Result<Session> session =
+        Session::create(loaded.runnable->program, *loaded.runnable->executable);
     if (!session) return session.error();
     loaded.session = std::move(*session);
     Result<LoadReport> taken = load_weights(*loaded.session, *weights, options.weights, false);
@@ -73,7 +74,8 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
         if (!statistics) return statistics.error();
         loaded.statistics = std::move(*statistics);
     }
-    loaded.session->set_seed(options.seed.value_or(loaded.section != nullptr ? loaded.section->seed : 0));
+    loaded.session->set_seed(
+        options.seed.value_or(loaded.section != nullptr ? loaded.section->seed : 0));
     return loaded;
 }
 
@@ -112,11 +114,13 @@ nlohmann::json nested(const EntryArgument& argument, std::span<const std::byte> 
         return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
     }
     nlohmann::json list = nlohmann::json::array();
-    for (std::int64_t i = 0; i < shape[dim]; ++i) list.push_back(nested(argument, bytes, shape, dim + 1, at));
+    for (std::int64_t i = 0; i < shape[dim]; ++i)
+        list.push_back(nested(argument, bytes, shape, dim + 1, at));
     return list;
 }
 
-nlohmann::ordered_json outputs_json(const Entry& entry, const Session& session, std::int64_t batch) {
+nlohmann::ordered_json outputs_json(const Entry& entry, const Session& session,
+                                    std::int64_t batch) {
     nlohmann::ordered_json json;
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         std::size_t at = 0;
@@ -134,12 +138,14 @@ void print_table(const Entry& entry, const Session& session, std::int64_t batch)
         const std::int64_t rows = shape.empty() ? 1 : shape[0];
         std::int64_t columns = 1;
         for (std::size_t d = 1; d < shape.size(); ++d) columns *= shape[d];
-        print_out(fmt::format("{} {}[{}]\n", output.name, name_of(output.dtype), fmt::join(shape, ", ")));
+        print_out(
+            fmt::format("{} {}[{}]\n", output.name, name_of(output.dtype), fmt::join(shape, ", ")));
         for (std::int64_t r = 0; r < std::min<std::int64_t>(rows, 20); ++r) {
             std::string line = fmt::format("{:>6} ", r);
             for (std::int64_t c = 0; c < std::min<std::int64_t>(columns, 12); ++c) {
-                line += fmt::format(" {:>10.5g}", element(output.dtype, session.output(i).data(),
-                                                         static_cast<std::size_t>(r * columns + c)));
+                line +=
+                    fmt::format(" {:>10.5g}", element(output.dtype, session.output(i).data(),
+                                                      static_cast<std::size_t>(r * columns + c)));
             }
             print_out(line + (columns > 12 ? fmt::format("  ... {} in all\n", columns) : "\n"));
         }
@@ -147,7 +153,8 @@ void print_table(const Entry& entry, const Session& session, std::int64_t batch)
     }
 }
 
-Status write_outputs(const std::string& path, const Entry& entry, const Session& session, std::int64_t batch) {
+Status write_outputs(const std::string& path, const Entry& entry, const Session& session,
+                     std::int64_t batch) {
     auto file_of = [&](const EntryArgument& output) {
         if (entry.outputs.size() == 1) return path;
         const std::size_t dot = path.rfind('.');
@@ -158,13 +165,15 @@ Status write_outputs(const std::string& path, const Entry& entry, const Session&
     }
     const bool npy = path.ends_with(".npy");
     if (!npy && !path.ends_with(".csv")) {
-        return Error{kExitUsage, fmt::format("{}: outputs are written as .npy, .csv or .json", path)};
+        return Error{kExitUsage,
+                     fmt::format("{}: outputs are written as .npy, .csv or .json", path)};
     }
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         const EntryArgument& output = entry.outputs[i];
         const std::vector<std::int64_t> shape = shape_at(output, batch);
-        const Status status = npy ? write_npy(file_of(output), output.dtype, shape, session.output(i))
-                                  : write_csv(file_of(output), output.dtype, shape, session.output(i));
+        const Status status =
+            npy ? write_npy(file_of(output), output.dtype, shape, session.output(i))
+                : write_csv(file_of(output), output.dtype, shape, session.output(i));
         if (!status) return status;
     }
     return {};
@@ -173,7 +182,9 @@ Status write_outputs(const std::string& path, const Entry& entry, const Session&
 // The rows of a table through the section's selectors, for predict --rows.
 Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Options& options) {
     if (loaded.section == nullptr || !loaded.section->data) {
-        return Error{kExitUsage, "--rows needs a train section with `data`: its selectors say which columns are meant"};
+        return Error{
+            kExitUsage,
+            "--rows needs a train section with `data`: its selectors say which columns are meant"};
     }
     LoadOptions load_options;
     load_options.root = ".";
@@ -214,13 +225,15 @@ int verb_init(Options options) {
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
-    Result<std::unique_ptr<Runnable>> runnable = make_runnable(**model, *section, options, {"init"}, 1);
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(**model, *section, options, {"init"}, 1);
     if (!runnable) return report(runnable.error());
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
     const std::uint64_t seed = options.seed.value_or(*section != nullptr ? (*section)->seed : 0);
     if (Status s = session->init(seed); !s) return report(s.error());
-    const Metadata metadata = weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
+    const Metadata metadata =
+        weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
     if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
         return report(s.error());
     }
@@ -235,17 +248,20 @@ int verb_eval(Options options) {
                           loaded->statistics ? &*loaded->statistics : nullptr);
     if (!data) return report(data.error());
     const bool held_out = !data->valid_rows.empty();
-    const Dataset* set = options.on == "train" ? &data->train
+    const Dataset* set = options.on == "train"  ? &data->train
                          : options.on == "test" ? data->test_data()
                          : held_out             ? data->valid_data()
                                                 : &data->train;
-    const std::vector<std::int64_t>& rows = options.on == "train" ? data->train_rows
+    const std::vector<std::int64_t>& rows = options.on == "train"  ? data->train_rows
                                             : options.on == "test" ? data->test_rows
                                             : held_out             ? data->valid_rows
                                                                    : data->train_rows;
-    if (rows.empty()) return report({kExitUsage, fmt::format("the train section has no {} data", options.on)});
-    if (options.on == "valid" && !held_out) print_err("note: no held-out data, these are the training samples\n");
-    auto values = evaluate(*loaded->session, *set, rows, options.batch.value_or(loaded->section->batch));
+    if (rows.empty())
+        return report({kExitUsage, fmt::format("the train section has no {} data", options.on)});
+    if (options.on == "valid" && !held_out)
+        print_err("note: no held-out data, these are the training samples\n");
+    auto values =
+        evaluate(*loaded->session, *set, rows, options.batch.value_or(loaded->section->batch));
     if (!values) return report(values.error());
     if (options.json) {
         nlohmann::ordered_json json;
@@ -254,20 +270,24 @@ int verb_eval(Options options) {
         json["rows"] = rows.size();
         json["metrics"] = nlohmann::ordered_json::object();
         for (const auto& [name, value] : *values) {
-            json["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+            json["metrics"][name] =
+                std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
         }
         print_out(json.dump() + "\n");
     } else {
-        for (const auto& [name, value] : *values) print_out(fmt::format("{:<12} {:.6g}\n", name, value));
+        for (const auto& [name, value] : *values)
+            print_out(fmt::format("{:<12} {:.6g}\n", name, value));
     }
     return kExitDone;
 }
 
 int verb_predict(Options options) {
     if (options.rows.empty() == options.inputs.empty()) {
-        return report({kExitUsage, "predict wants --input NAME=FILE for every input, or --rows FILE"});
+        return report(
+            {kExitUsage, "predict wants --input NAME=FILE for every input, or --rows FILE"});
     }
-    Result<Loaded> loaded = load_network(options, false, {"prepare", "forward"}, options.batch.value_or(64));
+    Result<Loaded> loaded =
+        load_network(options, false, {"prepare", "forward"}, options.batch.value_or(64));
     if (!loaded) return report(loaded.error());
     const Entry& entry = loaded->entry("forward");
     Result<CallInputs> inputs = options.rows.empty() ? read_call_inputs(entry, options.inputs)
@@ -299,39 +319,52 @@ int verb_grad(Options options) {
     if (!section) return report(section.error());
     Result<const Model*> model = find_model(**bench, (*section)->model);
     if (!model) return report(model.error());
-    Result<Program> program = make_program(**model, *section, options, {"gradient"},
-                                           options.batch.value_or((*section)->batch), false, options.wrt);
+    Result<Program> program =
+        make_program(**model, *section, options, {"gradient"},
+                     options.batch.value_or((*section)->batch), false, options.wrt);
     if (!program) return report(program.error());
     for (const std::string& name : options.wrt) {
         bool found = false;
-        for (const EntryArgument& output : program->find("gradient")->outputs) found = found || output.name == "grad:" + name;
-        if (!found) return report({kExitUsage, fmt::format("--wrt: there is no input `{}` with a gradient", name)});
+        for (const EntryArgument& output : program->find("gradient")->outputs)
+            found = found || output.name == "grad:" + name;
+        if (!found)
+            return report(
+                {kExitUsage, fmt::format("--wrt: there is no input `{}` with a gradient", name)});
     }
-    JitOptions jit_options{.target = cpu_target(options), .threads = thread_count(options),
-                           .cache_directory = cache_directory(options), .entries = {}, .check_finite = false};
+    JitOptions jit_options{.target = cpu_target(options),
+                           .threads = thread_count(options),
+                           .cache_directory = cache_directory(options),
+                           .entries = {},
+                           .check_finite = false};
     Result<std::unique_ptr<Executable>> executable = jit(*program, jit_options);
     if (!executable) return report(executable.error());
     Result<Session> session = Session::create(*program, **executable);
     if (!session) return report(session.error());
-    if (auto loaded = load_weights(*session, *weights, options.weights, false); !loaded) return report(loaded.error());
+    if (auto loaded = load_weights(*session, *weights, options.weights, false); !loaded)
+        return report(loaded.error());
     const Entry& entry = *program->find("gradient");
     Result<CallInputs> inputs = read_call_inputs(entry, options.inputs);
     if (!inputs) return report(inputs.error());
     if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
     if (inputs->batch < 1) return report({kExitData, "there is no sample in the inputs"});
     session->set_seed(options.seed.value_or((*section)->seed));
-    if (Status s = session->run("gradient", inputs->pointers(), inputs->batch); !s) return report(s.error());
+    if (Status s = session->run("gradient", inputs->pointers(), inputs->batch); !s)
+        return report(s.error());
 
     std::vector<TensorView> tensors;
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         const EntryArgument& output = entry.outputs[i];
         if (!output.name.starts_with("grad:")) continue;
-        tensors.push_back({output.name.substr(5), output.dtype, shape_at(output, inputs->batch), session->output(i)});
+        tensors.push_back({output.name.substr(5), output.dtype, shape_at(output, inputs->batch),
+                           session->output(i)});
     }
-    const Metadata metadata = weights_metadata(**bench, **model, *section, *program, options, nullptr);
-    if (Status s = write_safetensors(options.output, tensors, metadata); !s) return report(s.error());
+    const Metadata metadata =
+        weights_metadata(**bench, **model, *section, *program, options, nullptr);
+    if (Status s = write_safetensors(options.output, tensors, metadata); !s)
+        return report(s.error());
     const double loss = session->number("loss");
-    print_out(options.json ? nlohmann::json{{"loss", loss}}.dump() + "\n" : fmt::format("loss {:.9g}\n", loss));
+    print_out(options.json ? nlohmann::json{{"loss", loss}}.dump() + "\n"
+                           : fmt::format("loss {:.9g}\n", loss));
     return kExitDone;
 }
 

@@ -44,10 +44,12 @@ void declare_train(CLI::App& verb, Options& o) {
     verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--load", o.load, "start from these weights");
     verb.add_flag("--partial", o.partial, "with --load: take what matches");
-    verb.add_option("--resume", o.resume, "go on with the run in this directory, default runs/latest")
+    verb.add_option("--resume", o.resume,
+                    "go on with the run in this directory, default runs/latest")
         ->expected(0, 1);
     verb.add_option("--run", o.run, "directory of the run, default runs/NAME-TIME");
-    verb.add_option("--log-every", o.log_every, "also log every N steps")->check(CLI::PositiveNumber);
+    verb.add_option("--log-every", o.log_every, "also log every N steps")
+        ->check(CLI::PositiveNumber);
     verb.add_flag("--quiet", o.quiet, "only the last line");
     verb.add_flag("--plot", o.plot, "write the learning curve as curve.svg into the run");
 }
@@ -55,7 +57,8 @@ void declare_eval(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--on", o.on, "train, valid or test")->check(CLI::IsMember({"train", "valid", "test"}));
+    verb.add_option("--on", o.on, "train, valid or test")
+        ->check(CLI::IsMember({"train", "valid", "test"}));
 }
 void declare_predict(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
@@ -83,7 +86,8 @@ void declare_compile(CLI::App& verb, Options& o) {
     add_target_options(verb, o);
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--batch", o.batch, "the batch to be fast for")->check(kBatches);
-    verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")->required();
+    verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")
+        ->required();
     verb.add_option("--emit", o.emit, "obj, header, asm, llvm, weights; default obj,header")
         ->delimiter(',')
         ->check(CLI::IsMember({"obj", "header", "asm", "llvm", "weights"}));
@@ -101,7 +105,8 @@ void declare_dump(CLI::App& verb, Options& o) {
     verb.add_flag("--time-report", o.time_report, "where compiling spent its time");
     verb.add_option("--entry", o.entries, "init prepare forward evaluate gradient train_step")
         ->delimiter(',')
-        ->check(CLI::IsMember({"init", "prepare", "forward", "evaluate", "gradient", "train_step"}));
+        ->check(
+            CLI::IsMember({"init", "prepare", "forward", "evaluate", "gradient", "train_step"}));
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--batch", o.batch, "the batch to compile for")->check(kBatches);
 }
@@ -112,7 +117,9 @@ void declare_bench(CLI::App& verb, Options& o) {
     verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
     verb.add_flag("--json", o.json, "the result as JSON on standard output");
     add_run_options(verb, o);
-    verb.add_option("--mode", o.modes, "infer, train")->delimiter(',')->check(CLI::IsMember({"infer", "train"}));
+    verb.add_option("--mode", o.modes, "infer, train")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"infer", "train"}));
     verb.add_flag("--kernels", o.kernels, "a row per kernel");
     verb.add_flag("--peak", o.peak, "measure the machine");
 }
@@ -124,20 +131,24 @@ void declare_plot(CLI::App& verb, Options& o) {
     verb.add_option("-o,--output", o.output, "the SVG file")->required();
 }
 void declare_cache(CLI::App& verb, Options& o) {
-    verb.add_option("ACTION", o.action, "info or clear")->required()->check(CLI::IsMember({"info", "clear"}));
+    verb.add_option("ACTION", o.action, "info or clear")
+        ->required()
+        ->check(CLI::IsMember({"info", "clear"}));
     verb.add_option("--cache", o.cache, "directory of the compile cache");
 }
 
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all = {
         {"check", "parse and check everything in a file", verb_check, declare_check},
-        {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary, declare_summary},
+        {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary,
+         declare_summary},
         {"init", "write initial weights", verb_init, declare_init},
         {"train", "compile and train", verb_train, declare_train},
         {"eval", "the metrics of a train section on given weights", verb_eval, declare_eval},
         {"predict", "outputs for given inputs", verb_predict, declare_predict},
         {"grad", "loss and gradients for given inputs", verb_grad, declare_grad},
-        {"gradcheck", "compiled gradients against finite differences", verb_gradcheck, declare_gradcheck},
+        {"gradcheck", "compiled gradients against finite differences", verb_gradcheck,
+         declare_gradcheck},
         {"compile", "an object file and its header", verb_compile, declare_compile},
         {"dump", "any stage of the compiler as text", verb_dump, declare_dump},
         {"bench", "steady-state time per call", verb_bench, declare_bench},
@@ -150,15 +161,17 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"fmt", "doc", "weights", "runs", "import", "export", "quantize", "lsp", "migrate"};
+constexpr const char* kLater[] = {"fmt",    "doc",      "weights", "runs",   "import",
+                                  "export", "quantize", "lsp",     "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
     app.set_version_flag("--version", std::string("netc ") + NETC_VERSION);
     app.require_subcommand(1);
     app.failure_message([](const CLI::App*, const CLI::Error& error) {
-        return fmt::format("error: {}\nhelp: `netc --help` and `netc VERB --help` list what there is\n",
-                           error.what());
+        return fmt::format(
+            "error: {}\nhelp: `netc --help` and `netc VERB --help` list what there is\n",
+            error.what());
     });
     Options options;
     const Verb* chosen = nullptr;
@@ -170,10 +183,15 @@ int run(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-') {
         const std::string_view wanted = argv[1];
         for (const char* later : kLater) {
-            if (wanted == later) return report({kExitUsage, fmt::format("`netc {}` waits for a later version", later)});
+            if (wanted == later)
+                return report(
+                    {kExitUsage, fmt::format("`netc {}` waits for a later version", later)});
         }
         if (std::ranges::none_of(verbs(), [&](const Verb& verb) { return wanted == verb.name; })) {
-            return report({kExitUsage, fmt::format("there is no verb `{}`", wanted), {}, "`netc --help` lists the verbs"});
+            return report({kExitUsage,
+                           fmt::format("there is no verb `{}`", wanted),
+                           {},
+                           "`netc --help` lists the verbs"});
         }
     }
     try {
@@ -195,7 +213,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     netc::keep_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is no reason to die in a checkpoint
-    std::signal(SIGXFSZ, SIG_IGN);  // nor is a limit on the size of files: writing fails and says so
+    std::signal(SIGXFSZ,
+                SIG_IGN);  // nor is a limit on the size of files: writing fails and says so
     try {
         return netc::run(argc, argv);
     } catch (const std::bad_alloc&) {

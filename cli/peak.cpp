@@ -43,7 +43,8 @@ constexpr int kRounds = 20000;
 __attribute__((target("avx512f"))) void fma_avx512() {
     __m512 sum[kChains];
     const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
-    NETC_UNROLL for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(1.0f + static_cast<float>(i));
+    NETC_UNROLL for (int i = 0; i < kChains; ++i) sum[i] =
+        _mm512_set1_ps(1.0f + static_cast<float>(i));
     for (int round = 0; round < kRounds; ++round) {
         NETC_UNROLL for (int i = 0; i < kChains; ++i) sum[i] = _mm512_fmadd_ps(sum[i], a, b);
     }
@@ -96,19 +97,23 @@ Peak measure_peak(double seconds) {
     // Larger than any last-level cache share of these machines.
     constexpr std::size_t kFloats = std::size_t{64} << 20;
     std::vector<float> from(kFloats, 1.0f), to(kFloats / 2);
-    peak.read_gbs = best_rate(kFloats * 4.0, seconds, [&] {
-                        // Independent sums, so that loads and not additions limit.
-                        double sums[16] = {};
-                        const auto* words = reinterpret_cast<const double*>(from.data());
-                        for (std::size_t i = 0; i < kFloats / 2; i += 16) {
-                            for (std::size_t k = 0; k < 16; ++k) sums[k] += words[i + k];
-                        }
-                        for (const double s : sums) sink = static_cast<float>(s);
-                    }) / 1e9;
-    peak.copy_gbs = best_rate(kFloats * 4.0, seconds, [&] {
-                        std::memcpy(to.data(), from.data(), kFloats * 2);
-                        sink = to[kFloats / 4];
-                    }) / 1e9;
+    peak.read_gbs = best_rate(kFloats * 4.0, seconds,
+                              [&] {
+                                  // Independent sums, so that loads and not additions limit.
+                                  double sums[16] = {};
+                                  const auto* words = reinterpret_cast<const double*>(from.data());
+                                  for (std::size_t i = 0; i < kFloats / 2; i += 16) {
+                                      for (std::size_t k = 0; k < 16; ++k) sums[k] += words[i + k];
+                                  }
+                                  for (const double s : sums) sink = static_cast<float>(s);
+                              }) /
+                    1e9;
+    peak.copy_gbs = best_rate(kFloats * 4.0, seconds,
+                              [&] {
+                                  std::memcpy(to.data(), from.data(), kFloats * 2);
+                                  sink = to[kFloats / 4];
+                              }) /
+                    1e9;
     return peak;
 }
 

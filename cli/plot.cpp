@@ -16,7 +16,8 @@
 namespace netc {
 namespace {
 
-Status add_run(const std::string& run, bool several, std::map<std::string, std::map<std::string, Curve>>& panels) {
+Status add_run(const std::string& run, bool several,
+               std::map<std::string, std::map<std::string, Curve>>& panels) {
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
     const std::string label = std::filesystem::path(run).filename().string();
@@ -32,7 +33,8 @@ Status add_run(const std::string& run, bool several, std::map<std::string, std::
         }
         if (!json.contains("metrics")) continue;
         const double epoch = json["epoch"].get<double>();
-        auto add = [&](const std::string& panel, const std::string& name, const nlohmann::json& value) {
+        auto add = [&](const std::string& panel, const std::string& name,
+                       const nlohmann::json& value) {
             if (!value.is_number()) return;
             Curve& curve = panels[panel][several ? label + " " + name : name];
             curve.name = several ? label + " " + name : name;
@@ -42,7 +44,9 @@ Status add_run(const std::string& run, bool several, std::map<std::string, std::
         for (const auto& [name, value] : json["metrics"].items()) {
             const std::size_t dot = name.rfind('.');
             const std::string metric = dot == std::string::npos ? name : name.substr(dot + 1);
-            const std::string set = dot == std::string::npos ? "training" : name.substr(0, dot) == "valid" ? "held out" : name.substr(0, dot);
+            const std::string set = dot == std::string::npos         ? "training"
+                                    : name.substr(0, dot) == "valid" ? "held out"
+                                                                     : name.substr(0, dot);
             add(metric, set, value);
         }
     }
@@ -57,7 +61,8 @@ Status write_curves(const std::vector<std::string>& runs, const std::string& svg
         if (Status s = add_run(run, runs.size() > 1, panels); !s) return s;
     }
     Chart chart;
-    chart.title = runs.size() == 1 ? std::filesystem::path(runs[0]).filename().string() : "learning curves";
+    chart.title =
+        runs.size() == 1 ? std::filesystem::path(runs[0]).filename().string() : "learning curves";
     auto take = [&](const std::string& name, std::map<std::string, Curve>& curves) {
         Panel panel;
         panel.title = name;

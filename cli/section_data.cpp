@@ -28,7 +28,9 @@ Result<SectionData> load_section_data(const Model& model, const TrainSection& se
                                       const Program& program, const Options& options,
                                       const DataStatistics* trained) {
     if (!section.data) {
-        return Error{kExitProgram, fmt::format("train section `{}` has no `data`", section.name), {},
+        return Error{kExitProgram,
+                     fmt::format("train section `{}` has no `data`", section.name),
+                     {},
                      "add for example `data = csv(\"points.csv\", x = cols(0, 1), y = col(2))`"};
     }
     const Entry* entry = program.find("train_step");

@@ -12,7 +12,7 @@ namespace netc {
 
 struct SectionData {
     Dataset train;
-    std::optional<Dataset> valid, test;      // of sources of their own
+    std::optional<Dataset> valid, test;  // of sources of their own
     std::vector<std::int64_t> train_rows, valid_rows, test_rows;
 
     const Dataset* valid_data() const { return valid ? &*valid : &train; }

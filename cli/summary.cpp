@@ -45,7 +45,8 @@ double node_flops(const Function& f, const Node& node) {
     const Type& w = f[node.inputs[1]].type;
     const Type& x = f[node.inputs[0]].type;
     const double out = numbers_per_sample(node.type);
-    if (node.op == OpId::conv_nd) return 2 * out * numbers_per_sample(w) / numbers_per_sample({w.dtype, {w.shape[0]}});
+    if (node.op == OpId::conv_nd)
+        return 2 * out * numbers_per_sample(w) / numbers_per_sample({w.dtype, {w.shape[0]}});
     // Products: sqrt(|x| |w| |y|) is the number of terms where each axis is in two of three; batch axes
     // are in all three, and count once.
     return 2 * std::sqrt(numbers_per_sample(x) * numbers_per_sample(w) * out);
@@ -79,7 +80,8 @@ std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
     const Function* forward = model.module.find("forward");
     if (forward != nullptr) {
         for (const Node& node : forward->nodes) {
-            if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant) continue;
+            if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant)
+                continue;
             const Origin& origin = forward->origins[node.origin];
             const std::string path = owner(origin.instance, model.name);
             // Values of the model itself: a row for each place in the text.
@@ -91,7 +93,8 @@ std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
             r.shape = node.type.to_string();
             r.flops += node_flops(*forward, node);
             if (op_def(node.op).family != OpFamily::view) {
-                r.activation_bytes = numbers_per_sample(node.type) * static_cast<double>(size_of(node.type.dtype));
+                r.activation_bytes =
+                    numbers_per_sample(node.type) * static_cast<double>(size_of(node.type.dtype));
             }
         }
     }
@@ -99,7 +102,8 @@ std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
         const std::size_t dot = variable.name.rfind('.');
         Row& r = row(dot == std::string::npos ? variable.name : variable.name.substr(0, dot));
         r.kind = variable.layer;
-        (variable.kind == VariableKind::parameter ? r.parameters : r.state) += numbers(variable.type);
+        (variable.kind == VariableKind::parameter ? r.parameters : r.state) +=
+            numbers(variable.type);
     }
     return rows;
 }
@@ -128,7 +132,8 @@ Result<double> memory_of(const Model& model, const TrainSection* section, const 
     if (!program) return program.error();
     const bool training = std::string_view(entry) == "train_step";
     return static_cast<double>(program->find(entry)->workspace.at(batch)) +
-           static_cast<double>(training ? program->weights_size + program->optimizer_size : program->prepared_size);
+           static_cast<double>(training ? program->weights_size + program->optimizer_size
+                                        : program->prepared_size);
 }
 
 }  // namespace
@@ -162,9 +167,13 @@ int verb_summary(Options options) {
         json["model"] = (*model)->name;
         json["layers"] = nlohmann::ordered_json::array();
         for (const Row& row : rows) {
-            json["layers"].push_back({{"path", row.path}, {"layer", row.kind}, {"output", row.shape},
-                                      {"parameters", row.parameters}, {"state", row.state},
-                                      {"flops", row.flops}, {"activation_bytes", row.activation_bytes}});
+            json["layers"].push_back({{"path", row.path},
+                                      {"layer", row.kind},
+                                      {"output", row.shape},
+                                      {"parameters", row.parameters},
+                                      {"state", row.state},
+                                      {"flops", row.flops},
+                                      {"activation_bytes", row.activation_bytes}});
         }
         json["parameters"] = parameters;
         json["trainable_parameters"] = (*model)->parameter_count;
@@ -181,13 +190,14 @@ int verb_summary(Options options) {
         width = std::max(width, row.path.size());
         shape = std::max(shape, row.shape.size());
     }
-    print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", "layer", width, "output", shape,
-                          "parameters", "FLOP", "activations"));
+    print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", "layer", width, "output",
+                          shape, "parameters", "FLOP", "activations"));
     for (const Row& row : rows) {
-        print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", row.path, width, row.shape, shape,
-                              row.parameters + row.state > 0 ? with_separators(row.parameters + row.state) : "",
-                              row.flops > 0 ? amount(row.flops, "") : "",
-                              row.activation_bytes > 0 ? amount(row.activation_bytes, "B") : ""));
+        print_out(fmt::format(
+            "{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", row.path, width, row.shape, shape,
+            row.parameters + row.state > 0 ? with_separators(row.parameters + row.state) : "",
+            row.flops > 0 ? amount(row.flops, "") : "",
+            row.activation_bytes > 0 ? amount(row.activation_bytes, "B") : ""));
     }
     print_out(fmt::format("\nparameters {}{}, of which trainable {}\n", with_separators(parameters),
                           state > 0 ? fmt::format(" and state {}", with_separators(state)) : "",

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cmath>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 
@@ -46,24 +46,29 @@ std::string short_number(double value) {
 
 std::string time_left(double seconds) {
     if (!std::isfinite(seconds)) return {};
-    if (seconds >= 3600) return fmt::format("{:.0f} h {:.0f} min left", std::floor(seconds / 3600), std::fmod(seconds, 3600) / 60);
+    if (seconds >= 3600)
+        return fmt::format("{:.0f} h {:.0f} min left", std::floor(seconds / 3600),
+                           std::fmod(seconds, 3600) / 60);
     if (seconds >= 90) return fmt::format("{:.0f} min left", seconds / 60);
     return fmt::format("{:.0f} s left", seconds);
 }
 
 std::string epoch_line(const EpochReport& r, std::int64_t epochs) {
-    std::string text = epochs > 0 ? fmt::format("epoch {:>{}}/{}", r.epoch, std::to_string(epochs).size(), epochs)
-                                  : fmt::format("step {}", r.step);
+    std::string text =
+        epochs > 0 ? fmt::format("epoch {:>{}}/{}", r.epoch, std::to_string(epochs).size(), epochs)
+                   : fmt::format("step {}", r.step);
     text += fmt::format("  loss {:.4f}", r.loss);
     if (!std::isnan(r.penalty)) text += fmt::format("  penalty {:.4f}", r.penalty);
     for (const auto& [name, value] : r.metrics) text += fmt::format("  {} {:.4f}", name, value);
-    text += fmt::format("  {:.1f} s  {} samples/s{}\n", r.seconds, short_number(r.samples_per_second),
-                        r.best ? "  *" : "");
+    text += fmt::format("  {:.1f} s  {} samples/s{}\n", r.seconds,
+                        short_number(r.samples_per_second), r.best ? "  *" : "");
     return text;
 }
 
 nlohmann::ordered_json to_json(const EpochReport& r) {
-    auto number = [](double v) { return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(); };
+    auto number = [](double v) {
+        return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json();
+    };
     nlohmann::ordered_json json;
     json["epoch"] = r.epoch;
     json["step"] = r.step;
@@ -85,20 +90,25 @@ TrainObserver make_observer(const Options& options, const TrainPlan& plan, Progr
         observer.on_step = [&line, last = Clock::time_point{}](const StepReport& r) mutable {
             if (Clock::now() - last < std::chrono::milliseconds(100)) return;
             last = Clock::now();
-            std::string text = r.epochs > 0 ? fmt::format("epoch {}/{}  ", r.epoch, r.epochs) : std::string{};
-            line.show(text + fmt::format("step {}/{}  loss {:.4f}  {} samples/s  {}", r.step, r.steps, r.loss,
-                                         short_number(r.samples_per_second), time_left(r.seconds_left)));
+            std::string text =
+                r.epochs > 0 ? fmt::format("epoch {}/{}  ", r.epoch, r.epochs) : std::string{};
+            line.show(text + fmt::format("step {}/{}  loss {:.4f}  {} samples/s  {}", r.step,
+                                         r.steps, r.loss, short_number(r.samples_per_second),
+                                         time_left(r.seconds_left)));
         };
     }
     const std::int64_t epochs = plan.steps ? 0 : plan.epochs.value_or(1);
     // Hundreds of epochs a second are nothing to read: at most twenty lines a second, and the last.
-    observer.on_epoch = [&options, &line, epochs, last = Clock::time_point{}](const EpochReport& r) mutable {
+    observer.on_epoch = [&options, &line, epochs,
+                         last = Clock::time_point{}](const EpochReport& r) mutable {
         if (options.json) {
             print_out(to_json(r).dump() + "\n");
             return;
         }
         if (options.quiet) return;
-        if (r.epoch != epochs && r.epoch != 1 && Clock::now() - last < std::chrono::milliseconds(50)) return;
+        if (r.epoch != epochs && r.epoch != 1 &&
+            Clock::now() - last < std::chrono::milliseconds(50))
+            return;
         last = Clock::now();
         line.clear();
         print_out(epoch_line(r, epochs));
@@ -121,7 +131,8 @@ std::string_view source_text(const Workbench& bench, const std::string& path) {
 
 Result<RunDirectory> open_directory(const Options& options, const TrainSection& section) {
     if (options.resume) {
-        return open_run_directory(options.resume->empty() ? "runs/latest" : *options.resume, RunMode::resume);
+        return open_run_directory(options.resume->empty() ? "runs/latest" : *options.resume,
+                                  RunMode::resume);
     }
     if (!options.run.empty()) return open_run_directory(options.run, RunMode::fresh);
     std::string name = section.name;
@@ -139,8 +150,9 @@ int finish(const Options& options, const RunDirectory& directory, const TrainOut
         }
     }
     if (outcome.end == TrainEnd::interrupted) {
-        print_err(fmt::format("stopped after step {}; everything is in {}\ngo on with: netc train {} --resume {}\n",
-                              outcome.step, directory.path(), options.file, directory.path()));
+        print_err(fmt::format(
+            "stopped after step {}; everything is in {}\ngo on with: netc train {} --resume {}\n",
+            outcome.step, directory.path(), options.file, directory.path()));
         return kExitInterrupted;
     }
     if (outcome.end == TrainEnd::stopped_early) print_err("stopped early: no more improvement\n");
@@ -158,25 +170,32 @@ int verb_train(Options options) {
     if (!section) return report(section.error());
     Result<const Model*> model = find_model(**bench, (*section)->model);
     if (!model) return report(model.error());
-    if (options.epochs && options.steps) return report({kExitUsage, "give --epochs or --steps, not both"});
+    if (options.epochs && options.steps)
+        return report({kExitUsage, "give --epochs or --steps, not both"});
 
     TrainPlan plan;
     plan.section = *section;
     plan.batch = options.batch.value_or((*section)->batch);
-    plan.epochs = options.steps ? std::nullopt : options.epochs ? options.epochs : (*section)->epochs;
+    plan.epochs = options.steps    ? std::nullopt
+                  : options.epochs ? options.epochs
+                                   : (*section)->epochs;
     plan.steps = options.epochs ? std::nullopt : options.steps ? options.steps : (*section)->steps;
     plan.seed = options.seed.value_or((*section)->seed);
     plan.log_every = options.log_every.value_or(0);
     plan.resume = options.resume.has_value();
     if (!plan.epochs && !plan.steps) {
-        return report({kExitProgram, fmt::format("train section `{}` says neither `epochs` nor `steps`", (*section)->name),
-                       {}, "add `epochs = 10`, or give --epochs or --steps"});
+        return report(
+            {kExitProgram,
+             fmt::format("train section `{}` says neither `epochs` nor `steps`", (*section)->name),
+             {},
+             "add `epochs = 10`, or give --epochs or --steps"});
     }
 
-    Result<std::unique_ptr<Runnable>> runnable =
-        make_runnable(**model, *section, options, {"init", "evaluate", "train_step"}, plan.batch, true);
+    Result<std::unique_ptr<Runnable>> runnable = make_runnable(
+        **model, *section, options, {"init", "evaluate", "train_step"}, plan.batch, true);
     if (!runnable) return report(runnable.error());
-    Result<SectionData> data = load_section_data(**model, **section, (*runnable)->program, options, nullptr);
+    Result<SectionData> data =
+        load_section_data(**model, **section, (*runnable)->program, options, nullptr);
     if (!data) return report(data.error());
     for (const std::string& warning : data->warnings()) print_err("warning: " + warning + "\n");
     plan.data = &data->train;
@@ -187,7 +206,8 @@ int verb_train(Options options) {
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
     if (Status s = session->init(plan.seed); !s) return report(s.error());
-    if (Status s = apply_statistics(*session, statistics_of(data->train)); !s) return report(s.error());
+    if (Status s = apply_statistics(*session, statistics_of(data->train)); !s)
+        return report(s.error());
     if (!options.load.empty()) {
         Result<std::string> path = resolve_weights(options.load);
         if (!path) return report(path.error());
@@ -196,17 +216,22 @@ int verb_train(Options options) {
         Result<LoadReport> loaded = load_weights(*session, *file, *path, options.partial);
         if (!loaded) return report(loaded.error());
         if (options.partial) {
-            print_err(fmt::format("{}: {} tensors taken, {} initialised, {} left out\n", *path, loaded->taken.size(),
-                                  loaded->missing.size() + loaded->different.size(), loaded->unused.size()));
+            print_err(fmt::format(
+                "{}: {} tensors taken, {} initialised, {} left out\n", *path, loaded->taken.size(),
+                loaded->missing.size() + loaded->different.size(), loaded->unused.size()));
         }
     }
     Result<RunDirectory> directory = open_directory(options, **section);
     if (!directory) return report(directory.error());
     plan.directory = &*directory;
-    plan.metadata = weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
+    plan.metadata =
+        weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
     plan.identity = run_identity(**bench, options, plan, *data);
     if (!plan.resume) {
-        if (Status s = write_file_atomically(directory->file("source.net"), source_text(**bench, options.file)); !s) return report(s.error());
+        if (Status s = write_file_atomically(directory->file("source.net"),
+                                             source_text(**bench, options.file));
+            !s)
+            return report(s.error());
         point_latest_to(*directory);
     }
 

@@ -20,7 +20,8 @@
 namespace netc {
 namespace {
 
-Result<std::pair<std::string, std::string>> name_and_value(const std::string& text, const char* flag) {
+Result<std::pair<std::string, std::string>> name_and_value(const std::string& text,
+                                                           const char* flag) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
         return Error{kExitUsage, fmt::format("{} wants NAME=VALUE, found `{}`", flag, text)};
@@ -69,7 +70,8 @@ Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool o
         if (options.json && bench->diagnostics.has_errors()) {
             print_out(render_json(bench->diagnostics, bench->sources));
         } else if (!options.json || !open_dimensions) {
-            print_err(render(bench->diagnostics, bench->sources, {.color = color_on(STDERR_FILENO)}));
+            print_err(
+                render(bench->diagnostics, bench->sources, {.color = color_on(STDERR_FILENO)}));
         }
     }
     if (bench->diagnostics.has_errors()) {
@@ -90,9 +92,11 @@ Result<const Model*> find_model(const Workbench& bench, const std::string& name)
         if (model.name == name) return &model;
     }
     if (name.empty()) {
-        return Error{kExitUsage, fmt::format("the file has several models, name one: {}", names_of(models))};
+        return Error{kExitUsage,
+                     fmt::format("the file has several models, name one: {}", names_of(models))};
     }
-    return Error{kExitUsage, fmt::format("there is no model `{}`; the file has: {}", name, names_of(models))};
+    return Error{kExitUsage,
+                 fmt::format("there is no model `{}`; the file has: {}", name, names_of(models))};
 }
 
 Result<const TrainSection*> find_section(const Workbench& bench, const Options& options) {
@@ -105,19 +109,24 @@ Result<const TrainSection*> find_section(const Workbench& bench, const Options& 
         if (section.name == name) return &section;
         if (section.model == name) {
             if (found != nullptr) {
-                return Error{kExitUsage, fmt::format("several train sections are for `{}`, choose one with --section: {}",
-                                                     name, names_of(sections))};
+                return Error{
+                    kExitUsage,
+                    fmt::format(
+                        "several train sections are for `{}`, choose one with --section: {}", name,
+                        names_of(sections))};
             }
             found = &section;
         }
     }
     if (found != nullptr) return found;
     if (name.empty()) {
-        return Error{kExitUsage, fmt::format("the file has several train sections, choose one with --section: {}",
-                                             names_of(sections))};
+        return Error{
+            kExitUsage,
+            fmt::format("the file has several train sections, choose one with --section: {}",
+                        names_of(sections))};
     }
-    return Error{kExitUsage,
-                 fmt::format("there is no train section `{}`; the file has: {}", name, names_of(sections))};
+    return Error{kExitUsage, fmt::format("there is no train section `{}`; the file has: {}", name,
+                                         names_of(sections))};
 }
 
 Result<const TrainSection*> section_of(const Workbench& bench, const Model& model,
@@ -127,15 +136,17 @@ Result<const TrainSection*> section_of(const Workbench& bench, const Model& mode
         if (section.model != model.name) continue;
         if (!options.section.empty() && section.name != options.section) continue;
         if (found != nullptr) {
-            return Error{kExitUsage,
-                         fmt::format("several train sections are for `{}`, choose one with --section: {}",
-                                     model.name, names_of(bench.file.sections))};
+            return Error{
+                kExitUsage,
+                fmt::format("several train sections are for `{}`, choose one with --section: {}",
+                            model.name, names_of(bench.file.sections))};
         }
         found = &section;
     }
     if (found == nullptr && !options.section.empty()) {
-        return Error{kExitUsage, fmt::format("there is no train section `{}` of `{}`; the file has: {}",
-                                             options.section, model.name, names_of(bench.file.sections))};
+        return Error{kExitUsage,
+                     fmt::format("there is no train section `{}` of `{}`; the file has: {}",
+                                 options.section, model.name, names_of(bench.file.sections))};
     }
     return found;
 }
@@ -177,9 +188,10 @@ std::string cache_directory(const Options& options) {
     return std::string(user->pw_dir) + "/.cache/netc";
 }
 
-Result<Program> make_program(const Model& model, const TrainSection* section, const Options& options,
-                             std::vector<std::string> entries, std::int64_t batch_hint,
-                             bool log_results, std::vector<std::string> gradient_inputs) {
+Result<Program> make_program(const Model& model, const TrainSection* section,
+                             const Options& options, std::vector<std::string> entries,
+                             std::int64_t batch_hint, bool log_results,
+                             std::vector<std::string> gradient_inputs) {
     CompileOptions compile_options;
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
@@ -205,8 +217,8 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
         error.help = "this version runs on `--device cpu`";
         return error;
     }
-    Result<Program> program = make_program(model, section, options, std::move(entries), batch_hint,
-                                           log_results);
+    Result<Program> program =
+        make_program(model, section, options, std::move(entries), batch_hint, log_results);
     if (!program) return program.error();
     auto runnable = std::make_unique<Runnable>();
     runnable->program = std::move(*program);
@@ -289,7 +301,8 @@ int report(const Error& error) {
                               to_string(error)));
         if (!error.help.empty()) print_err(fmt::format("help: {}\n", error.help));
         if (error.status == kExitInternal) {
-            print_err("this is a bug in netc: please report it with the .net file and the command\n");
+            print_err(
+                "this is a bug in netc: please report it with the .net file and the command\n");
         }
     }
     return error.status;

@@ -28,7 +28,8 @@ struct Workbench {
 
 // Checks options.file; prints diagnostics to standard error (with --json to standard output). An Error
 // of status kExitProgram needs no further message.
-Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool open_dimensions = false);
+Result<std::unique_ptr<Workbench>> open_workbench(const Options& options,
+                                                  bool open_dimensions = false);
 
 // The model or section that NAME, --section and what the file holds decide. Where several are possible:
 // status 2 with the list.
@@ -47,9 +48,9 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
                                                 const Options& options,
                                                 std::vector<std::string> entries,
                                                 std::int64_t batch_hint, bool log_results = false);
-Result<Program> make_program(const Model& model, const TrainSection* section, const Options& options,
-                             std::vector<std::string> entries, std::int64_t batch_hint,
-                             bool log_results = false,
+Result<Program> make_program(const Model& model, const TrainSection* section,
+                             const Options& options, std::vector<std::string> entries,
+                             std::int64_t batch_hint, bool log_results = false,
                              std::vector<std::string> gradient_inputs = {});
 
 PassRunner make_pass_runner(const Options& options);

@@ -26,7 +26,8 @@ llvm::Type* shaped_like(llvm::Value* like, llvm::Type* type) {
 bool is_not_nan_constant(llvm::Value* value) {
     auto* constant = llvm::dyn_cast<llvm::Constant>(value);
     if (constant == nullptr) return false;
-    if (llvm::Constant* element = constant->getType()->isVectorTy() ? constant->getSplatValue() : constant) {
+    if (llvm::Constant* element =
+            constant->getType()->isVectorTy() ? constant->getSplatValue() : constant) {
         auto* number = llvm::dyn_cast<llvm::ConstantFP>(element);
         return number != nullptr && !number->isNaN();
     }
@@ -36,15 +37,16 @@ bool is_not_nan_constant(llvm::Value* value) {
 // (a > b or a is NaN) ? a : b, and the mirror image for min.
 llvm::Value* select_extreme(Builder& b, llvm::Value* x, llvm::Value* y, DType type, bool greatest) {
     if (!is_float(type)) {
-        const auto predicate = greatest
-                                   ? (is_unsigned(type) ? llvm::CmpInst::ICMP_UGT : llvm::CmpInst::ICMP_SGT)
-                                   : (is_unsigned(type) ? llvm::CmpInst::ICMP_ULT : llvm::CmpInst::ICMP_SLT);
+        const auto predicate =
+            greatest ? (is_unsigned(type) ? llvm::CmpInst::ICMP_UGT : llvm::CmpInst::ICMP_SGT)
+                     : (is_unsigned(type) ? llvm::CmpInst::ICMP_ULT : llvm::CmpInst::ICMP_SLT);
         return b.CreateSelect(b.CreateICmp(predicate, x, y), x, y);
     }
     if (is_not_nan_constant(y)) {
         return b.CreateSelect(greatest ? b.CreateFCmpUGT(x, y) : b.CreateFCmpULT(x, y), x, y);
     }
-    llvm::Value* larger = b.CreateSelect(greatest ? b.CreateFCmpOGT(x, y) : b.CreateFCmpOLT(x, y), x, y);
+    llvm::Value* larger =
+        b.CreateSelect(greatest ? b.CreateFCmpOGT(x, y) : b.CreateFCmpOLT(x, y), x, y);
     if (is_not_nan_constant(x)) return larger;
     return b.CreateSelect(b.CreateFCmpUNO(x, x), x, larger);
 }
@@ -103,13 +105,16 @@ llvm::Value* emit_cast(Builder& b, llvm::Value* value, DType from, DType to) {
         return b.CreateIntrinsic(id, {wanted, wide->getType()}, {wide});
     }
     if (is_float(to)) {
-        llvm::Type* arithmetic = shaped_like(value, to == DType::f64 ? b.getDoubleTy() : b.getFloatTy());
+        llvm::Type* arithmetic =
+            shaped_like(value, to == DType::f64 ? b.getDoubleTy() : b.getFloatTy());
         llvm::Value* number = is_unsigned(from) ? b.CreateUIToFP(value, arithmetic)
                                                 : b.CreateSIToFP(value, arithmetic);
         return narrow_float(b, number, to);
     }
-    if (to == DType::b1) return b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
-    return is_unsigned(from) ? b.CreateZExtOrTrunc(value, wanted) : b.CreateSExtOrTrunc(value, wanted);
+    if (to == DType::b1)
+        return b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
+    return is_unsigned(from) ? b.CreateZExtOrTrunc(value, wanted)
+                             : b.CreateSExtOrTrunc(value, wanted);
 }
 
 llvm::Value* emit_compare(Builder& b, ScalarOp op, llvm::Value* x, llvm::Value* y, DType type) {
@@ -120,14 +125,16 @@ llvm::Value* emit_compare(Builder& b, ScalarOp op, llvm::Value* x, llvm::Value* 
         return op == ScalarOp::less ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOLE(x, y);
     }
     if (op == ScalarOp::equal) return b.CreateICmpEQ(x, y);
-    if (is_unsigned(type)) return op == ScalarOp::less ? b.CreateICmpULT(x, y) : b.CreateICmpULE(x, y);
+    if (is_unsigned(type))
+        return op == ScalarOp::less ? b.CreateICmpULT(x, y) : b.CreateICmpULE(x, y);
     return op == ScalarOp::less ? b.CreateICmpSLT(x, y) : b.CreateICmpSLE(x, y);
 }
 
-llvm::Constant* table_constant(llvm::Type* element, const std::vector<double>& table, std::size_t from,
-                               std::size_t count) {
+llvm::Constant* table_constant(llvm::Type* element, const std::vector<double>& table,
+                               std::size_t from, std::size_t count) {
     llvm::SmallVector<llvm::Constant*, 16> values;
-    for (std::size_t i = 0; i < count; ++i) values.push_back(llvm::ConstantFP::get(element, table[from + i]));
+    for (std::size_t i = 0; i < count; ++i)
+        values.push_back(llvm::ConstantFP::get(element, table[from + i]));
     return llvm::ConstantVector::get(values);
 }
 
@@ -147,8 +154,9 @@ llvm::Value* lookup_avx2(Builder& b, llvm::Value* index, const std::vector<doubl
         llvm::Value* part = b.CreateShuffleVector(index, lanes);
         std::array<llvm::Value*, 4> found{};
         for (std::size_t piece = 0; piece < 4; ++piece) {
-            found[piece] = b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {},
-                                             {table_constant(b.getFloatTy(), table, piece * 8, 8), part});
+            found[piece] =
+                b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {},
+                                  {table_constant(b.getFloatTy(), table, piece * 8, 8), part});
         }
         const auto bit = [&](std::uint64_t mask) {
             return b.CreateICmpNE(b.CreateAnd(part, llvm::ConstantInt::get(part->getType(), mask)),
@@ -170,7 +178,8 @@ llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index,
     llvm::Type* element = value_type(context, type);
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(index->getType());
     llvm::Type* word = shaped_like(index, b.getInt32Ty());
-    llvm::Value* narrow = b.CreateAnd(b.CreateZExtOrTrunc(index, word), llvm::ConstantInt::get(word, 31));
+    llvm::Value* narrow =
+        b.CreateAnd(b.CreateZExtOrTrunc(index, word), llvm::ConstantInt::get(word, 31));
     if (vector != nullptr && type == DType::f32 && table.size() == 32) {
         if (machine.avx512) return lookup_avx512(b, narrow, table);
         if (machine.avx2) return lookup_avx2(b, narrow, table);
@@ -184,8 +193,8 @@ llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index,
     place->setAlignment(llvm::Align(64));
     llvm::Value* pointers = b.CreateGEP(element, place, narrow);
     if (vector == nullptr) return b.CreateLoad(element, pointers);
-    return b.CreateMaskedGather(llvm::FixedVectorType::get(element, vector->getNumElements()), pointers,
-                                llvm::Align(4));
+    return b.CreateMaskedGather(llvm::FixedVectorType::get(element, vector->getNumElements()),
+                                pointers, llvm::Align(4));
 }
 
 // {four words} philox(key, counter low, counter high), a function of its own with a loop over the rounds: ten
@@ -194,14 +203,16 @@ llvm::Function* philox_function(Builder& outer, llvm::Type* wide) {
     llvm::Function* caller = outer.GetInsertBlock()->getParent();
     llvm::Module* module = caller->getParent();
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(wide);
-    const std::string name = "netc_philox_" + std::to_string(vector == nullptr ? 1 : vector->getNumElements());
+    const std::string name =
+        "netc_philox_" + std::to_string(vector == nullptr ? 1 : vector->getNumElements());
     if (llvm::Function* known = module->getFunction(name)) return known;
     Builder b(module->getContext());
     llvm::Type* word = wide->getWithNewType(b.getInt32Ty());
     auto* words = llvm::StructType::get(word, word, word, word);
     auto* type = llvm::FunctionType::get(words, {wide, wide, wide}, false);
     auto* function = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, module);
-    for (const auto attribute : {llvm::Attribute::NoInline, llvm::Attribute::NoUnwind, llvm::Attribute::WillReturn}) {
+    for (const auto attribute :
+         {llvm::Attribute::NoInline, llvm::Attribute::NoUnwind, llvm::Attribute::WillReturn}) {
         function->addFnAttr(attribute);
     }
     function->setMemoryEffects(llvm::MemoryEffects::none());
@@ -213,7 +224,9 @@ llvm::Function* philox_function(Builder& outer, llvm::Type* wide) {
     auto* end = llvm::BasicBlock::Create(module->getContext(), "end", function);
     b.SetInsertPoint(start);
     const auto low = [&](llvm::Value* value) { return b.CreateTrunc(value, word); };
-    const auto high = [&](llvm::Value* value) { return b.CreateTrunc(b.CreateLShr(value, 32), word); };
+    const auto high = [&](llvm::Value* value) {
+        return b.CreateTrunc(b.CreateLShr(value, 32), word);
+    };
     std::array<llvm::Value*, 6> state;  // four words of the counter, two of the key
     for (unsigned i = 0; i < 6; i += 2) {
         llvm::Value* argument = function->getArg(i < 4 ? i / 2 + 1 : 0);
@@ -229,10 +242,14 @@ llvm::Function* philox_function(Builder& outer, llvm::Type* wide) {
         now[i] = b.CreatePHI(word, 2);
         now[i]->addIncoming(state[i], start);
     }
-    llvm::Value* product0 = b.CreateMul(b.CreateZExt(now[0], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier0));
-    llvm::Value* product1 = b.CreateMul(b.CreateZExt(now[2], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier1));
-    state = {b.CreateXor(b.CreateXor(high(product1), now[1]), now[4]), low(product1),
-             b.CreateXor(b.CreateXor(high(product0), now[3]), now[5]), low(product0),
+    llvm::Value* product0 =
+        b.CreateMul(b.CreateZExt(now[0], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier0));
+    llvm::Value* product1 =
+        b.CreateMul(b.CreateZExt(now[2], wide), llvm::ConstantInt::get(wide, kPhiloxMultiplier1));
+    state = {b.CreateXor(b.CreateXor(high(product1), now[1]), now[4]),
+             low(product1),
+             b.CreateXor(b.CreateXor(high(product0), now[3]), now[5]),
+             low(product0),
              b.CreateAdd(now[4], llvm::ConstantInt::get(word, kPhiloxWeyl0)),
              b.CreateAdd(now[5], llvm::ConstantInt::get(word, kPhiloxWeyl1))};
     for (std::size_t i = 0; i < 6; ++i) now[i]->addIncoming(state[i], loop);
@@ -244,7 +261,8 @@ llvm::Function* philox_function(Builder& outer, llvm::Type* wide) {
     return function;
 }
 
-llvm::Value* emit_philox(Builder& b, std::span<llvm::Value* const> operands, std::int64_t word_number) {
+llvm::Value* emit_philox(Builder& b, std::span<llvm::Value* const> operands,
+                         std::int64_t word_number) {
     llvm::Function* function = philox_function(b, operands[0]->getType());
     llvm::Value* words = b.CreateCall(function, {operands[0], operands[1], operands[2]});
     return b.CreateExtractValue(words, static_cast<unsigned>(word_number) & 3);
@@ -284,12 +302,14 @@ llvm::Value* number_constant(llvm::LLVMContext& context, DType type, double numb
 }
 
 llvm::Value* integer_constant(llvm::LLVMContext& context, DType type, std::int64_t value) {
-    return llvm::ConstantInt::get(value_type(context, type), static_cast<std::uint64_t>(value), true);
+    return llvm::ConstantInt::get(value_type(context, type), static_cast<std::uint64_t>(value),
+                                  true);
 }
 
 llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& scalar,
                             std::span<llvm::Value* const> operands,
-                            std::span<const DType> operand_types, const std::vector<double>* table) {
+                            std::span<const DType> operand_types,
+                            const std::vector<double>* table) {
     const bool floating = is_float(scalar.type);
     llvm::Value* const first = operands.empty() ? nullptr : operands[0];
     llvm::Value* const second = operands.size() < 2 ? nullptr : operands[1];
@@ -298,9 +318,12 @@ llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& sc
         case ScalarOp::abs:
             if (floating) return b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, first);
             if (is_unsigned(scalar.type)) return first;
-            return b.CreateIntrinsic(llvm::Intrinsic::abs, {first->getType()}, {first, b.getFalse()});
-        case ScalarOp::add: return floating ? b.CreateFAdd(first, second) : b.CreateAdd(first, second);
-        case ScalarOp::mul: return floating ? b.CreateFMul(first, second) : b.CreateMul(first, second);
+            return b.CreateIntrinsic(llvm::Intrinsic::abs, {first->getType()},
+                                     {first, b.getFalse()});
+        case ScalarOp::add:
+            return floating ? b.CreateFAdd(first, second) : b.CreateAdd(first, second);
+        case ScalarOp::mul:
+            return floating ? b.CreateFMul(first, second) : b.CreateMul(first, second);
         case ScalarOp::div: return floating ? b.CreateFDiv(first, second) : nullptr;
         case ScalarOp::max: return select_extreme(b, first, second, scalar.type, true);
         case ScalarOp::min: return select_extreme(b, first, second, scalar.type, false);
@@ -325,7 +348,8 @@ llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& sc
         case ScalarOp::shift_left: return b.CreateShl(first, second);
         case ScalarOp::shift_right: return b.CreateLShr(first, second);
         case ScalarOp::bitcast:
-            return b.CreateBitCast(first, shaped_like(first, value_type(b.getContext(), scalar.type)));
+            return b.CreateBitCast(first,
+                                   shaped_like(first, value_type(b.getContext(), scalar.type)));
         case ScalarOp::lookup: return emit_lookup(b, machine, first, scalar.type, *table);
         case ScalarOp::philox: return emit_philox(b, operands, scalar.integer);
         case ScalarOp::exp:

@@ -74,9 +74,13 @@ Program make_program(std::int64_t hint) {
     entry.inputs = {{"x", DType::f32, {Extent{1, 0}, Extent{0, 48}}, ""}};
     entry.outputs = {{"mean", DType::f32, {Extent{0, 40}}, ""}};
     const Bytes y{0, 0, 40 * 4};
-    entry.calls.push_back({0, {at(RegionKind::input), at(RegionKind::weights, 0, {64, 0, 0}),
-                               at(RegionKind::workspace, 0, {0, 0, 0})}, "dense", 0});
-    entry.calls.push_back({1, {at(RegionKind::workspace, 0, {0, 0, 0}), at(RegionKind::output)}, "mean", 0});
+    entry.calls.push_back({0,
+                           {at(RegionKind::input), at(RegionKind::weights, 0, {64, 0, 0}),
+                            at(RegionKind::workspace, 0, {0, 0, 0})},
+                           "dense",
+                           0});
+    entry.calls.push_back(
+        {1, {at(RegionKind::workspace, 0, {0, 0, 0}), at(RegionKind::output)}, "mean", 0});
     entry.workspace = y;
     entry.reads_weights = true;
     program.entries.push_back(entry);
@@ -132,7 +136,8 @@ TEST_CASE("a program gives the same bits for any number of threads and any copy"
         auto reference = interpret(make_program(64));
         REQUIRE(reference.ok());
         const auto exact = memory.run(**reference, batch);
-        for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i] == Approx(exact[i]).margin(1e-4 * static_cast<double>(batch)));
+        for (std::size_t i = 0; i < first.size(); ++i)
+            CHECK(first[i] == Approx(exact[i]).margin(1e-4 * static_cast<double>(batch)));
         for (const int threads : {2, 3, 8}) {
             options.threads = threads;
             CHECK(memory.run(*jitted(make_program(64), options), batch) == first);
@@ -177,10 +182,14 @@ TEST_CASE("an index that is out of range is an error") {
     program.kernel_texts.push_back(to_text(program.kernels[0]));
     Entry entry;
     entry.name = "forward";
-    entry.inputs = {{"table", DType::f32, {Extent{0, 40}}, ""}, {"ids", DType::i32, {Extent{1, 0}}, ""}};
+    entry.inputs = {{"table", DType::f32, {Extent{0, 40}}, ""},
+                    {"ids", DType::i32, {Extent{1, 0}}, ""}};
     entry.outputs = {{"z", DType::f32, {Extent{1, 0}}, ""}};
     entry.calls.push_back(
-        {0, {at(RegionKind::input, 0), at(RegionKind::input, 1), at(RegionKind::output)}, "pick", 0});
+        {0,
+         {at(RegionKind::input, 0), at(RegionKind::input, 1), at(RegionKind::output)},
+         "pick",
+         0});
     program.entries.push_back(entry);
     std::vector<float> table(40);
     for (int i = 0; i < 40; ++i) table[static_cast<std::size_t>(i)] = static_cast<float>(i);

@@ -21,7 +21,8 @@ struct Named {
 
 std::vector<Named> all_kernels() {
     std::vector<Named> kernels;
-    for (const auto& file : std::filesystem::directory_iterator(NETC_SOURCE_DIR "/tests/data/kernels")) {
+    for (const auto& file :
+         std::filesystem::directory_iterator(NETC_SOURCE_DIR "/tests/data/kernels")) {
         if (const char* only = std::getenv("NETC_KERNEL")) {
             if (file.path().stem() != only) continue;
         }
@@ -33,7 +34,8 @@ std::vector<Named> all_kernels() {
         REQUIRE(kernel.ok());
         kernels.push_back({file.path().stem().string(), std::move(*kernel)});
     }
-    std::sort(kernels.begin(), kernels.end(), [](const Named& a, const Named& b) { return a.name < b.name; });
+    std::sort(kernels.begin(), kernels.end(),
+              [](const Named& a, const Named& b) { return a.name < b.name; });
     return kernels;
 }
 
@@ -60,7 +62,8 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
                     const Extent extent = kernel.axes[tile.axis].extent;
                     const std::size_t choice = below(3);
                     if (choice == 1) tile.tile = 2;
-                    if (choice == 2 && extent.is_static() && extent.constant <= 8) tile.tile = extent.constant;
+                    if (choice == 2 && extent.is_static() && extent.constant <= 8)
+                        tile.tile = extent.constant;
                 }
             }
             if (schedule.vector_axis || below(2) == 0) continue;
@@ -81,8 +84,8 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
     return plain_schedule(kernel);
 }
 
-std::unique_ptr<KernelCode> compiled(const Kernel& kernel, const Schedule* how, const Machine& machine,
-                                     std::int64_t hint) {
+std::unique_ptr<KernelCode> compiled(const Kernel& kernel, const Schedule* how,
+                                     const Machine& machine, std::int64_t hint) {
     auto code = compile_kernel(kernel, how, machine, hint);
     if (!code) FAIL(to_string(code.error()));
     return std::move(*code);
@@ -102,7 +105,8 @@ TEST_CASE("compiled kernels agree with the interpreter, for any schedule and pro
         const auto simple = compiled(kernel, &plain, native, 16);
         std::vector<std::unique_ptr<KernelCode>> codes;
         codes.push_back(compiled(kernel, nullptr, native, 16));
-        for (const Machine& machine : machines) codes.push_back(compiled(kernel, nullptr, machine, 40));
+        for (const Machine& machine : machines)
+            codes.push_back(compiled(kernel, nullptr, machine, 40));
         for (int i = 0; i < 4; ++i) {
             const Schedule schedule = random_schedule(simple->kernel(), random);
             codes.push_back(compiled(kernel, &schedule, native, 16));

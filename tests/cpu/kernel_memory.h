@@ -23,7 +23,8 @@ inline void for_each_element(const Param& param, std::int64_t batch,
         const auto d = static_cast<std::size_t>(param.layout.order[i]);
         stride[d] = step;
         step *= param.dims[d].at(batch);
-        if (i + 1 == rank && rank >= 2) step += param.layout.extra * (param.layout.lanes ? kLanes : 1);
+        if (i + 1 == rank && rank >= 2)
+            step += param.layout.extra * (param.layout.lanes ? kLanes : 1);
     }
     std::vector<std::int64_t> index(rank, 0);
     while (true) {
@@ -57,8 +58,9 @@ public:
             const bool out = param.direction == Direction::out;
             for (std::size_t i = 0; i < count; ++i) {
                 const float number = out ? std::nanf("") : uniform(random);
-                const auto integer =
-                    out ? -7 : static_cast<std::int64_t>(random() % static_cast<unsigned>(integer_limit));
+                const auto integer = out ? -7
+                                         : static_cast<std::int64_t>(
+                                               random() % static_cast<unsigned>(integer_limit));
                 put(bytes_.size() - 1, i, number, integer);
             }
         }
@@ -109,10 +111,12 @@ public:
             const auto size = static_cast<std::size_t>(size_of(kernel_.params[k].dtype));
             for_each_element(kernel_.params[k], batch_, [&](std::size_t i) {
                 if (!found.empty()) return;
-                if (std::memcmp(pointers_[k] + i * size, other.pointers_[k] + i * size, size) == 0) return;
+                if (std::memcmp(pointers_[k] + i * size, other.pointers_[k] + i * size, size) == 0)
+                    return;
                 const bool floating = is_float(kernel_.params[k].dtype);
                 found = "param " + std::to_string(k) + " element " + std::to_string(i) + ": " +
-                        (floating ? std::to_string(number(k, i)) + " against " + std::to_string(other.number(k, i))
+                        (floating ? std::to_string(number(k, i)) + " against " +
+                                        std::to_string(other.number(k, i))
                                   : std::to_string(integer(k, i)) + " against " +
                                         std::to_string(other.integer(k, i)));
             });
@@ -125,7 +129,8 @@ public:
         for (std::size_t k = 0; k < kernel_.params.size(); ++k) {
             for_each_element(kernel_.params[k], batch_, [&](std::size_t i) {
                 if (!found.empty()) return;
-                const std::string where = "param " + std::to_string(k) + " element " + std::to_string(i) + ": ";
+                const std::string where =
+                    "param " + std::to_string(k) + " element " + std::to_string(i) + ": ";
                 if (is_float(kernel_.params[k].dtype)) {
                     const double a = number(k, i);
                     const double b = reference[k].numbers[i];

@@ -37,7 +37,8 @@ const Case kCases[] = {
     s0 -> fma(x[b, i], w[i, o], s0)
     store y[b, o] = s0
   }
-})", 512, 2.0 * 512 * 512 * 512},
+})",
+     512, 2.0 * 512 * 512 * 512},
     {"mlp forward 64 x 784 x 512", R"(kernel {
   param x: in f32[B, 784]
   param w: in f32[784, 512]
@@ -50,7 +51,8 @@ const Case kCases[] = {
     s0 -> fma(x[b, i], w[i, o], s0)
     store y[b, o] = max(s0 + bias[o], 0)
   }
-})", 64, 2.0 * 64 * 784 * 512},
+})",
+     64, 2.0 * 64 * 784 * 512},
     {"mlp input gradient 64 x 512 x 512", R"(kernel {
   param dy: in f32[B, 512]
   param w: in f32[512, 512]
@@ -62,7 +64,8 @@ const Case kCases[] = {
     s0 -> fma(dy[b, o], w[i, o], s0)
     store dx[b, i] = s0
   }
-})", 64, 2.0 * 64 * 512 * 512},
+})",
+     64, 2.0 * 64 * 512 * 512},
     {"mlp weight gradient 784 x 512 x 64", R"(kernel {
   param x: in f32[B, 784]
   param dy: in f32[B, 512]
@@ -74,7 +77,8 @@ const Case kCases[] = {
     s0 -> fma(x[b, i], dy[b, o], s0)
     store dw[i, o] = s0
   }
-})", 64, 2.0 * 64 * 784 * 512},
+})",
+     64, 2.0 * 64 * 784 * 512},
     {"lenet conv1 forward", nullptr, 64, 2.0 * 64 * 6 * 28 * 28 * 25},
     {"lenet conv1 weight gradient", nullptr, 64, 2.0 * 64 * 6 * 28 * 28 * 25},
     {"lenet conv2 forward", R"(kernel {
@@ -99,7 +103,8 @@ const Case kCases[] = {
     s0 -> s0 + tile[my, mx]
     store y[b, co, py, px] = s0 * 0.25
   }
-})", 64, 2.0 * 64 * 16 * 100 * 150},
+})",
+     64, 2.0 * 64 * 16 * 100 * 150},
     {"lenet conv2 input gradient", nullptr, 64, 2.0 * 64 * 16 * 100 * 150},
     {"lenet conv2 weight gradient", R"(kernel {
   param x: in f32[B, 6, 14, 14] lanes
@@ -114,7 +119,8 @@ const Case kCases[] = {
     s0 -> s0 + s0'
     store dw[co, ci, ky, kx] = s0
   }
-})", 64, 2.0 * 64 * 16 * 100 * 150},
+})",
+     64, 2.0 * 64 * 16 * 100 * 150},
     {"lenet fc1 forward", R"(kernel {
   param x: in f32[B, 400] lanes
   param w: in f32[400, 120]
@@ -127,7 +133,8 @@ const Case kCases[] = {
     s0 -> fma(x[b, i], w[i, o], s0)
     store y[b, o] = tanh(s0 + bias[o])
   }
-})", 64, 2.0 * 64 * 400 * 120},
+})",
+     64, 2.0 * 64 * 400 * 120},
     {"lenet fc1 input gradient", R"(kernel {
   param dy: in f32[B, 120] lanes
   param w: in f32[400, 120]
@@ -139,7 +146,8 @@ const Case kCases[] = {
     s0 -> fma(dy[b, o], w[i, o], s0)
     store dx[b, i] = s0
   }
-})", 64, 2.0 * 64 * 400 * 120},
+})",
+     64, 2.0 * 64 * 400 * 120},
     {"lenet fc1 weight gradient", R"(kernel {
   param x: in f32[B, 400] lanes
   param dy: in f32[B, 120]
@@ -151,7 +159,8 @@ const Case kCases[] = {
     s0 -> fma(x[b, i], dy[b, o], s0)
     store dw[i, o] = s0
   }
-})", 64, 2.0 * 64 * 400 * 120},
+})",
+     64, 2.0 * 64 * 400 * 120},
     {"input to lanes", R"(kernel {
   param x: in f32[B, 784]
   param y: out f32[B, 784] lanes
@@ -159,7 +168,8 @@ const Case kCases[] = {
   stage () {
     store y[b, i] = x[b, i]
   }
-})", 64, 64.0 * 784},
+})",
+     64, 64.0 * 784},
     {"lanes to rows", R"(kernel {
   param x: in f32[B, 120] lanes
   param y: out f32[B, 120]
@@ -167,13 +177,14 @@ const Case kCases[] = {
   stage () {
     store y[b, i] = x[b, i]
   }
-})", 64, 64.0 * 120},
+})",
+     64, 64.0 * 120},
 };
 
 std::string text_of(const Case& one) {
     if (one.text != nullptr) return one.text;
     const std::string name = one.name;
-    const char* file = name == "lenet conv1 forward" ? "conv1_training"
+    const char* file = name == "lenet conv1 forward"           ? "conv1_training"
                        : name == "lenet conv1 weight gradient" ? "conv1_weight_gradient"
                                                                : "conv2_input_gradient";
     std::ifstream stream(NETC_SOURCE_DIR "/tests/data/kernels/" + std::string(file) + ".kernel");
@@ -212,13 +223,14 @@ TEST_CASE("shares of the multiply-add peak") {
             best = std::min(best, (test::seconds_now() - start) / calls);
         }
         const double rate = one.operations / best;
-        fmt::print("{:36} {:9.1f} us {:7.1f} GFLOP/s {:5.1f} % of peak; compiled in {:.0f} ms\n", one.name,
-                   best * 1e6, rate * 1e-9, 100 * rate / peak, compile * 1e3);
+        fmt::print("{:36} {:9.1f} us {:7.1f} GFLOP/s {:5.1f} % of peak; compiled in {:.0f} ms\n",
+                   one.name, best * 1e6, rate * 1e-9, 100 * rate / peak, compile * 1e3);
         if (std::getenv("NETC_SCHEDULE") != nullptr) {
             fmt::print("{}\n", to_text((*code)->kernel(), (*code)->schedule()));
         }
         if (show) fmt::print("{}\n", (*code)->assembly());
-        if (std::getenv("NETC_CHECK_SPEED") != nullptr && &one == &kCases[0]) CHECK(rate >= 0.7 * peak);
+        if (std::getenv("NETC_CHECK_SPEED") != nullptr && &one == &kCases[0])
+            CHECK(rate >= 0.7 * peak);
     }
 }
 

@@ -86,10 +86,8 @@ struct Bench {
     Interpretation exact;
 
     Bench(const Module& module, Form form, int threads = 1, const std::string& cpu = "native")
-        : program(program_of(module, form, kHint)),
-          executable(jitted(program, threads, cpu)),
-          instance(program),
-          exact(interpretation(program)) {
+        : program(program_of(module, form, kHint)), executable(jitted(program, threads, cpu)),
+          instance(program), exact(interpretation(program)) {
         instance.set_hyper(kSeed, kStepsPerEpoch, std::nan(""));
         exact.set_hyper(kSeed, kStepsPerEpoch, std::nan(""));
         init();
@@ -116,7 +114,8 @@ struct Bench {
 // Every entry and three steps, machine code against the interpreter that starts from the same weights.
 void check_against_interpreter(Bench& bench, const SmallNetwork& network) {
     run_exact(bench.exact, bench.program, "init", {}, 1);
-    CHECK(difference(variables_of(bench.exact, bench.program), bench.instance.variables(), 1e-6) == "");
+    CHECK(difference(variables_of(bench.exact, bench.program), bench.instance.variables(), 1e-6) ==
+          "");
     copy_variables(bench.instance, bench.program, bench.exact);
     if (bench.program.find("prepare") != nullptr) {
         bench.run("prepare", {}, 1);
@@ -137,8 +136,8 @@ void check_against_interpreter(Bench& bench, const SmallNetwork& network) {
         const Numbers inputs = bench.inputs("train_step", network, batch, 100 * step);
         CHECK(difference(bench.run("train_step", inputs, batch),
                          bench.run_exact("train_step", inputs, batch), 2e-5) == "");
-        CHECK(difference(bench.instance.variables(), variables_of(bench.exact, bench.program), 1e-4) ==
-              "");
+        CHECK(difference(bench.instance.variables(), variables_of(bench.exact, bench.program),
+                         1e-4) == "");
     }
     // With what training left: running means are no longer 0.
     copy_variables(bench.instance, bench.program, bench.exact);
@@ -147,8 +146,10 @@ void check_against_interpreter(Bench& bench, const SmallNetwork& network) {
         bench.run_exact("prepare", {}, 1);
     }
     const Numbers inputs = bench.inputs("evaluate", network, 7, 4);
-    CHECK(difference(bench.run("forward", inputs, 7), bench.run_exact("forward", inputs, 7), 2e-5) == "");
-    CHECK(difference(bench.run("evaluate", inputs, 7), bench.run_exact("evaluate", inputs, 7), 2e-5) == "");
+    CHECK(difference(bench.run("forward", inputs, 7), bench.run_exact("forward", inputs, 7),
+                     2e-5) == "");
+    CHECK(difference(bench.run("evaluate", inputs, 7), bench.run_exact("evaluate", inputs, 7),
+                     2e-5) == "");
 }
 
 // The results of all entries for some batches and of three steps, to compare bits.
@@ -165,13 +166,15 @@ std::map<std::string, Numbers> everything(Bench& bench, const SmallNetwork& netw
     for (std::uint64_t step = 0; step < 3; ++step) {
         const std::int64_t batch = step == 2 ? 5 : 8;
         const std::string name = "step " + std::to_string(step);
-        all[name] = bench.run("train_step", bench.inputs("train_step", network, batch, 100 * step), batch);
+        all[name] =
+            bench.run("train_step", bench.inputs("train_step", network, batch, 100 * step), batch);
         all[name + " variables"] = bench.instance.variables();
     }
     return all;
 }
 
-void check_bits(const std::map<std::string, Numbers>& found, const std::map<std::string, Numbers>& wanted) {
+void check_bits(const std::map<std::string, Numbers>& found,
+                const std::map<std::string, Numbers>& wanted) {
     for (const auto& [name, numbers] : wanted) {
         INFO(name);
         CHECK(different_bits(found.at(name), numbers) == "");
@@ -201,7 +204,8 @@ void check_gradients(Bench& bench, const SmallNetwork& network) {
             };
             const double h = 1e-5;
             const double up = loss_at(values[i] + h), down = loss_at(values[i] - h);
-            CHECK(gradient[i] == Approx((up - down) / (2 * h)).epsilon(1e-6).margin(1e-6 * scale + 1e-9));
+            CHECK(gradient[i] ==
+                  Approx((up - down) / (2 * h)).epsilon(1e-6).margin(1e-6 * scale + 1e-9));
         }
         REQUIRE(bench.exact.set_variable(variable, values).ok());
     }
@@ -330,9 +334,11 @@ TEST_CASE("grouping and layouts keep what the graph computes") {
                 std::map<std::string, Numbers> all;
                 for (const std::int64_t batch : {1, 17}) {
                     for (const char* entry : {"forward", "gradient"}) {
-                        if (program.find("prepare") != nullptr) run_exact(exact, program, "prepare", {}, 1);
+                        if (program.find("prepare") != nullptr)
+                            run_exact(exact, program, "prepare", {}, 1);
                         const Numbers inputs = inputs_of(*program.find(entry), network, batch, 5);
-                        all[entry + std::to_string(batch)] = run_exact(exact, program, entry, inputs, batch);
+                        all[entry + std::to_string(batch)] =
+                            run_exact(exact, program, entry, inputs, batch);
                     }
                 }
                 const Numbers inputs = inputs_of(*program.find("train_step"), network, 6, 5);
@@ -352,10 +358,13 @@ TEST_CASE("the bits are the same for any number of threads and any processor") {
     const SmallNetwork wide = network(
         "wide", "model M(x: f32[B, 300]) -> f32[B, 70] = x |> linear(260) |> tanh |> linear(70)",
         " target y: i32[B]\n loss = cross_entropy(out, y)", "adam(lr = 0.01, clip = 1.0)");
-    const SmallNetwork lenet = network(
-        "lenet", "model M(x: f32[B, 1, 28, 28]) -> f32[B, 10] = x |> conv(6, k=5, pad=2) |> tanh |> avg_pool(2)\n"
-        " |> conv(16, k=5, pad=0) |> tanh |> avg_pool(2) |> flatten |> linear(120) |> tanh |> linear(10)",
-        " target y: i32[B]\n loss = cross_entropy(out, y)", "sgd(lr = 0.05, momentum = 0.9)");
+    const SmallNetwork lenet = network("lenet",
+                                       "model M(x: f32[B, 1, 28, 28]) -> f32[B, 10] = x |> conv(6, "
+                                       "k=5, pad=2) |> tanh |> avg_pool(2)\n"
+                                       " |> conv(16, k=5, pad=0) |> tanh |> avg_pool(2) |> flatten "
+                                       "|> linear(120) |> tanh |> linear(10)",
+                                       " target y: i32[B]\n loss = cross_entropy(out, y)",
+                                       "sgd(lr = 0.05, momentum = 0.9)");
     for (const SmallNetwork& subject : {wide, lenet}) {
         const CheckedFile file = checked(subject);
         const Module module = built(file);

@@ -48,10 +48,12 @@ Subject subject_of(OpId op, const Sample& sample, const std::string& name) {
     for (std::uint32_t i = 0; i < sample.inputs.size(); ++i) {
         if (is_float(sample.inputs[i].dtype)) request.inputs.push_back(i);
     }
-    if (op_def(op).grad == nullptr || !is_float(type.dtype) || request.inputs.empty()) return subject;
+    if (op_def(op).grad == nullptr || !is_float(type.dtype) || request.inputs.empty())
+        return subject;
     function.inputs.push_back({"dy", type, {}, {}});
     GraphBuilder graph(function);
-    Value weighted = Value{&graph, y} * graph.input(static_cast<std::uint32_t>(sample.inputs.size()));
+    Value weighted =
+        Value{&graph, y} * graph.input(static_cast<std::uint32_t>(sample.inputs.size()));
     std::vector<std::int64_t> axes;
     for (std::size_t d = 0; d < type.rank(); ++d) axes.push_back(static_cast<std::int64_t>(d));
     request.loss = axes.empty() ? weighted.id : graph.reduce_sum(weighted, axes).id;
@@ -68,7 +70,8 @@ std::vector<test::Tensor> tensors_of(const Subject& subject, std::int64_t batch)
     for (std::size_t k = 0; k < subject.function.inputs.size(); ++k) {
         const Type& type = subject.function.inputs[k].type;
         const bool is_weight = k >= subject.sample.inputs.size();
-        tensors.push_back(test::random_tensor(type, is_weight ? Sample{{}, {}, -1, 1, 0} : subject.sample,
+        tensors.push_back(test::random_tensor(type,
+                                              is_weight ? Sample{{}, {}, -1, 1, 0} : subject.sample,
                                               batch, static_cast<std::uint32_t>(k)));
         if (type.dtype != DType::f32) continue;
         for (test::Cell& cell : tensors.back().cells) {
@@ -87,7 +90,8 @@ std::vector<double> numbers_of(const test::Tensor& tensor) {
 }
 
 // By the records themselves, no pass in between.
-Numbers direct(const Function& function, const std::vector<test::Tensor>& tensors, std::int64_t batch) {
+Numbers direct(const Function& function, const std::vector<test::Tensor>& tensors,
+               std::int64_t batch) {
     std::string problem;
     const std::vector<test::Tensor> values = test::evaluate(function, tensors, batch, problem);
     CHECK(problem == "");
@@ -114,7 +118,8 @@ void check_operator(OpId op) {
     for (const Sample& sample : op_def(op).samples()) {
         if (!has_code(op, sample)) continue;
         subjects.push_back(subject_of(op, sample, "sample_" + std::to_string(subjects.size())));
-        if (!has_numbers(subjects.back().function[subjects.back().function.results[0].value].type.dtype)) {
+        if (!has_numbers(
+                subjects.back().function[subjects.back().function.results[0].value].type.dtype)) {
             subjects.pop_back();
             continue;
         }
@@ -145,7 +150,8 @@ void check_operator(OpId op) {
                 const std::vector<test::Tensor> tensors = tensors_of(subjects[s], batch);
                 const Numbers inputs = inputs_of(subjects[s].function, tensors);
                 const Numbers wanted = direct(subjects[s].function, tensors, batch);
-                CHECK(difference(run_exact(exact, program, name, inputs, batch), wanted, 1e-10) == "");
+                CHECK(difference(run_exact(exact, program, name, inputs, batch), wanted, 1e-10) ==
+                      "");
                 for (const Backend& backend : backends) {
                     INFO(backend.name);
                     const Numbers found = instance.run(*backend.executable, name, inputs, batch);

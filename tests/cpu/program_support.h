@@ -126,7 +126,8 @@ public:
     std::byte* data() const { return data_; }
     bool intact() const {
         for (std::int64_t i = 0; i < 64; ++i) {
-            if (data_[-1 - i] != std::byte{kGuard} || data_[size_ + i] != std::byte{kGuard}) return false;
+            if (data_[-1 - i] != std::byte{kGuard} || data_[size_ + i] != std::byte{kGuard})
+                return false;
         }
         return true;
     }
@@ -142,11 +143,8 @@ private:
 class Instance {
 public:
     explicit Instance(const Program& program)
-        : program_(program),
-          weights_(program.weights_size),
-          prepared_(program.prepared_size),
-          optimizer_(program.optimizer_size),
-          hyper_(64) {
+        : program_(program), weights_(program.weights_size), prepared_(program.prepared_size),
+          optimizer_(program.optimizer_size), hyper_(64) {
         set_hyper(0, 0, std::nan(""));
     }
 

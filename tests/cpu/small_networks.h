@@ -8,8 +8,8 @@ namespace netc::testing {
 
 struct SmallNetwork {
     std::string name;
-    std::string text;               // one model, one train section
-    std::int64_t integer_limit = 4; // integer inputs are drawn below
+    std::string text;                // one model, one train section
+    std::int64_t integer_limit = 4;  // integer inputs are drawn below
 };
 
 inline SmallNetwork network(std::string name, const std::string& model, const std::string& section,
@@ -23,9 +23,10 @@ inline SmallNetwork network(std::string name, const std::string& model, const st
 inline SmallNetwork of_image(std::string name, const std::string& body,
                              const std::string& optimizer = "sgd(lr = 0.1)",
                              const std::string& more = "") {
-    return network(std::move(name), "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> " + body,
-                   " target y: i32[B]\n loss = cross_entropy(out, y)\n metric acc = accuracy(out, y)",
-                   optimizer, more);
+    return network(
+        std::move(name), "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> " + body,
+        " target y: i32[B]\n loss = cross_entropy(out, y)\n metric acc = accuracy(out, y)",
+        optimizer, more);
 }
 inline SmallNetwork of_vector(std::string name, const std::string& body,
                               const std::string& optimizer = "sgd(lr = 0.1)",
@@ -48,53 +49,69 @@ inline std::vector<SmallNetwork> layer_networks() {
         of_vector("softmax inside", "linear(5) |> softmax |> linear(3) |> log_softmax"),
         of_image("softmax cross entropy", "flatten |> linear(4)"),
         of_image("conv", "conv(5) |> tanh |> flatten |> linear(4)"),
-        of_image("conv with average pooling", "conv(5) |> tanh |> avg_pool(2) |> flatten |> linear(4)"),
-        of_image("conv with maximum pooling", "conv(5, pad=0) |> relu |> max_pool(2) |> flatten |> linear(4)"),
-        of_image("overlapping pooling", "conv(3) |> tanh |> max_pool(3, stride=2, pad=1) |> avg_pool(2, stride=1) "
-                                        "|> flatten |> linear(4)"),
-        of_image("strided, padded conv", "conv(5, k=3, stride=2, pad=2) |> tanh |> conv(3, k=2, stride=2, pad=0) "
-                                         "|> flatten |> linear(4)"),
-        of_image("grouped conv", "conv(4, k=1) |> conv(6, groups=2) |> tanh |> global_avg_pool |> linear(4)"),
-        of_image("batch_norm", "conv(4, bias=false) |> batch_norm |> relu |> global_avg_pool |> linear(4)"),
-        of_image("two small LeNets", "conv(3) |> tanh |> avg_pool(2) |> conv(4) |> tanh |> avg_pool(2) "
-                                     "|> flatten |> linear(9) |> tanh |> linear(4)"),
-        network("dilated conv",
-                "layer wide()(x: real[B, C, H, W]) {\n param w: real[3, C, 3, 3] = he_normal()\n"
-                " return conv_nd(stride=[1, 1], pad=[2, 2], dilation=[2, 2])(x, w)\n}\n"
-                "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> wide |> tanh |> flatten |> linear(4)",
-                " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        of_image("conv with average pooling",
+                 "conv(5) |> tanh |> avg_pool(2) |> flatten |> linear(4)"),
+        of_image("conv with maximum pooling",
+                 "conv(5, pad=0) |> relu |> max_pool(2) |> flatten |> linear(4)"),
+        of_image("overlapping pooling",
+                 "conv(3) |> tanh |> max_pool(3, stride=2, pad=1) |> avg_pool(2, stride=1) "
+                 "|> flatten |> linear(4)"),
+        of_image("strided, padded conv",
+                 "conv(5, k=3, stride=2, pad=2) |> tanh |> conv(3, k=2, stride=2, pad=0) "
+                 "|> flatten |> linear(4)"),
+        of_image("grouped conv",
+                 "conv(4, k=1) |> conv(6, groups=2) |> tanh |> global_avg_pool |> linear(4)"),
+        of_image("batch_norm",
+                 "conv(4, bias=false) |> batch_norm |> relu |> global_avg_pool |> linear(4)"),
+        of_image("two small LeNets",
+                 "conv(3) |> tanh |> avg_pool(2) |> conv(4) |> tanh |> avg_pool(2) "
+                 "|> flatten |> linear(9) |> tanh |> linear(4)"),
+        network(
+            "dilated conv",
+            "layer wide()(x: real[B, C, H, W]) {\n param w: real[3, C, 3, 3] = he_normal()\n"
+            " return conv_nd(stride=[1, 1], pad=[2, 2], dilation=[2, 2])(x, w)\n}\n"
+            "model M(x: f32[B, 2, 8, 8]) -> f32[B, 4] = x |> wide |> tanh |> flatten |> linear(4)",
+            " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("transposed conv",
                 "layer up()(x: real[B, C, H, W]) {\n param w: real[C, 3, 3, 3] = normal(0.0, 0.3)\n"
                 " return conv_transpose_nd(stride=[2, 2], pad=[1, 1], output_pad=1)(x, w)\n}\n"
-                "model M(x: f32[B, 2, 4, 4]) -> f32[B, 4] = x |> up |> tanh |> avg_pool(2) |> flatten |> linear(4)",
+                "model M(x: f32[B, 2, 4, 4]) -> f32[B, 4] = x |> up |> tanh |> avg_pool(2) |> "
+                "flatten |> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("embedding",
-                "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(9, 6) |> mean_over([1]) |> linear(4)",
+                "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(9, 6) |> mean_over([1]) "
+                "|> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("attention",
-                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> attention(2, causal = true) |> layer_norm\n"
+                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> attention(2, causal = true) |> "
+                "layer_norm\n"
                 " |> mean_over([1]) |> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("transformer block",
-                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> transformer_block(2, mlp = 2, drop = 0.2)\n"
+                "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> transformer_block(2, mlp = 2, drop = "
+                "0.2)\n"
                 " |> mean_over([1]) |> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("shared layers, several outputs",
-                "model M(a: f32[B, 1, 6, 6], b: f32[B, 1, 6, 6], m: f32[B, 3]) -> (same: f32[B, 1], kind: f32[B, 4]) {\n"
+                "model M(a: f32[B, 1, 6, 6], b: f32[B, 1, 6, 6], m: f32[B, 3]) -> (same: f32[B, "
+                "1], kind: f32[B, 4]) {\n"
                 " let enc = conv(3) >> tanh >> avg_pool(2) >> flatten >> linear(5)\n"
                 " let l = enc(a)\n let r = enc(b)\n let d = concat(1)(abs(l - r), m)\n"
                 " return (d |> linear(1), l |> linear(4))\n}",
                 " target s: f32[B, 1]\n target k: i32[B]\n"
                 " loss = mse(same, s) + 0.3 * cross_entropy(kind, k)"),
         network("parameters by hand",
-                "model M(x: f32[B, 4]) -> f32[B, 2] {\n param w: f32[4, 2] = [[1, -1], [0.5, 2], [0, 1], [-1, 0]]\n"
-                " param s: f32[] = full(0.5)\n param unused: f32[3] = ones()\n return tanh(x @ w) * s + x[:, 1..3]\n}",
+                "model M(x: f32[B, 4]) -> f32[B, 2] {\n param w: f32[4, 2] = [[1, -1], [0.5, 2], "
+                "[0, 1], [-1, 0]]\n"
+                " param s: f32[] = full(0.5)\n param unused: f32[3] = ones()\n return tanh(x @ w) "
+                "* s + x[:, 1..3]\n}",
                 " target t: f32[B, 2]\n loss = mse(out, t)"),
         network("double precision",
                 "model M(x: f64[B, 6]) -> f64[B, 3] {\n param a: f64[6, 9] = xavier_uniform()\n"
                 " param c: f64[9] = zeros()\n param b: f64[9, 3] = xavier_uniform()\n"
                 " let h = tanh(x @ a + c)\n return log1p(exp(h @ b)) + sin(x[:, 0..3])\n}",
-                " target t: f64[B, 3]\n loss = cast(reduce_sum((out - t) ^ 2), f32)", "adam(lr = 0.01)"),
+                " target t: f64[B, 3]\n loss = cast(reduce_sum((out - t) ^ 2), f32)",
+                "adam(lr = 0.01)"),
         network("a sum over the batch",
                 "model M(x: f32[B, 4]) -> f32[B, 2] {\n let c = x - mean_over([0], keep=true)(x)\n"
                 " return c |> linear(2)\n}",
@@ -130,7 +147,8 @@ inline std::vector<SmallNetwork> optimizer_networks() {
         " param b: f32[3] = ones() with frozen=true\n param c: f32[3] = ones() with decay=false\n"
         " return x @ a * b + c\n}",
         " target t: f32[B, 3]\n loss = mse(out, t)", "adamw(lr = 0.01, weight_decay = 0.1)"));
-    networks.push_back(of_image("lenet with adam", "conv(3) |> tanh |> avg_pool(2) |> flatten |> linear(4)",
+    networks.push_back(of_image("lenet with adam",
+                                "conv(3) |> tanh |> avg_pool(2) |> flatten |> linear(4)",
                                 "adam(lr = 0.01)"));
     return networks;
 }

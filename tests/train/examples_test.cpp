@@ -94,7 +94,8 @@ TEST_CASE("linear regression finds what the normal equation gives") {
 
 TEST_CASE("logistic regression separates two clouds") {
     const TemporaryDirectory directory;
-    CHECK(train_example({example("logistic_regression.net"), "Logistic"}, directory).last("valid.acc") >= 0.95);
+    CHECK(train_example({example("logistic_regression.net"), "Logistic"}, directory)
+              .last("valid.acc") >= 0.95);
 }
 
 TEST_CASE("logistic regression tells benign from malignant") {
@@ -104,8 +105,8 @@ TEST_CASE("logistic regression tells benign from malignant") {
         return;
     }
     const TemporaryDirectory directory;
-    const Trained trained =
-        train_example({example("logistic_regression.net"), "BreastCancer", "--data", data}, directory);
+    const Trained trained = train_example(
+        {example("logistic_regression.net"), "BreastCancer", "--data", data}, directory);
     CHECK(trained.last("valid.acc") >= 0.95);
 }
 

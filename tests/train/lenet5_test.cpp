@@ -15,5 +15,6 @@ TEST_CASE("LeNet-5 reads generated digits") {
     INFO(outcome.err);
     REQUIRE(outcome.status == 0);
     const auto json = nlohmann::json::parse(outcome.out);
-    CHECK(json.at("metrics").at("acc").get<double>() == Approx(trained.best("valid.acc")).epsilon(1e-9));
+    CHECK(json.at("metrics").at("acc").get<double>() ==
+          Approx(trained.best("valid.acc")).epsilon(1e-9));
 }

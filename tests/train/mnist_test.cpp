@@ -23,12 +23,14 @@ std::string mnist() {
 
 TEST_CASE("softmax regression: at least 92 %") {
     const TemporaryDirectory directory;
-    const Trained trained = train_example({example("mnist/softmax.net"), "--data", mnist()}, directory);
+    const Trained trained =
+        train_example({example("mnist/softmax.net"), "--data", mnist()}, directory);
     CHECK(trained.last("valid.acc") >= 0.92);
 }
 
 TEST_CASE("LeNet-5: at least 98.8 %") {
     const TemporaryDirectory directory;
-    const Trained trained = train_example({example("mnist/lenet5.net"), "--data", mnist()}, directory);
+    const Trained trained =
+        train_example({example("mnist/lenet5.net"), "--data", mnist()}, directory);
     CHECK(trained.best("valid.acc") >= 0.988);
 }

@@ -38,7 +38,8 @@ struct Trained {
 };
 
 // `arguments` follow the verb: the file first.
-inline Trained train_example(std::vector<std::string> arguments, const TemporaryDirectory& directory) {
+inline Trained train_example(std::vector<std::string> arguments,
+                             const TemporaryDirectory& directory) {
     Trained trained;
     trained.run = directory.file("run");
     const Outcome checked = run_patiently(netc_command({"check", arguments[0]}, directory.path()));
@@ -53,7 +54,8 @@ inline Trained train_example(std::vector<std::string> arguments, const Temporary
     REQUIRE(outcome.signal == 0);
     REQUIRE(outcome.status == 0);
     std::size_t begin = 0;
-    for (std::size_t end = 0; (end = outcome.out.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    for (std::size_t end = 0; (end = outcome.out.find('\n', begin)) != std::string::npos;
+         begin = end + 1) {
         trained.epochs.push_back(nlohmann::json::parse(outcome.out.substr(begin, end - begin)));
     }
     REQUIRE(!trained.epochs.empty());

@@ -28,15 +28,16 @@ TEST_CASE("what is exact folds") {
     CHECK(graph.binary(ScalarOp::add, x, number(-0.0)) == x);
     CHECK(graph.binary(ScalarOp::add, x, number(0.0)) != x);
     CHECK(graph[graph.binary(ScalarOp::mul, x, number(0))].op == ScalarOp::mul);
-    CHECK(graph.binary(ScalarOp::div, x, number(4)) == graph.binary(ScalarOp::mul, x, number(0.25)));
+    CHECK(graph.binary(ScalarOp::div, x, number(4)) ==
+          graph.binary(ScalarOp::mul, x, number(0.25)));
     CHECK(graph[graph.binary(ScalarOp::div, x, number(3))].op == ScalarOp::div);
     CHECK(graph.binary(ScalarOp::add, number(0.1), number(0.2)) == number(double{0.1f + 0.2f}));
     CHECK(graph.fma(number(3), number(4), number(5)) == number(17));
     CHECK(graph.unary(ScalarOp::neg, graph.unary(ScalarOp::neg, x)) == x);
     CHECK(graph.binary(ScalarOp::less, number(1), number(2)) == graph.integer(1, DType::b1));
     CHECK(graph.select(graph.integer(1, DType::b1), x, number(2)) == x);
-    CHECK(graph.binary(ScalarOp::add, graph.integer(INT32_MAX, DType::i32), graph.integer(1, DType::i32)) ==
-          graph.integer(INT32_MIN, DType::i32));
+    CHECK(graph.binary(ScalarOp::add, graph.integer(INT32_MAX, DType::i32),
+                       graph.integer(1, DType::i32)) == graph.integer(INT32_MIN, DType::i32));
     CHECK(graph.cast(graph.integer(7), DType::f32) == number(7));
     CHECK(graph.bitcast(number(1), DType::i32) == graph.integer(0x3f800000, DType::i32));
 }
