@@ -1,5 +1,7 @@
 // netc dump: any stage of the compiler as text.
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -9,6 +11,7 @@
 #include "cli/workbench.h"
 #include "frontend/ast_print.h"
 #include "frontend/parse.h"
+#include "frontend/render.h"
 #include "ir/graph_text.h"
 #include "passes/pipeline.h"
 #include "runtime/files/files.h"
@@ -23,6 +26,9 @@ int dump_ast(const Options& options) {
     Diagnostics diagnostics;
     const std::uint32_t file = sources.add(options.file, std::move(*text));
     const ParsedFile parsed = parse(sources, file, diagnostics);
+    if (!diagnostics.all().empty()) {
+        print_err(render(diagnostics, sources, {.color = color_on(STDERR_FILENO)}));
+    }
     print_out(print_ast(parsed.file));
     return parsed.ok ? kExitDone : kExitProgram;
 }

@@ -15,12 +15,17 @@ namespace {
 
 constexpr std::size_t kBufferSize = std::size_t{1} << 20;
 
-Error cannot_write(const std::string& path, std::string_view what, int code) {
+Error cannot_read(const std::string& path, int code) {
+    return {.status = kExitData,
+            .message = fmt::format("cannot read {}: {}", path, describe_errno(code))};
+}
+
+Error cannot_write(const std::string& path, int code) {
     std::string help;
     if (code == ENOENT) help = "make the directory first";
     if (code == ENOSPC || code == EDQUOT) help = "free some space, then start again";
     return {.status = kExitData,
-            .message = fmt::format("cannot {} {}: {}", what, path, describe_errno(code)),
+            .message = fmt::format("cannot write {}: {}", path, describe_errno(code)),
             .help = help};
 }
 
@@ -124,11 +129,11 @@ Status write_file_atomically(const std::string& path,
     // A name that exists and is no plain file (/dev/stdout, a pipe) is written in place.
     struct stat existing{};
     const bool special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
-    if (special && S_ISDIR(existing.st_mode)) return cannot_write(path, "write", EISDIR);
+    if (special && S_ISDIR(existing.st_mode)) return cannot_write(path, EISDIR);
     std::string temporary;
     const int descriptor =
         special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : open_temporary(path, temporary);
-    if (descriptor < 0) return cannot_write(path, "write", errno);
+    if (descriptor < 0) return cannot_write(path, errno);
 
     FileSink sink(descriptor);
     writer(sink);
@@ -136,11 +141,11 @@ Status write_file_atomically(const std::string& path,
     int failure = sink.failure();
     if (failure == 0 && !special && ::fsync(descriptor) != 0) failure = errno;
     if (::close(descriptor) != 0 && failure == 0) failure = errno;
-    if (special) return failure == 0 ? Status() : cannot_write(path, "write", failure);
+    if (special) return failure == 0 ? Status() : cannot_write(path, failure);
     if (failure == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) failure = errno;
     if (failure != 0) {
         ::unlink(temporary.c_str());
-        return cannot_write(path, "write", failure);
+        return cannot_write(path, failure);
     }
     sync_directory(directory_of(path));
     return {};
@@ -156,13 +161,13 @@ Status write_file_atomically(const std::string& path, std::string_view text) {
 
 Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return cannot_write(path, "read", errno);
+    if (descriptor < 0) return cannot_read(path, errno);
     struct stat info{};
     int failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
     if (failure == 0 && S_ISDIR(info.st_mode)) failure = EISDIR;
     if (failure != 0) {
         ::close(descriptor);
-        return cannot_write(path, "read", failure);
+        return cannot_read(path, failure);
     }
     std::string text;
     const auto expected = static_cast<std::uint64_t>(std::max<off_t>(info.st_size, 0));
@@ -180,7 +185,7 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
         if (size == text.size()) text.resize(text.size() + text.size() / 2 + 4096);
     }
     ::close(descriptor);
-    if (failure != 0) return cannot_write(path, "read", failure);
+    if (failure != 0) return cannot_read(path, failure);
     if (too_large) {
         return Error{.status = kExitData,
                      .message = fmt::format("{} is larger than the {} bytes that are read here",

@@ -1,5 +1,6 @@
 // Batches of a data set for an entry, and what is computed over all of them.
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -16,7 +17,7 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
         if (field == nullptr) {
             return Error{kExitInternal, fmt::format("the data has no field `{}`", argument.name)};
         }
-        Result<AlignedMemory> memory = AlignedMemory::allocate(field->sample_bytes() * batch);
+        Result<AlignedMemory> memory = AlignedMemory::allocate(field->sample_bytes() * std::min(batch, data.rows));
         if (!memory) return memory.error();
         buffers.fields_.push_back(field);
         buffers.pointers_.push_back(memory->data());

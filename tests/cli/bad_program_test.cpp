@@ -32,6 +32,7 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"train", "xor.net", "Nosuch"}, {"Nosuch", "Xor"});
     refused({"train", "xor.net", "--epochs", "0"}, {"--epochs"});
     refused({"train", "xor.net", "--epochs", "many"}, {"--epochs"});
+    refused({"train", "xor.net", "--batch", "99999999999999999999"}, {"--batch"});
     refused({"train", "xor.net", "--threads", "0"}, {"--threads"});
     refused({"train", "xor.net", "--device", "tpu"}, {"tpu", "cpu"});
     refused({"train", "xor.net", "--cpu", "pentium9"}, {"pentium9"});
@@ -82,6 +83,13 @@ TEST_CASE("a .net file that is none is status 1, one that is not there status 3"
     SECTION("a program, not its source") {
         const Outcome outcome = run_netc({"check", NETC_BINARY}, directory.path());
         expect_refusal(outcome, 1, {"netc:1"});
+    }
+    SECTION("every verb says so") {
+        directory.write("bad.net", "net 1\nmodel M(x: f32[B]) -> f32[B] = x |>\n");
+        for (const char* verb : {"summary", "train", "gradcheck", "dump"}) {
+            expect_refusal(run_netc({verb, "bad.net"}, directory.path()), 1, {"bad.net:2"});
+        }
+        expect_refusal(run_netc({"dump", "bad.net", "--stage=ast"}, directory.path()), 1, {"bad.net:2"});
     }
     SECTION("missing") { expect_refusal(run_netc({"check", "nosuch.net"}, directory.path()), 3, {"nosuch.net"}); }
     SECTION("a directory") { expect_refusal(run_netc({"check", "."}, directory.path()), 3, {"directory"}); }

@@ -26,15 +26,15 @@ train Long {
   loss      = bce_with_logits(out, y)
   optimizer = adam(lr = 0.001)
   batch     = 20
-  epochs    = 400
+  epochs    = 2500
   metric acc = binary_accuracy(out, y)
 }
 )";
 
-inline std::vector<std::string> long_run(const std::string& run, const std::string& epochs = "400") {
+inline std::vector<std::string> long_run(const std::string& run, const std::string& epochs = "2500") {
     return {"train", "long.net", "--run", run, "--epochs", epochs, "--quiet"};
 }
-inline std::vector<std::string> long_resume(const std::string& run, const std::string& epochs = "400") {
+inline std::vector<std::string> long_resume(const std::string& run, const std::string& epochs = "2500") {
     return {"train", "long.net", "--resume", run, "--epochs", epochs, "--quiet"};
 }
 

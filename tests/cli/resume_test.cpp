@@ -69,6 +69,13 @@ TEST_CASE("what has changed since the run began is named") {
     directory.write("moons.net", kMoons + "# another line\n");
     expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"the source", "--load"});
     expect_refusal(run_netc({"train", "moons.net", "--resume", "nowhere"}, directory.path()), 3, {"nowhere"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "."}, directory.path()), 3, {"not the directory of a run"});
+    directory.write("moons.net", kMoons);
+    const std::string state = file_text(directory.file("run/state.safetensors"));
+    directory.write("run/state.safetensors", state.substr(0, state.size() - 1));
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"run/state.safetensors"});
+    directory.write("run/state.safetensors", file_text(directory.file("run/last.safetensors")));
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"run/state.safetensors"});
     CHECK(file_text(directory.file("run/last.safetensors")) == before);
 }
 

@@ -100,6 +100,30 @@ TEST_CASE("the bits depend neither on the number of threads nor on the run") {
     }
 }
 
+TEST_CASE("the compile cache changes nothing, whatever has become of it") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    std::filesystem::create_directory(directory.file("cache"));
+    std::string first;
+    for (const char* state : {"empty", "filled", "noise", "cut off"}) {
+        INFO(state);
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.file("cache"), std::filesystem::directory_options::skip_permission_denied)) {
+            if (!entry.is_regular_file()) continue;
+            std::string bytes = contents(entry.path());
+            if (state == std::string("noise")) bytes.replace(bytes.size() / 2, 8, "\x13\x57\x9b\xdf\x02\x46\x8a\xce");
+            if (state == std::string("cut off")) bytes.resize(bytes.size() / 2);
+            std::ofstream(entry.path(), std::ios::binary) << bytes;
+        }
+        std::filesystem::remove_all(directory.file("run"));
+        Command train = netc_command({"train", "moons.net", "--run", "run", "--quiet"}, directory.path());
+        train.environment = {"NETC_CACHE_DIR=" + directory.file("cache")};
+        expect_success(run_command(train));
+        const std::string bits = contents(directory.file("run/last.safetensors"));
+        if (first.empty()) first = bits;
+        CHECK(bits == first);
+    }
+}
+
 TEST_CASE("every epoch is a line of JSON where that is asked for") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
