@@ -47,17 +47,24 @@ ThreadPool::~ThreadPool() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::take_pieces() {
+void ThreadPool::take_pieces(std::uint32_t round) {
+    std::uint64_t ticket = ticket_.load();
     while (true) {
-        const std::int64_t from = next_.fetch_add(piece_);
-        if (from >= count_) return;
+        if (static_cast<std::uint32_t>(ticket >> 32) != round) return;
+        const auto number = static_cast<std::uint32_t>(ticket);
+        if (number >= pieces_.load()) return;
+        // Fails where another thread took it, or the round is over: `ticket` is read anew.
+        if (!ticket_.compare_exchange_weak(ticket, ticket + 1)) continue;
+        const std::int64_t from = piece_ * number;
         (*body_)(from, std::min(count_, from + piece_));
+        done_.fetch_add(1);
+        ticket = ticket_.load();
     }
 }
 
 void ThreadPool::work() {
     const FlushSubnormals flush;
-    std::uint64_t seen = 0;
+    std::uint32_t seen = 0;
     while (true) {
         for (int spin = 0; spin < kSpins && round_.load() == seen; ++spin) relax();
         if (round_.load() == seen) {
@@ -66,27 +73,36 @@ void ThreadPool::work() {
         }
         seen = round_.load();
         if (stop_) return;
-        take_pieces();
-        busy_.fetch_sub(1);
+        take_pieces(seen);
     }
 }
 
 void ThreadPool::run(std::int64_t count,
                      const std::function<void(std::int64_t, std::int64_t)>& body) {
     const auto all = static_cast<std::int64_t>(threads_.size()) + 1;
+    const std::uint32_t round = round_.load() + 1;
     body_ = &body;
     count_ = count;
     // Several pieces for each thread, so that a late one holds up nobody for long.
     piece_ = std::max<std::int64_t>(1, count / (all * 4));
-    next_ = 0;
-    busy_ = static_cast<int>(threads_.size());
+    const auto pieces = static_cast<std::uint32_t>((count + piece_ - 1) / piece_);
+    done_ = 0;
+    pieces_ = pieces;
+    ticket_ = std::uint64_t{round} << 32;
     {
         const std::lock_guard lock(mutex_);
-        ++round_;
+        round_ = round;
     }
     wake_.notify_all();
-    take_pieces();
-    while (busy_.load() > 0) relax();
+    take_pieces(round);
+    // Pieces that others hold. On a busy machine their thread may not be running: let it.
+    for (int spin = 0; done_.load() < pieces; ++spin) {
+        if (spin < kSpins) {
+            relax();
+        } else {
+            std::this_thread::yield();
+        }
+    }
 }
 
 }  // namespace netc

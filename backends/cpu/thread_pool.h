@@ -36,15 +36,19 @@ public:
 
 private:
     void work();
-    void take_pieces();
+    void take_pieces(std::uint32_t round);
 
     std::vector<std::thread> threads_;
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::atomic<std::uint64_t> round_{0};
+    std::atomic<std::uint32_t> round_{0};  // bumped to wake the threads
     std::atomic<bool> stop_{false};
-    std::atomic<std::int64_t> next_{0};
-    std::atomic<int> busy_{0};
+    // Round in the upper half, next piece in the lower: a thread that wakes late finds another round or no
+    // piece, and nobody waits for it.
+    std::atomic<std::uint64_t> ticket_{0};
+    std::atomic<std::uint32_t> pieces_{0};
+    std::atomic<std::uint32_t> done_{0};
+    // Of this round; read only by who holds a piece of it.
     std::int64_t count_ = 0;
     std::int64_t piece_ = 1;
     const std::function<void(std::int64_t, std::int64_t)>* body_ = nullptr;
