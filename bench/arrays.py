@@ -22,13 +22,12 @@ def write_safetensors(path, tensors):
 def to_netc(parameters):
     """[(kind, weight, bias)] in the order of the network -> {netc's name: array}.
 
-    netc numbers layers of a kind only where there are several, and keeps dense weights [in, out] where PyTorch has
-    [out, in]; convolutions agree."""
-    kinds = [kind for kind, _, _ in parameters]
+    netc numbers the layers of a kind, and keeps dense weights [in, out] where PyTorch has [out, in]; convolutions
+    agree."""
     seen, tensors = {}, {}
     for kind, weight, bias in parameters:
         seen[kind] = seen.get(kind, 0) + 1
-        layer = f"{kind}_{seen[kind]}" if kinds.count(kind) > 1 else kind
+        layer = f"{kind}_{seen[kind]}"
         tensors[f"{layer}.weight"] = weight.T if kind == "linear" else weight
         tensors[f"{layer}.bias"] = bias
     return tensors
