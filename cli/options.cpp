@@ -19,7 +19,8 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--device", options.device, "cpu");
     verb.add_option("--seed", options.seed, "of all random numbers");
     verb.add_option("--cache", options.cache, "directory of the compile cache, or off");
-    verb.add_option("--print-after", options.print_after, "print the graph after this pass, or all");
+    verb.add_option("--print-after", options.print_after,
+                    "print the graph after this pass, or all");
     verb.add_flag("--time-report", options.time_report, "where compiling spent its time");
     verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
     verb.add_option("--features", options.features, "+avx2,-avx512f");

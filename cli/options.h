@@ -12,33 +12,33 @@ namespace netc {
 
 struct Options {
     std::string file;
-    std::string name;                       // of a model or section
-    std::vector<std::string> settings;      // --set NAME=VALUE
-    std::vector<std::string> dims;          // --dim T=128
-    std::string data;                       // --data DIR
+    std::string name;                   // of a model or section
+    std::vector<std::string> settings;  // --set NAME=VALUE
+    std::vector<std::string> dims;      // --dim T=128
+    std::string data;                   // --data DIR
     std::string section;
     std::string weights;
-    std::vector<std::string> inputs;        // --input x=a.npy
+    std::vector<std::string> inputs;  // --input x=a.npy
     std::optional<std::int64_t> batch, epochs, steps, log_every;
     std::optional<std::uint64_t> seed;
     std::optional<int> threads;
     std::string device = "cpu";
     std::string cpu = "native", features, target;
     std::vector<std::string> print_after;
-    std::string cache;                      // a directory or "off"
+    std::string cache;  // a directory or "off"
     std::string output;
     bool json = false, quiet = false, time_report = false, werror = false;
 
     // train
     std::string load, run;
     bool partial = false, plot = false;
-    std::optional<std::string> resume;      // empty text: runs/latest
+    std::optional<std::string> resume;  // empty text: runs/latest
     // grad, dump, compile, bench
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
     bool depfile = false, peak = false, kernels = false;
-    std::string action;                     // cache info|clear; a code for explain
-    std::vector<std::string> runs;          // plot
+    std::string action;             // cache info|clear; a code for explain
+    std::vector<std::string> runs;  // plot
 };
 
 // What --batch takes.

@@ -17,7 +17,8 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
         if (field == nullptr) {
             return Error{kExitInternal, fmt::format("the data has no field `{}`", argument.name)};
         }
-        Result<AlignedMemory> memory = AlignedMemory::allocate(field->sample_bytes() * std::min(batch, data.rows));
+        Result<AlignedMemory> memory =
+            AlignedMemory::allocate(field->sample_bytes() * std::min(batch, data.rows));
         if (!memory) return memory.error();
         buffers.fields_.push_back(field);
         buffers.pointers_.push_back(memory->data());
@@ -42,7 +43,8 @@ Result<std::vector<std::pair<std::string, double>>> evaluate(Session& session, c
     const auto count = static_cast<std::int64_t>(rows.size());
     for (std::int64_t at = 0; at < count; at += batch) {
         const std::int64_t size = std::min(batch, count - at);
-        buffers->fill(std::span(rows).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
+        buffers->fill(
+            std::span(rows).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
         if (Status status = session.run("evaluate", buffers->inputs(), size); !status) {
             return status.error();
         }

@@ -33,8 +33,8 @@ std::string gzip(const std::string& text) {
 std::string table_rows() {
     std::string text;
     for (int i = 0; i < 40; ++i) {
-        text += std::to_string(i % 7) + "." + std::to_string(i % 10) + "," + std::to_string(-i) + "," +
-                std::to_string(i % 3) + "\n";
+        text += std::to_string(i % 7) + "." + std::to_string(i % 10) + "," + std::to_string(-i) +
+                "," + std::to_string(i % 3) + "\n";
     }
     return text;
 }
@@ -79,13 +79,19 @@ TEST_CASE("tables") {
     const std::string good = table_rows();
     SECTION("this one is good") { expect_success(train(good)); }
     SECTION("missing") {
-        expect_refusal(run_netc({"train", "table.net"}, directory.path()), 3, {"points.csv", "--data"});
-        expect_refusal(run_netc({"train", "table.net", "--data", "elsewhere"}, directory.path()), 3, {"elsewhere/points.csv"});
+        expect_refusal(run_netc({"train", "table.net"}, directory.path()), 3,
+                       {"points.csv", "--data"});
+        expect_refusal(run_netc({"train", "table.net", "--data", "elsewhere"}, directory.path()), 3,
+                       {"elsewhere/points.csv"});
     }
     SECTION("empty") { expect_refusal(train(""), 3, {"points.csv"}); }
     SECTION("a row cut off") { expect_refusal(train(good + "1.5,"), 3, {"points.csv:41"}); }
-    SECTION("a word instead of a number") { expect_refusal(train(good + "1.5,two,1\n"), 3, {"points.csv:41:5"}); }
-    SECTION("a label out of range") { expect_refusal(train(good + "1,2,3\n"), 3, {"points.csv:41", "3", "0 to 2"}); }
+    SECTION("a word instead of a number") {
+        expect_refusal(train(good + "1.5,two,1\n"), 3, {"points.csv:41:5"});
+    }
+    SECTION("a label out of range") {
+        expect_refusal(train(good + "1,2,3\n"), 3, {"points.csv:41", "3", "0 to 2"});
+    }
     SECTION("a negative label") { expect_refusal(train(good + "1,2,-1\n"), 3, {"points.csv:41"}); }
     SECTION("half a label") { expect_refusal(train(good + "1,2,0.5\n"), 3, {"points.csv:41"}); }
     SECTION("noise") {
@@ -93,7 +99,9 @@ TEST_CASE("tables") {
         for (int i = 0; i < 5000; ++i) bytes += static_cast<char>((i * 7919) >> 3);
         expect_refusal(train(bytes), 3, {"points.csv"});
     }
-    SECTION("a line of ten megabytes") { expect_refusal(train(good + std::string(10'000'000, '7') + "\n"), 3, {"points.csv:41"}); }
+    SECTION("a line of ten megabytes") {
+        expect_refusal(train(good + std::string(10'000'000, '7') + "\n"), 3, {"points.csv:41"});
+    }
     SECTION("ten megabytes of columns") {
         std::string line;
         while (line.size() < 10'000'000) line += "1,";
@@ -116,7 +124,9 @@ TEST_CASE("idx and npy") {
     directory.write("images.net", kImages);
     directory.write("images", idx_images());
     directory.write("labels", idx_labels('\x02'));
-    const auto train = [&] { return run_netc({"train", "images.net", "--run", "run", "--quiet"}, directory.path()); };
+    const auto train = [&] {
+        return run_netc({"train", "images.net", "--run", "run", "--quiet"}, directory.path());
+    };
     SECTION("these are good") { expect_success(train()); }
     SECTION("images cut off") {
         directory.write("images", idx_images().substr(0, 50));
@@ -173,7 +183,8 @@ TEST_CASE("idx and npy") {
             expect_refusal(train(), 3, {"`y`", "-1"});
         }
     }
-    CHECK((std::filesystem::exists(directory.file("run")) == std::filesystem::exists(directory.file("run/log.jsonl"))));
+    CHECK((std::filesystem::exists(directory.file("run")) ==
+           std::filesystem::exists(directory.file("run/log.jsonl"))));
 }
 
 TEST_CASE("weights") {
@@ -184,14 +195,18 @@ TEST_CASE("weights") {
     REQUIRE(put_npy(directory.file("x.npy"), {4, 2}, noise(8)));
     const std::string bytes = *read_file(directory.file("w.safetensors"));
     const auto predict = [&](const std::string& weights) {
-        return run_netc({"predict", "xor.net", "--weights", weights, "--input", "x=x.npy"}, directory.path());
+        return run_netc({"predict", "xor.net", "--weights", weights, "--input", "x=x.npy"},
+                        directory.path());
     };
     expect_success(predict("w.safetensors"));
     expect_refusal(predict("nosuch.safetensors"), 3, {"nosuch.safetensors"});
     expect_refusal(predict("."), 3, {"no weights"});
-    expect_refusal(run_netc({"predict", "moons.net", "Moons", "--weights", "w.safetensors", "--input", "x=x.npy"}, directory.path()),
+    expect_refusal(run_netc({"predict", "moons.net", "Moons", "--weights", "w.safetensors",
+                             "--input", "x=x.npy"},
+                            directory.path()),
                    3, {"w.safetensors", "another model", "linear_1.weight"});
-    for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{8}, std::size_t{60}, bytes.size() - 1}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{5}, std::size_t{8}, std::size_t{60}, bytes.size() - 1}) {
         INFO("cut off at " << size);
         directory.write("cut.safetensors", bytes.substr(0, size));
         expect_refusal(predict("cut.safetensors"), 3, {"cut.safetensors"});
@@ -223,9 +238,9 @@ TEST_CASE("inputs of predict and grad") {
     expect_refusal(predict({"--input", "x=table.net"}), 3, {"table.net"});
     expect_refusal(predict({"--input", "x=x.npy", "-o", "out.png"}), 2, {"out.png"});
     const auto grad = [&](const char* labels) {
-        return run_netc({"grad", "table.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--input",
-                     std::string("y=") + labels, "-o", "g.safetensors"},
-                    directory.path());
+        return run_netc({"grad", "table.net", "--weights", "w.safetensors", "--input", "x=x.npy",
+                         "--input", std::string("y=") + labels, "-o", "g.safetensors"},
+                        directory.path());
     };
     expect_refusal(grad("y.npy"), 3, {"`y`", "3", "0 to 2"});
     expect_refusal(grad("y3.npy"), 3, {"y3.npy", "3", "4"});

@@ -14,7 +14,8 @@ using namespace netc;
 TEST_CASE("a wrong command line is status 2") {
     const TemporaryDirectory directory;
     directory.write("xor.net", kXor);
-    const auto refused = [&](std::vector<std::string> arguments, std::initializer_list<const char*> parts) {
+    const auto refused = [&](std::vector<std::string> arguments,
+                             std::initializer_list<const char*> parts) {
         std::string shown;
         for (const std::string& argument : arguments) shown += " " + argument;
         INFO("netc" << shown);
@@ -44,12 +45,13 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"dump", "xor.net", "--stage=nosuch"}, {"--stage"});
     refused({"explain", "E9999"}, {"E9999"});
     refused({"bench"}, {"FILE"});
-    expect_refusal(run_netc({"train", "xor.net", "--device", "gpu"}, directory.path()), 4, {"gpu", "cpu"});
+    expect_refusal(run_netc({"train", "xor.net", "--device", "gpu"}, directory.path()), 4,
+                   {"gpu", "cpu"});
 }
 
 TEST_CASE("what there is, is shown") {
-    for (const char* verb : {"check", "summary", "init", "train", "eval", "predict", "grad", "gradcheck", "compile",
-                             "dump", "bench", "explain", "plot", "cache"}) {
+    for (const char* verb : {"check", "summary", "init", "train", "eval", "predict", "grad",
+                             "gradcheck", "compile", "dump", "bench", "explain", "plot", "cache"}) {
         const Outcome help = run_netc({verb, "--help"}, ".");
         INFO(verb);
         CHECK(help.status == 0);
@@ -69,7 +71,9 @@ TEST_CASE("a .net file that is none is status 1, one that is not there status 3"
     };
     SECTION("empty") { expect_refusal(check(""), 1, {"bad.net"}); }
     SECTION("only spaces") { expect_refusal(check(" \n\n  \n"), 1, {"bad.net"}); }
-    SECTION("one wrong letter") { expect_refusal(check("net 1\nmodell M(x: f32[B]) -> f32[B] = x\n"), 1, {"bad.net:2:1"}); }
+    SECTION("one wrong letter") {
+        expect_refusal(check("net 1\nmodell M(x: f32[B]) -> f32[B] = x\n"), 1, {"bad.net:2:1"});
+    }
     SECTION("noise") {
         std::string bytes;
         std::uint32_t state = 9;
@@ -79,7 +83,9 @@ TEST_CASE("a .net file that is none is status 1, one that is not there status 3"
         }
         expect_refusal(check(bytes), 1, {"bad.net:1"});
     }
-    SECTION("noise after a good beginning") { expect_refusal(check(kXor + "\x01\x02\xff\xfe\x80"), 1, {"bad.net:12"}); }
+    SECTION("noise after a good beginning") {
+        expect_refusal(check(kXor + "\x01\x02\xff\xfe\x80"), 1, {"bad.net:12"});
+    }
     SECTION("a program, not its source") {
         const Outcome outcome = run_netc({"check", NETC_BINARY}, directory.path());
         expect_refusal(outcome, 1, {"netc:1"});
@@ -89,10 +95,15 @@ TEST_CASE("a .net file that is none is status 1, one that is not there status 3"
         for (const char* verb : {"summary", "train", "gradcheck", "dump"}) {
             expect_refusal(run_netc({verb, "bad.net"}, directory.path()), 1, {"bad.net:2"});
         }
-        expect_refusal(run_netc({"dump", "bad.net", "--stage=ast"}, directory.path()), 1, {"bad.net:2"});
+        expect_refusal(run_netc({"dump", "bad.net", "--stage=ast"}, directory.path()), 1,
+                       {"bad.net:2"});
     }
-    SECTION("missing") { expect_refusal(run_netc({"check", "nosuch.net"}, directory.path()), 3, {"nosuch.net"}); }
-    SECTION("a directory") { expect_refusal(run_netc({"check", "."}, directory.path()), 3, {"directory"}); }
+    SECTION("missing") {
+        expect_refusal(run_netc({"check", "nosuch.net"}, directory.path()), 3, {"nosuch.net"});
+    }
+    SECTION("a directory") {
+        expect_refusal(run_netc({"check", "."}, directory.path()), 3, {"directory"});
+    }
 }
 
 // Ten megabytes in one line are more than a program has; a little below that limit, whatever the grammar
@@ -118,7 +129,9 @@ TEST_CASE("an endless line ends with a message") {
         }
     };
     SECTION("ten megabytes") { timed("net 1 # " + std::string(10'000'000, 'x') + "\n", 1); }
-    SECTION("a comment is no harm") { timed("net 1 # " + std::string(kSize, 'x') + "\nmodel M(x: f32[B]) -> f32[B] = x\n", 0); }
+    SECTION("a comment is no harm") {
+        timed("net 1 # " + std::string(kSize, 'x') + "\nmodel M(x: f32[B]) -> f32[B] = x\n", 0);
+    }
     SECTION("a name") { timed(head + std::string(kSize, 'x') + "\n", 1); }
     SECTION("a number") { timed(head + "x * " + std::string(kSize, '9') + "\n", 1); }
     SECTION("letters without meaning") { timed(std::string(kSize, '?'), 1); }

@@ -13,7 +13,8 @@ namespace netc {
 
 inline std::size_t count_of(const std::string& text, const std::string& part) {
     std::size_t count = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+        ++count;
     return count;
 }
 
@@ -24,16 +25,18 @@ inline std::size_t count_errors(const std::string& text) {
 }
 
 inline void expect_no_inside_words(const std::string& text) {
-    for (const char* word : {"terminate called", "what():", "std::", "LLVM", "llvm::", "antlr", "ANTLR", "xception",
-                             "basic_string", "ssertion", "internal error", "a bug in netc", "mismatched input",
-                             "extraneous input", "no viable alternative", "token recognition"}) {
+    for (const char* word :
+         {"terminate called", "what():", "std::", "LLVM", "llvm::", "antlr", "ANTLR", "xception",
+          "basic_string", "ssertion", "internal error", "a bug in netc", "mismatched input",
+          "extraneous input", "no viable alternative", "token recognition"}) {
         INFO(word);
         CHECK(text.find(word) == std::string::npos);
     }
 }
 
 // One clear message that names the file and the place, the exit status of docs/cli.md, no signal.
-inline void expect_refusal(const Outcome& outcome, int status, std::initializer_list<const char*> parts) {
+inline void expect_refusal(const Outcome& outcome, int status,
+                           std::initializer_list<const char*> parts) {
     INFO("stdout: " << outcome.out.substr(0, 2000));
     INFO("stderr: " << outcome.err.substr(0, 2000));
     CHECK(outcome.signal == 0);

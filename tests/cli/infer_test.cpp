@@ -33,8 +33,9 @@ train Line {
 
 void put_line(const std::string& path) {
     const std::vector<float> weight = {0.5f, -0.25f}, bias = {0.125f};
-    const std::vector<TensorView> tensors = {{"linear_1.weight", DType::f32, {2, 1}, bytes_of(weight)},
-                                             {"linear_1.bias", DType::f32, {1}, bytes_of(bias)}};
+    const std::vector<TensorView> tensors = {
+        {"linear_1.weight", DType::f32, {2, 1}, bytes_of(weight)},
+        {"linear_1.bias", DType::f32, {1}, bytes_of(bias)}};
     REQUIRE(write_safetensors(path, tensors, {}).ok());
 }
 
@@ -55,17 +56,20 @@ TEST_CASE("predict computes, in every form it writes") {
     put_line(directory.file("w.safetensors"));
     REQUIRE(put_npy(directory.file("x.npy"), {3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6}));
     const auto predict = [&](std::vector<std::string> more) {
-        more.insert(more.begin(), {"predict", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy"});
+        more.insert(more.begin(),
+                    {"predict", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy"});
         const Outcome outcome = run_netc(more, directory.path());
         expect_success(outcome);
         return outcome.out;
     };
-    CHECK(nlohmann::json::parse(predict({"--json"})) == nlohmann::json::parse(R"({"out": [[0.125], [0.625], [1.125]]})"));
+    CHECK(nlohmann::json::parse(predict({"--json"})) ==
+          nlohmann::json::parse(R"({"out": [[0.125], [0.625], [1.125]]})"));
     predict({"-o", "out.npy"});
     const Result<Array> array = read_npy(directory.file("out.npy"));
     REQUIRE(array.ok());
     CHECK(array->shape == std::vector<std::int64_t>{3, 1});
-    CHECK(std::memcmp(array->bytes.data(), std::vector<float>{0.125f, 0.625f, 1.125f}.data(), 12) == 0);
+    CHECK(std::memcmp(array->bytes.data(), std::vector<float>{0.125f, 0.625f, 1.125f}.data(), 12) ==
+          0);
     predict({"-o", "out.csv"});
     CHECK(*read_file(directory.file("out.csv")) == "0.125\n0.625\n1.125\n");
     predict({"-o", "out.json"});
@@ -81,8 +85,9 @@ TEST_CASE("integers are taken where numbers are wanted") {
     directory.write("line.net", kLine);
     put_line(directory.file("w.safetensors"));
     REQUIRE(put_npy(directory.file("x.npy"), {1, 2}, std::vector<std::int32_t>{1, 2}));
-    const Outcome outcome = run_netc({"predict", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--json"},
-                                 directory.path());
+    const Outcome outcome = run_netc(
+        {"predict", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--json"},
+        directory.path());
     expect_success(outcome);
     CHECK(nlohmann::json::parse(outcome.out)["out"][0][0] == 0.125);
 }
@@ -94,13 +99,17 @@ TEST_CASE("eval weighs every sample the same, though the last batch is smaller")
     // Off by 0.875, 0.625, 0.875.
     for (const char* batch : {"1", "2", "3", "64"}) {
         INFO(batch);
-        const Outcome outcome = run_netc({"eval", "line.net", "--weights", "w.safetensors", "--batch", batch, "--json"}, directory.path());
+        const Outcome outcome =
+            run_netc({"eval", "line.net", "--weights", "w.safetensors", "--batch", batch, "--json"},
+                     directory.path());
         expect_success(outcome);
         const auto json = nlohmann::json::parse(outcome.out);
         CHECK(json["rows"] == 3);
         CHECK(json["on"] == "train");
-        CHECK(json["metrics"]["off"].get<double>() == Approx((0.875 + 0.625 + 0.875) / 3).epsilon(1e-6));
-        CHECK(json["metrics"]["loss"].get<double>() == Approx((0.765625 + 0.390625 + 0.765625) / 3).epsilon(1e-6));
+        CHECK(json["metrics"]["off"].get<double>() ==
+              Approx((0.875 + 0.625 + 0.875) / 3).epsilon(1e-6));
+        CHECK(json["metrics"]["loss"].get<double>() ==
+              Approx((0.765625 + 0.390625 + 0.765625) / 3).epsilon(1e-6));
     }
 }
 
@@ -110,21 +119,24 @@ TEST_CASE("grad gives the gradient that one computes by hand") {
     put_line(directory.file("w.safetensors"));
     REQUIRE(put_npy(directory.file("x.npy"), {2, 2}, std::vector<float>{1, 2, 3, 4}));
     REQUIRE(put_npy(directory.file("t.npy"), {2, 1}, std::vector<float>{1, 0}));
-    const Outcome outcome = run_netc({"grad", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--input", "t=t.npy",
-                                  "--wrt", "x", "-o", "g.safetensors", "--json"},
-                                 directory.path());
+    const Outcome outcome =
+        run_netc({"grad", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--input",
+                  "t=t.npy", "--wrt", "x", "-o", "g.safetensors", "--json"},
+                 directory.path());
     expect_success(outcome);
     // Errors e = (-0.875, 0.625); the loss is the mean of e^2, its derivative to an output is e.
-    CHECK(nlohmann::json::parse(outcome.out)["loss"].get<double>() == Approx((0.765625 + 0.390625) / 2));
+    CHECK(nlohmann::json::parse(outcome.out)["loss"].get<double>() ==
+          Approx((0.765625 + 0.390625) / 2));
     const Result<Safetensors> gradients = read_safetensors(directory.file("g.safetensors"));
     REQUIRE(gradients.ok());
-    CHECK(floats(*gradients, "linear_1.weight") == std::vector<float>{-0.875f + 3 * 0.625f, 2 * -0.875f + 4 * 0.625f});
+    CHECK(floats(*gradients, "linear_1.weight") ==
+          std::vector<float>{-0.875f + 3 * 0.625f, 2 * -0.875f + 4 * 0.625f});
     CHECK(floats(*gradients, "linear_1.bias") == std::vector<float>{-0.25f});
     CHECK(floats(*gradients, "x") == std::vector<float>{-0.4375f, 0.21875f, 0.3125f, -0.15625f});
 
-    expect_refusal(run_netc({"grad", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--input", "t=t.npy", "--wrt",
-                         "nosuch", "-o", "g.safetensors"},
-                        directory.path()),
+    expect_refusal(run_netc({"grad", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy",
+                             "--input", "t=t.npy", "--wrt", "nosuch", "-o", "g.safetensors"},
+                            directory.path()),
                    2, {"nosuch"});
 }
 
@@ -134,7 +146,9 @@ TEST_CASE("one step of training by hand") {
     source.replace(source.find("batch "), 5, "shuffle = false\n  batch");
     directory.write("line.net", source);
     put_line(directory.file("w.safetensors"));
-    expect_success(run_netc({"train", "line.net", "--run", "run", "--load", "w.safetensors", "--steps", "1"}, directory.path()));
+    expect_success(
+        run_netc({"train", "line.net", "--run", "run", "--load", "w.safetensors", "--steps", "1"},
+                 directory.path()));
     const Result<Safetensors> file = read_safetensors(directory.file("run/last.safetensors"));
     REQUIRE(file.ok());
     const std::vector<float> weight = floats(*file, "linear_1.weight");
@@ -177,7 +191,9 @@ TEST_CASE("standardized inputs are raw inputs for every verb") {
     source.replace(source.find("y = col(2)"), 10, "y = col(2), standardize = true");
     directory.write("table.net", source);
     std::string rows;
-    for (int i = 0; i < 30; ++i) rows += std::to_string(1000 + i) + "," + std::to_string(i * i) + "," + std::to_string(i % 3) + "\n";
+    for (int i = 0; i < 30; ++i)
+        rows += std::to_string(1000 + i) + "," + std::to_string(i * i) + "," +
+                std::to_string(i % 3) + "\n";
     directory.write("points.csv", rows);
     expect_success(run_netc({"train", "table.net", "--run", "run", "--quiet"}, directory.path()));
     const Result<Safetensors> file = read_safetensors(directory.file("run/last.safetensors"));
@@ -185,8 +201,12 @@ TEST_CASE("standardized inputs are raw inputs for every verb") {
     CHECK(floats(*file, "x.mean")[0] == Approx(1014.5));
     REQUIRE(put_npy(directory.file("x.npy"), {2, 2}, std::vector<float>{1000, 0, 1001, 1}));
     directory.write("new.csv", "1000,0\n1001,1\n");
-    const Outcome arrays = run_netc({"predict", "table.net", "--weights", "run", "--input", "x=x.npy", "--json"}, directory.path());
-    const Outcome table = run_netc({"predict", "table.net", "--weights", "run", "--rows", "new.csv", "--json"}, directory.path());
+    const Outcome arrays =
+        run_netc({"predict", "table.net", "--weights", "run", "--input", "x=x.npy", "--json"},
+                 directory.path());
+    const Outcome table =
+        run_netc({"predict", "table.net", "--weights", "run", "--rows", "new.csv", "--json"},
+                 directory.path());
     expect_success(arrays);
     expect_success(table);
     CHECK(arrays.out == table.out);

@@ -31,10 +31,12 @@ train Long {
 }
 )";
 
-inline std::vector<std::string> long_run(const std::string& run, const std::string& epochs = "2500") {
+inline std::vector<std::string> long_run(const std::string& run,
+                                         const std::string& epochs = "2500") {
     return {"train", "long.net", "--run", run, "--epochs", epochs, "--quiet"};
 }
-inline std::vector<std::string> long_resume(const std::string& run, const std::string& epochs = "2500") {
+inline std::vector<std::string> long_resume(const std::string& run,
+                                            const std::string& epochs = "2500") {
     return {"train", "long.net", "--resume", run, "--epochs", epochs, "--quiet"};
 }
 

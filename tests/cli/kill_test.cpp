@@ -27,7 +27,8 @@ TEST_CASE("a killed run goes on to the same bits") {
     for (int round = 0; !ended; ++round) {
         INFO("round " << round);
         const bool fresh = !std::filesystem::exists(directory.file("part/source.net"));
-        Process process(netc_command(fresh ? long_run("part", epochs) : long_resume("part", epochs), directory.path()));
+        Process process(netc_command(fresh ? long_run("part", epochs) : long_resume("part", epochs),
+                                     directory.path()));
         // A run gets less far the more often it is killed; the last rounds are left alone.
         if (round < 6) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 1500));

@@ -55,9 +55,12 @@ train Table {
 }
 )";
 
-inline std::span<const std::byte> bytes_of(const auto& values) { return std::as_bytes(std::span(values)); }
+inline std::span<const std::byte> bytes_of(const auto& values) {
+    return std::as_bytes(std::span(values));
+}
 
-inline bool put_npy(const std::string& path, const std::vector<std::int64_t>& shape, const std::vector<float>& values) {
+inline bool put_npy(const std::string& path, const std::vector<std::int64_t>& shape,
+                    const std::vector<float>& values) {
     return write_npy(path, DType::f32, shape, bytes_of(values)).ok();
 }
 inline bool put_npy(const std::string& path, const std::vector<std::int64_t>& shape,

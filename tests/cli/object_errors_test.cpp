@@ -165,7 +165,8 @@ TEST_CASE("wrong arguments are refused before anything is touched") {
     for (const ObjectCase& net : object_cases()) {
         if (net.prefix != "xor" && net.prefix != "pair") continue;
         write_case(net, directory);
-        expect_success(run_netc({"compile", net.prefix + ".net", "-o", net.prefix + ".o"}, directory.path()));
+        expect_success(
+            run_netc({"compile", net.prefix + ".net", "-o", net.prefix + ".o"}, directory.path()));
     }
     directory.write("errors.c", kProgram);
     expect_success(shell(kStrict + "errors.c pair.o xor.o -lm -o errors", directory));
@@ -185,11 +186,12 @@ TEST_CASE("the gradient of an object is what netc grad writes") {
     }
     write_case(net, directory);
     expect_success(run_netc({"init", "normed.net", "-o", "w.safetensors"}, directory.path()));
-    expect_success(run_netc({"grad", "normed.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--input", "y=y.npy", "-o",
-                         "g.safetensors"},
-                        directory.path()));
-    expect_success(run_netc({"compile", "normed.net", "--weights", "w.safetensors", "--emit=obj,header,weights", "-o", "normed.o"},
-                        directory.path()));
+    expect_success(run_netc({"grad", "normed.net", "--weights", "w.safetensors", "--input",
+                             "x=x.npy", "--input", "y=y.npy", "-o", "g.safetensors"},
+                            directory.path()));
+    expect_success(run_netc({"compile", "normed.net", "--weights", "w.safetensors",
+                             "--emit=obj,header,weights", "-o", "normed.o"},
+                            directory.path()));
     directory.write("gradient.c", R"C(#define _POSIX_C_SOURCE 200112L
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,7 +234,9 @@ int main(void) {
         const Safetensors::Tensor* tensor = wanted->find(name);
         REQUIRE(tensor != nullptr);
         REQUIRE(tensor->size == size);
-        CHECK(region.compare(offset, size, reinterpret_cast<const char*>(wanted->data(*tensor).data()), size) == 0);
+        CHECK(region.compare(offset, size,
+                             reinterpret_cast<const char*>(wanted->data(*tensor).data()),
+                             size) == 0);
         ++parameters;
     }
     CHECK(parameters == wanted->tensors.size());

@@ -37,54 +37,93 @@ struct ObjectCase {
 };
 
 // The data lie in files, unshuffled, so that a C program sees the same batches.
-inline std::string section(const std::string& model, const ObjectCase& net, const std::string& rest) {
+inline std::string section(const std::string& model, const ObjectCase& net,
+                           const std::string& rest) {
     std::string text = "train " + model + " {\n", data;
     for (const auto* list : {&net.inputs, &net.targets}) {
-        for (const ObjectArgument& a : *list) data += (data.empty() ? "" : ", ") + a.name + " = \"" + a.name + ".npy\"";
+        for (const ObjectArgument& a : *list)
+            data += (data.empty() ? "" : ", ") + a.name + " = \"" + a.name + ".npy\"";
     }
     for (const ObjectArgument& a : net.targets) {
         text += "  target " + a.name + ": " + (a.classes > 0 ? "i32" : "f32") + "[B";
         for (const std::int64_t extent : a.sample) text += ", " + std::to_string(extent);
         text += "]\n";
     }
-    return text + "  data = npy(" + data + ")\n  shuffle = false\n  seed = 3\n  batch = " + std::to_string(net.batch) +
+    return text + "  data = npy(" + data +
+           ")\n  shuffle = false\n  seed = 3\n  batch = " + std::to_string(net.batch) +
            "\n  epochs = 1\n" + rest + "}\n";
 }
 
 inline std::vector<ObjectCase> object_cases() {
     std::vector<ObjectCase> all;
-    ObjectCase net{"xor", "net 1\nmodel Xor(x: f32[B, 2]) -> f32[B, 1] = x |> linear(4) |> tanh |> linear(1)\n",
-                   {{"x", {2}}}, {{"t", {1}}}, {{"out", {1}}}, 4, 4};
-    net.source += section("Xor", net, "  loss = bce_with_logits(out, t)\n  optimizer = adam(lr = 0.05)\n");
+    ObjectCase net{
+        "xor",
+        "net 1\nmodel Xor(x: f32[B, 2]) -> f32[B, 1] = x |> linear(4) |> tanh |> linear(1)\n",
+        {{"x", {2}}},
+        {{"t", {1}}},
+        {{"out", {1}}},
+        4,
+        4};
+    net.source +=
+        section("Xor", net, "  loss = bce_with_logits(out, t)\n  optimizer = adam(lr = 0.05)\n");
     all.push_back(net);
 
-    net = {"mlp", "net 1\nmodel Mlp(x: f32[B, 50]) -> f32[B, 10] = x |> repeat 2 { linear(33) >> relu >> dropout(0.3) } |> linear(10)\n",
-           {{"x", {50}}}, {{"y", {}, 10}}, {{"out", {10}}}, 24, 60};
-    net.source += section("Mlp", net, "  loss = cross_entropy(out, y)\n  penalty = l2(1e-3, on = \"*.weight\")\n"
-                                      "  optimizer = adam(lr = cosine(0.01, over = 30st, warmup = 5st))\n");
+    net = {"mlp",
+           "net 1\nmodel Mlp(x: f32[B, 50]) -> f32[B, 10] = x |> repeat 2 { linear(33) >> relu >> "
+           "dropout(0.3) } |> linear(10)\n",
+           {{"x", {50}}},
+           {{"y", {}, 10}},
+           {{"out", {10}}},
+           24,
+           60};
+    net.source +=
+        section("Mlp", net,
+                "  loss = cross_entropy(out, y)\n  penalty = l2(1e-3, on = \"*.weight\")\n"
+                "  optimizer = adam(lr = cosine(0.01, over = 30st, warmup = 5st))\n");
     all.push_back(net);
 
     net = {"lenet5",
            "net 1\nmodel LeNet5(x: f32[B, 1, 28, 28]) -> f32[B, 10] =\n"
-           "  x |> conv(6, k=5, pad=2) |> tanh |> avg_pool(2) |> conv(16, k=5, pad=0) |> tanh |> avg_pool(2)\n"
+           "  x |> conv(6, k=5, pad=2) |> tanh |> avg_pool(2) |> conv(16, k=5, pad=0) |> tanh |> "
+           "avg_pool(2)\n"
            "    |> flatten |> linear(120) |> tanh |> linear(84) |> tanh |> linear(10)\n",
-           {{"x", {1, 28, 28}}}, {{"y", {}, 10}}, {{"out", {10}}}, 8, 20};
-    net.source += section("LeNet5", net, "  loss = cross_entropy(out, y)\n  optimizer = sgd(lr = 0.05, momentum = 0.9)\n");
+           {{"x", {1, 28, 28}}},
+           {{"y", {}, 10}},
+           {{"out", {10}}},
+           8,
+           20};
+    net.source +=
+        section("LeNet5", net,
+                "  loss = cross_entropy(out, y)\n  optimizer = sgd(lr = 0.05, momentum = 0.9)\n");
     all.push_back(net);
 
     net = {"normed",
            "net 1\nmodel Normed(x: f32[B, 2, 9, 9]) -> f32[B, 3] =\n"
-           "  x |> conv(5, k=3, pad=1, bias=false) |> batch_norm |> relu |> max_pool(2) |> conv(7, k=3) |> batch_norm |> relu\n"
+           "  x |> conv(5, k=3, pad=1, bias=false) |> batch_norm |> relu |> max_pool(2) |> conv(7, "
+           "k=3) |> batch_norm |> relu\n"
            "    |> global_avg_pool |> linear(3)\n",
-           {{"x", {2, 9, 9}}}, {{"y", {}, 3}}, {{"out", {3}}}, 5, 12};
-    net.source += section("Normed", net, "  loss = cross_entropy(out, y)\n  optimizer = sgd(lr = 0.1, momentum = 0.9, nesterov = true)\n");
+           {{"x", {2, 9, 9}}},
+           {{"y", {}, 3}},
+           {{"out", {3}}},
+           5,
+           12};
+    net.source += section("Normed", net,
+                          "  loss = cross_entropy(out, y)\n  optimizer = sgd(lr = 0.1, momentum = "
+                          "0.9, nesterov = true)\n");
     all.push_back(net);
 
     net = {"pair",
            "net 1\nmodel Pair(a: f32[B, 3], word: i32[B]) -> (sum: f32[B, 4], low: f32[B, 1]) {\n"
-           "  let e = word |> embedding(6, 4)\n  let s = (a |> linear(4)) + e\n  return (s, s |> tanh |> linear(1))\n}\n",
-           {{"a", {3}}, {"word", {}, 6}}, {{"t", {1}}, {"y", {}, 4}}, {{"sum", {4}}, {"low", {1}}}, 7, 18};
-    net.source += section("Pair", net, "  loss = mse(low, t) + cross_entropy(sum, y)\n  optimizer = adamw(lr = 0.01)\n");
+           "  let e = word |> embedding(6, 4)\n  let s = (a |> linear(4)) + e\n  return (s, s |> "
+           "tanh |> linear(1))\n}\n",
+           {{"a", {3}}, {"word", {}, 6}},
+           {{"t", {1}}, {"y", {}, 4}},
+           {{"sum", {4}}, {"low", {1}}},
+           7,
+           18};
+    net.source +=
+        section("Pair", net,
+                "  loss = mse(low, t) + cross_entropy(sum, y)\n  optimizer = adamw(lr = 0.01)\n");
     all.push_back(net);
     return all;
 }
@@ -97,19 +136,28 @@ inline void write_case(const ObjectCase& net, const TemporaryDirectory& director
         for (const ObjectArgument& a : *list) {
             std::vector<std::int64_t> shape = a.sample;
             shape.insert(shape.begin(), net.rows);
-            const std::vector<float> values = noise(static_cast<std::size_t>(net.rows * a.count()), seed++);
+            const std::vector<float> values =
+                noise(static_cast<std::size_t>(net.rows * a.count()), seed++);
             std::vector<std::int32_t> labels;
-            for (const float v : values) labels.push_back(static_cast<std::int32_t>((v + 1) * 1000) % static_cast<std::int32_t>(a.classes > 0 ? a.classes : 1));
+            for (const float v : values)
+                labels.push_back(static_cast<std::int32_t>((v + 1) * 1000) %
+                                 static_cast<std::int32_t>(a.classes > 0 ? a.classes : 1));
             const auto bytes = a.classes > 0 ? bytes_of(labels) : bytes_of(values);
-            REQUIRE(write_npy(directory.file(a.name + ".npy"), a.classes > 0 ? DType::i32 : DType::f32, shape, bytes).ok());
-            directory.write(a.name + ".bin", std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+            REQUIRE(write_npy(directory.file(a.name + ".npy"),
+                              a.classes > 0 ? DType::i32 : DType::f32, shape, bytes)
+                        .ok());
+            directory.write(a.name + ".bin",
+                            std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
         }
     }
 }
 
-inline std::string replaced(std::string text, const std::vector<std::pair<std::string, std::string>>& pairs) {
+inline std::string replaced(std::string text,
+                            const std::vector<std::pair<std::string, std::string>>& pairs) {
     for (const auto& [from, to] : pairs) {
-        for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+        for (std::size_t at = text.find(from); at != std::string::npos;
+             at = text.find(from, at + to.size()))
+            text.replace(at, from.size(), to);
     }
     return text;
 }
@@ -195,22 +243,37 @@ int main(int argc, char **argv) {
     const std::vector<ObjectArgument>* lists[] = {&net.inputs, &net.targets, &net.outputs};
     for (int k = 0; k < 3; ++k) {
         for (const ObjectArgument& a : *lists[k]) {
-            const std::string size = "ROWS * " + std::to_string(a.count()) + " * sizeof(" + a.c_type() + ")";
+            const std::string size =
+                "ROWS * " + std::to_string(a.count()) + " * sizeof(" + a.c_type() + ")";
             const std::string memory = "malloc(" + size + ")";
             names[k] += (names[k].empty() ? "" : ", ") + a.name;
-            declare[k] += "    " + std::string(a.c_type()) + " *" + a.name + " = " +
-                          (k < 2 ? "load(\"" + a.name + ".bin\", " + size + ", " + memory + ")" : memory) + ";\n";
+            declare[k] +=
+                "    " + std::string(a.c_type()) + " *" + a.name + " = " +
+                (k < 2 ? "load(\"" + a.name + ".bin\", " + size + ", " + memory + ")" : memory) +
+                ";\n";
             release[k] += "    free(" + a.name + ");\n";
-            if (k < 2) batches += (batches.empty() ? "" : ", ") + a.name + " + at * " + std::to_string(a.count());
-            if (k == 2) stores += "    store(\"" + a.name + ".out\", " + a.name + ", " + size + ");\n";
+            if (k < 2)
+                batches +=
+                    (batches.empty() ? "" : ", ") + a.name + " + at * " + std::to_string(a.count());
+            if (k == 2)
+                stores += "    store(\"" + a.name + ".out\", " + a.name + ", " + size + ");\n";
         }
     }
     std::string upper = net.prefix;
     for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    return replaced(text, {{"@declare_inputs@", declare[0]}, {"@declare_targets@", declare[1]}, {"@declare_outputs@", declare[2]},
-                           {"@free_inputs@", release[0]}, {"@free_targets@", release[1]}, {"@free_outputs@", release[2]},
-                           {"@inputs@", names[0]}, {"@outputs@", names[2]}, {"@store_outputs@", stores}, {"@batches@", batches},
-                           {"@p@", net.prefix}, {"@P@", upper}, {"ROWS", "(size_t)" + std::to_string(net.rows)},
+    return replaced(text, {{"@declare_inputs@", declare[0]},
+                           {"@declare_targets@", declare[1]},
+                           {"@declare_outputs@", declare[2]},
+                           {"@free_inputs@", release[0]},
+                           {"@free_targets@", release[1]},
+                           {"@free_outputs@", release[2]},
+                           {"@inputs@", names[0]},
+                           {"@outputs@", names[2]},
+                           {"@store_outputs@", stores},
+                           {"@batches@", batches},
+                           {"@p@", net.prefix},
+                           {"@P@", upper},
+                           {"ROWS", "(size_t)" + std::to_string(net.rows)},
                            {"BATCH", "(size_t)" + std::to_string(net.batch)}});
 }
 
@@ -221,14 +284,19 @@ inline Outcome shell(const std::string& command, const TemporaryDirectory& direc
 inline const std::string kStrict = "cc -std=c99 -Wall -Wextra -pedantic -Werror ";
 
 // netc compile, then the C program around the object, as PREFIX.
-inline void build_case(const ObjectCase& net, const TemporaryDirectory& directory, const std::string& flags) {
+inline void build_case(const ObjectCase& net, const TemporaryDirectory& directory,
+                       const std::string& flags) {
     write_case(net, directory);
-    expect_success(run_netc({"init", net.prefix + ".net", "-o", net.prefix + ".safetensors"}, directory.path()));
-    expect_success(run_netc({"compile", net.prefix + ".net", "--weights", net.prefix + ".safetensors", "--emit=obj,header,weights", "-o",
-                         net.prefix + ".o"},
-                        directory.path()));
+    expect_success(run_netc({"init", net.prefix + ".net", "-o", net.prefix + ".safetensors"},
+                            directory.path()));
+    expect_success(
+        run_netc({"compile", net.prefix + ".net", "--weights", net.prefix + ".safetensors",
+                  "--emit=obj,header,weights", "-o", net.prefix + ".o"},
+                 directory.path()));
     directory.write(net.prefix + ".c", c_program(net));
-    expect_success(shell(kStrict + flags + " " + net.prefix + ".c " + net.prefix + ".o -o " + net.prefix, directory));
+    expect_success(
+        shell(kStrict + flags + " " + net.prefix + ".c " + net.prefix + ".o -o " + net.prefix,
+              directory));
 }
 
 }  // namespace netc

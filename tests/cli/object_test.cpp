@@ -49,7 +49,8 @@ std::vector<Row> tensor_rows(const std::string& text) {
     return rows;
 }
 
-void check_region(const std::string& region, const std::vector<Row>& rows, const std::string& weights) {
+void check_region(const std::string& region, const std::vector<Row>& rows,
+                  const std::string& weights) {
     const Result<Safetensors> file = read_safetensors(weights);
     REQUIRE(file.ok());
     REQUIRE(rows.size() == file->tensors.size());
@@ -67,8 +68,10 @@ void check_region(const std::string& region, const std::vector<Row>& rows, const
 void check_bits(const ObjectCase& net, const TemporaryDirectory& directory) {
     INFO(net.prefix);
     expect_success(shell("./" + net.prefix + " forward " + net.prefix + ".weights", directory));
-    std::vector<std::string> predict = {"predict", net.prefix + ".net", "--weights", net.prefix + ".safetensors", "-o", "netc.npy"};
-    for (const ObjectArgument& a : net.inputs) predict.insert(predict.end(), {"--input", a.name + "=" + a.name + ".npy"});
+    std::vector<std::string> predict = {
+        "predict", net.prefix + ".net", "--weights", net.prefix + ".safetensors", "-o", "netc.npy"};
+    for (const ObjectArgument& a : net.inputs)
+        predict.insert(predict.end(), {"--input", a.name + "=" + a.name + ".npy"});
     expect_success(run_netc(predict, directory.path()));
     for (const ObjectArgument& a : net.outputs) {
         INFO(a.name);
@@ -82,16 +85,20 @@ void check_bits(const ObjectCase& net, const TemporaryDirectory& directory) {
 
     const Outcome trained = shell("./" + net.prefix + " train 50", directory);
     expect_success(trained);
-    expect_success(run_netc({"train", net.prefix + ".net", "--run", "run", "--steps", "50", "--quiet"}, directory.path()));
+    expect_success(
+        run_netc({"train", net.prefix + ".net", "--run", "run", "--steps", "50", "--quiet"},
+                 directory.path()));
     const std::vector<Row> rows = tensor_rows(trained.out);
     const std::string start = file_bytes(directory.file(net.prefix + ".start"));
     CHECK((start == file_bytes(directory.file(net.prefix + ".weights"))));
-    check_region(file_bytes(directory.file(net.prefix + ".trained")), rows, directory.file("run/last.safetensors"));
+    check_region(file_bytes(directory.file(net.prefix + ".trained")), rows,
+                 directory.file("run/last.safetensors"));
 }
 
 }  // namespace
 
-TEST_CASE("a C program computes what netc computes, bit for bit, in buffers of exactly the published sizes") {
+TEST_CASE("a C program computes what netc computes, bit for bit, in buffers of exactly the "
+          "published sizes") {
     const TemporaryDirectory directory;
     SECTION("xor") {
         const ObjectCase net = named("xor");
@@ -149,8 +156,10 @@ TEST_CASE("an object needs nothing, keeps nothing and shows only its prefix") {
             std::string number, name, size;
             if (!(words >> number >> name >> size) || !name.starts_with('.')) continue;
             INFO(line);
-            for (const char* writable : {".data", ".bss", ".tdata", ".tbss", ".init_array", ".ctors"}) {
-                if (name == writable || name.starts_with(std::string(writable) + ".")) CHECK(size == "00000000");
+            for (const char* writable :
+                 {".data", ".bss", ".tdata", ".tbss", ".init_array", ".ctors"}) {
+                if (name == writable || name.starts_with(std::string(writable) + "."))
+                    CHECK(size == "00000000");
             }
         }
     }
@@ -164,13 +173,20 @@ TEST_CASE("headers are clean C99 and C++, alone and together") {
         const std::string stem = net.prefix;
         expect_success(run_netc({"compile", stem + ".net", "-o", stem + ".o"}, directory.path()));
         includes += "#include \"" + stem + ".h\"\n#include \"" + stem + ".h\"\n";
-        directory.write("one.c", "#include \"" + stem + ".h\"\nint use(void);\nint use(void) { return " + stem + "_strerror(0)[0]; }\n");
+        directory.write("one.c", "#include \"" + stem +
+                                     ".h\"\nint use(void);\nint use(void) { return " + stem +
+                                     "_strerror(0)[0]; }\n");
         expect_success(shell(kStrict + "-c one.c -o one.o", directory));
     }
-    directory.write("all.c", includes + "int main(void) { return xor_strerror(0) == lenet5_strerror(0); }\n");
-    directory.write("all.cpp", includes + "int main() { return xor_strerror(0) == lenet5_strerror(0); }\n");
-    expect_success(shell(kStrict + "-Wshadow -Wstrict-prototypes all.c *.o -o all_c 2>&1", directory));
-    expect_success(shell("c++ -std=c++17 -Wall -Wextra -pedantic -Werror all.cpp xor.o mlp.o lenet5.o normed.o pair.o -o all_cpp 2>&1", directory));
+    directory.write(
+        "all.c", includes + "int main(void) { return xor_strerror(0) == lenet5_strerror(0); }\n");
+    directory.write("all.cpp",
+                    includes + "int main() { return xor_strerror(0) == lenet5_strerror(0); }\n");
+    expect_success(
+        shell(kStrict + "-Wshadow -Wstrict-prototypes all.c *.o -o all_c 2>&1", directory));
+    expect_success(shell("c++ -std=c++17 -Wall -Wextra -pedantic -Werror all.cpp xor.o mlp.o "
+                         "lenet5.o normed.o pair.o -o all_cpp 2>&1",
+                         directory));
     expect_success(shell("./all_c && ./all_cpp", directory));
 }
 
@@ -179,12 +195,18 @@ TEST_CASE("two networks in one program, and position independent") {
     for (const char* prefix : {"xor", "pair"}) {
         const ObjectCase net = named(prefix);
         write_case(net, directory);
-        expect_success(run_netc({"compile", net.prefix + ".net", "-o", net.prefix + ".o"}, directory.path()));
-        directory.write(net.prefix + ".c", replaced(c_program(net), {{"int main(", "int main_" + net.prefix + "(int, char **);\nint main_" + net.prefix + "("}}));
+        expect_success(
+            run_netc({"compile", net.prefix + ".net", "-o", net.prefix + ".o"}, directory.path()));
+        directory.write(net.prefix + ".c",
+                        replaced(c_program(net), {{"int main(", "int main_" + net.prefix +
+                                                                    "(int, char **);\nint main_" +
+                                                                    net.prefix + "("}}));
     }
     directory.write("both.c", "int main_xor(int, char **);\nint main_pair(int, char **);\n"
-                              "int main(int argc, char **argv) { return main_xor(argc, argv) + main_pair(argc, argv); }\n");
-    expect_success(shell(kStrict + "-fPIE -pie -Wl,-z,text both.c xor.c pair.c xor.o pair.o -o both", directory));
+                              "int main(int argc, char **argv) { return main_xor(argc, argv) + "
+                              "main_pair(argc, argv); }\n");
+    expect_success(shell(
+        kStrict + "-fPIE -pie -Wl,-z,text both.c xor.c pair.c xor.o pair.o -o both", directory));
     expect_success(shell("./both train 3", directory));
     expect_success(shell("cc -shared -Wl,-z,text xor.o pair.o -o both.so", directory));
 }
@@ -193,11 +215,13 @@ TEST_CASE("the same source gives the same object") {
     const TemporaryDirectory directory;
     const ObjectCase net = named("mlp");
     write_case(net, directory);
-    expect_success(run_netc({"compile", "mlp.net", "-o", "a.o", "--emit=obj,header,asm,llvm", "-M"}, directory.path()));
+    expect_success(run_netc({"compile", "mlp.net", "-o", "a.o", "--emit=obj,header,asm,llvm", "-M"},
+                            directory.path()));
     expect_success(run_netc({"compile", "mlp.net", "-o", "b.o"}, directory.path()));
     CHECK((file_bytes(directory.file("a.o")) == file_bytes(directory.file("b.o"))));
     CHECK((file_bytes(directory.file("a.h")) == file_bytes(directory.file("b.h"))));
-    for (const char* name : {"a.s", "a.ll", "a.d"}) CHECK(std::filesystem::file_size(directory.file(name)) > 0);
+    for (const char* name : {"a.s", "a.ll", "a.d"})
+        CHECK(std::filesystem::file_size(directory.file(name)) > 0);
     CHECK(file_bytes(directory.file("a.d")).find("mlp.net") != std::string::npos);
 }
 
@@ -205,15 +229,20 @@ TEST_CASE("without a train section, or with --train=no, there is no training cod
     const TemporaryDirectory directory;
     const ObjectCase net = named("xor");
     write_case(net, directory);
-    directory.write("bare.net", "net 1\nmodel Bare(x: f32[B, 2]) -> f32[B, 1] = x |> linear(4) |> tanh |> linear(1)\n");
-    expect_success(run_netc({"compile", "xor.net", "--train=no", "--prefix", "quiet", "-o", "quiet.o"}, directory.path()));
+    directory.write(
+        "bare.net",
+        "net 1\nmodel Bare(x: f32[B, 2]) -> f32[B, 1] = x |> linear(4) |> tanh |> linear(1)\n");
+    expect_success(
+        run_netc({"compile", "xor.net", "--train=no", "--prefix", "quiet", "-o", "quiet.o"},
+                 directory.path()));
     expect_success(run_netc({"compile", "bare.net", "-o", "bare.o"}, directory.path()));
     for (const char* prefix : {"quiet", "bare"}) {
         const std::string p = prefix;
         const std::string symbols = shell("nm -g --defined-only " + p + ".o", directory).out;
         CHECK(symbols.find("train_step") == std::string::npos);
         CHECK(symbols.find(p + "_forward") != std::string::npos);
-        directory.write(p + ".c", "#include \"" + p + ".h\"\nint main(void) { return " + p + "_init(0, 1); }\n");
+        directory.write(p + ".c", "#include \"" + p + ".h\"\nint main(void) { return " + p +
+                                      "_init(0, 0, 1); }\n");
         expect_success(shell(kStrict + p + ".c " + p + ".o -o " + p, directory));
         expect_success(shell("./" + p, directory));
     }

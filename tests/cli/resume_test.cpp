@@ -21,18 +21,25 @@ TEST_CASE("a limit is no end: --resume goes on from it") {
     directory.write("moons.net", kMoons);
     expect_success(run_netc({"train", "moons.net", "--run", "whole", "--quiet"}, directory.path()));
     SECTION("after two epochs") {
-        expect_success(run_netc({"train", "moons.net", "--run", "part", "--epochs", "2", "--quiet"}, directory.path()));
-        expect_success(run_netc({"train", "moons.net", "--resume", "part", "--quiet"}, directory.path()));
+        expect_success(run_netc({"train", "moons.net", "--run", "part", "--epochs", "2", "--quiet"},
+                                directory.path()));
+        expect_success(
+            run_netc({"train", "moons.net", "--resume", "part", "--quiet"}, directory.path()));
         expect_same_run(directory.file("part"), directory.file("whole"));
     }
     SECTION("in the middle of an epoch") {
-        expect_success(run_netc({"train", "moons.net", "--run", "part", "--steps", "37", "--quiet"}, directory.path()));
-        expect_success(run_netc({"train", "moons.net", "--resume", "part", "--epochs", "6", "--quiet"}, directory.path()));
-        CHECK(file_text(directory.file("part/last.safetensors")) == file_text(directory.file("whole/last.safetensors")));
+        expect_success(run_netc({"train", "moons.net", "--run", "part", "--steps", "37", "--quiet"},
+                                directory.path()));
+        expect_success(
+            run_netc({"train", "moons.net", "--resume", "part", "--epochs", "6", "--quiet"},
+                     directory.path()));
+        CHECK(file_text(directory.file("part/last.safetensors")) ==
+              file_text(directory.file("whole/last.safetensors")));
     }
     SECTION("when there is nothing left to do") {
         const std::string before = file_text(directory.file("whole/last.safetensors"));
-        expect_success(run_netc({"train", "moons.net", "--resume", "whole", "--quiet"}, directory.path()));
+        expect_success(
+            run_netc({"train", "moons.net", "--resume", "whole", "--quiet"}, directory.path()));
         CHECK(file_text(directory.file("whole/last.safetensors")) == before);
     }
 }
@@ -61,21 +68,33 @@ TEST_CASE("Ctrl-C saves, says how to go on, ends with 130") {
 TEST_CASE("what has changed since the run began is named") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
-    expect_success(run_netc({"train", "moons.net", "--run", "run", "--epochs", "1", "--quiet"}, directory.path()));
+    expect_success(run_netc({"train", "moons.net", "--run", "run", "--epochs", "1", "--quiet"},
+                            directory.path()));
     const std::string before = file_text(directory.file("run/last.safetensors"));
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--seed", "5"}, directory.path()), 3, {"the seed"});
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--batch", "5"}, directory.path()), 3, {"the batch"});
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--set", "width=5"}, directory.path()), 3, {"--set"});
+    expect_refusal(
+        run_netc({"train", "moons.net", "--resume", "run", "--seed", "5"}, directory.path()), 3,
+        {"the seed"});
+    expect_refusal(
+        run_netc({"train", "moons.net", "--resume", "run", "--batch", "5"}, directory.path()), 3,
+        {"the batch"});
+    expect_refusal(
+        run_netc({"train", "moons.net", "--resume", "run", "--set", "width=5"}, directory.path()),
+        3, {"--set"});
     directory.write("moons.net", kMoons + "# another line\n");
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"the source", "--load"});
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "nowhere"}, directory.path()), 3, {"nowhere"});
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "."}, directory.path()), 3, {"not the directory of a run"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3,
+                   {"the source", "--load"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "nowhere"}, directory.path()), 3,
+                   {"nowhere"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "."}, directory.path()), 3,
+                   {"not the directory of a run"});
     directory.write("moons.net", kMoons);
     const std::string state = file_text(directory.file("run/state.safetensors"));
     directory.write("run/state.safetensors", state.substr(0, state.size() - 1));
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"run/state.safetensors"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3,
+                   {"run/state.safetensors"});
     directory.write("run/state.safetensors", file_text(directory.file("run/last.safetensors")));
-    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3, {"run/state.safetensors"});
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3,
+                   {"run/state.safetensors"});
     CHECK(file_text(directory.file("run/last.safetensors")) == before);
 }
 
@@ -86,7 +105,8 @@ TEST_CASE("a run that ended before its first checkpoint begins again") {
     std::filesystem::create_directory(directory.file("run"));
     directory.write("run/source.net", kMoons);
     directory.write("run/log.jsonl", R"({"epoch":1,"step":15,"loss":0.5)");
-    const Outcome outcome = run_netc({"train", "moons.net", "--resume", "run", "--quiet"}, directory.path());
+    const Outcome outcome =
+        run_netc({"train", "moons.net", "--resume", "run", "--quiet"}, directory.path());
     expect_success(outcome);
     CHECK(outcome.err.find("begin") != std::string::npos);
     expect_same_run(directory.file("run"), directory.file("whole"));
@@ -96,24 +116,30 @@ TEST_CASE("two runs do not share a directory") {
     const TemporaryDirectory directory;
     directory.write("long.net", kLong);
     directory.write("moons.net", kMoons);
-    Process first(netc_command({"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
+    Process first(netc_command(
+        {"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
     REQUIRE(wait_for_log(first, directory.file("run")));
-    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3, {"run", "another netc"});
-    expect_refusal(run_netc({"train", "long.net", "--resume", "run"}, directory.path()), 3, {"run", "another netc"});
+    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3,
+                   {"run", "another netc"});
+    expect_refusal(run_netc({"train", "long.net", "--resume", "run"}, directory.path()), 3,
+                   {"run", "another netc"});
     first.send(SIGINT);
     CHECK(first.wait().status == 130);
-    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3, {"already holds a run", "--resume"});
+    expect_refusal(run_netc({"train", "moons.net", "--run", "run"}, directory.path()), 3,
+                   {"already holds a run", "--resume"});
 }
 
 TEST_CASE("a second Ctrl-C ends at once and leaves the last checkpoint whole") {
     const TemporaryDirectory directory;
     directory.write("long.net", kLong);
-    Process process(netc_command({"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
+    Process process(netc_command(
+        {"train", "long.net", "--run", "run", "--epochs", "100000", "--quiet"}, directory.path()));
     REQUIRE(wait_for_log(process, directory.file("run")));
     process.send(SIGINT);
     process.send(SIGINT);
     const Outcome outcome = process.wait();
     CHECK(outcome.signal == 0);
     CHECK(outcome.status == 130);
-    expect_success(run_netc({"train", "long.net", "--resume", "run", "--epochs", "1", "--quiet"}, directory.path()));
+    expect_success(run_netc({"train", "long.net", "--resume", "run", "--epochs", "1", "--quiet"},
+                            directory.path()));
 }

@@ -23,10 +23,10 @@
 namespace netc {
 
 struct Command {
-    std::vector<std::string> arguments;    // the program first; without a slash it is found in PATH
-    std::string directory;                 // empty: where the test runs
-    std::string input;                     // of standard input
-    std::string output;                    // a path instead of a buffer; "closed": no descriptor at all
+    std::vector<std::string> arguments;  // the program first; without a slash it is found in PATH
+    std::string directory;               // empty: where the test runs
+    std::string input;                   // of standard input
+    std::string output;  // a path instead of a buffer; "closed": no descriptor at all
     std::vector<std::string> environment;  // NAME=VALUE, added to the test's own
 };
 
@@ -89,7 +89,8 @@ public:
 private:
     [[noreturn]] void become(const Command& command, char** arguments) const {
         if (!command.directory.empty() && ::chdir(command.directory.c_str()) != 0) ::_exit(125);
-        for (const std::string& pair : command.environment) ::putenv(const_cast<char*>(pair.c_str()));
+        for (const std::string& pair : command.environment)
+            ::putenv(const_cast<char*>(pair.c_str()));
         ::dup2(input_, STDIN_FILENO);
         ::dup2(err_, STDERR_FILENO);
         if (command.output.empty()) {
@@ -105,7 +106,7 @@ private:
         ::_exit(126);
     }
     static std::string text(int file) {
-        struct stat info {};
+        struct stat info{};
         if (::fstat(file, &info) != 0) return {};
         std::string all(static_cast<std::size_t>(info.st_size), '\0');
         const ssize_t count = ::pread(file, all.data(), all.size(), 0);
@@ -121,9 +122,11 @@ private:
 inline Outcome run_command(const Command& command) { return Process(command).wait(); }
 
 // The netc that was built with this test, in `directory`; all of a test program share a compile cache.
-inline Command netc_command(const std::vector<std::string>& arguments, const std::string& directory) {
+inline Command netc_command(const std::vector<std::string>& arguments,
+                            const std::string& directory) {
     static const TemporaryDirectory cache;
-    Command command{{NETC_BINARY}, directory, {}, {}, {"NETC_CACHE_DIR=" + cache.path(), "NO_COLOR=1"}};
+    Command command{
+        {NETC_BINARY}, directory, {}, {}, {"NETC_CACHE_DIR=" + cache.path(), "NO_COLOR=1"}};
     for (const std::string& argument : arguments) command.arguments.push_back(argument);
     return command;
 }

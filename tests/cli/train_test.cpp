@@ -50,7 +50,8 @@ void check_same_tensors(const Safetensors& a, const Safetensors& b) {
         INFO(tensor.name);
         REQUIRE(b.find(tensor.name) != nullptr);
         REQUIRE(b.find(tensor.name)->size == tensor.size);
-        CHECK(std::memcmp(a.data(tensor).data(), b.data(*b.find(tensor.name)).data(), tensor.size) == 0);
+        CHECK(std::memcmp(a.data(tensor).data(), b.data(*b.find(tensor.name)).data(),
+                          tensor.size) == 0);
     }
 }
 
@@ -61,8 +62,8 @@ TEST_CASE("xor is learned, and all of a run is in its directory") {
     directory.write("xor.net", kXor);
     const Outcome outcome = run_netc({"train", "xor.net", "--run", "run"}, directory.path());
     expect_success(outcome);
-    for (const char* name : {"run/last.safetensors", "run/best.safetensors", "run/state.safetensors",
-                             "run/source.net", "run/log.jsonl"}) {
+    for (const char* name : {"run/last.safetensors", "run/best.safetensors",
+                             "run/state.safetensors", "run/source.net", "run/log.jsonl"}) {
         INFO(name);
         CHECK(std::filesystem::exists(directory.file(name)));
     }
@@ -70,7 +71,8 @@ TEST_CASE("xor is learned, and all of a run is in its directory") {
     const auto log = lines_of(contents(directory.file("run/log.jsonl")));
     REQUIRE(log.size() == 500);
     for (std::size_t i = 0; i < log.size(); ++i) {
-        for (const char* key : {"epoch", "step", "loss", "metrics", "lr", "seconds", "samples_per_second"}) {
+        for (const char* key :
+             {"epoch", "step", "loss", "metrics", "lr", "seconds", "samples_per_second"}) {
             INFO(key);
             REQUIRE(log[i].contains(key));
         }
@@ -81,7 +83,8 @@ TEST_CASE("xor is learned, and all of a run is in its directory") {
     CHECK(log.back()["metrics"]["acc"] == 1.0);
     CHECK(log.back()["lr"].get<double>() == Approx(0.05));
 
-    const Outcome eval = run_netc({"eval", "xor.net", "--weights", "run", "--json"}, directory.path());
+    const Outcome eval =
+        run_netc({"eval", "xor.net", "--weights", "run", "--json"}, directory.path());
     expect_success(eval);
     CHECK(nlohmann::json::parse(eval.out)["metrics"]["acc"] == 1.0);
 }
@@ -92,7 +95,9 @@ TEST_CASE("the bits depend neither on the number of threads nor on the run") {
     std::string first;
     for (const char* threads : {"1", "2", "3", "1"}) {
         std::filesystem::remove_all(directory.file("run"));
-        expect_success(run_netc({"train", "moons.net", "--run", "run", "--threads", threads, "--quiet"}, directory.path()));
+        expect_success(
+            run_netc({"train", "moons.net", "--run", "run", "--threads", threads, "--quiet"},
+                     directory.path()));
         const std::string bits = contents(directory.file("run/last.safetensors"));
         if (first.empty()) first = bits;
         INFO(threads << " threads");
@@ -107,15 +112,19 @@ TEST_CASE("the compile cache changes nothing, whatever has become of it") {
     std::string first;
     for (const char* state : {"empty", "filled", "noise", "cut off"}) {
         INFO(state);
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.file("cache"), std::filesystem::directory_options::skip_permission_denied)) {
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(
+                 directory.file("cache"),
+                 std::filesystem::directory_options::skip_permission_denied)) {
             if (!entry.is_regular_file()) continue;
             std::string bytes = contents(entry.path());
-            if (state == std::string("noise")) bytes.replace(bytes.size() / 2, 8, "\x13\x57\x9b\xdf\x02\x46\x8a\xce");
+            if (state == std::string("noise"))
+                bytes.replace(bytes.size() / 2, 8, "\x13\x57\x9b\xdf\x02\x46\x8a\xce");
             if (state == std::string("cut off")) bytes.resize(bytes.size() / 2);
             std::ofstream(entry.path(), std::ios::binary) << bytes;
         }
         std::filesystem::remove_all(directory.file("run"));
-        Command train = netc_command({"train", "moons.net", "--run", "run", "--quiet"}, directory.path());
+        Command train =
+            netc_command({"train", "moons.net", "--run", "run", "--quiet"}, directory.path());
         train.environment = {"NETC_CACHE_DIR=" + directory.file("cache")};
         expect_success(run_command(train));
         const std::string bits = contents(directory.file("run/last.safetensors"));
@@ -127,7 +136,8 @@ TEST_CASE("the compile cache changes nothing, whatever has become of it") {
 TEST_CASE("every epoch is a line of JSON where that is asked for") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
-    const Outcome outcome = run_netc({"train", "moons.net", "--run", "run", "--json"}, directory.path());
+    const Outcome outcome =
+        run_netc({"train", "moons.net", "--run", "run", "--json"}, directory.path());
     expect_success(outcome);
     const auto lines = lines_of(outcome.out);
     REQUIRE(lines.size() == 6);
@@ -143,9 +153,9 @@ TEST_CASE("every epoch is a line of JSON where that is asked for") {
 TEST_CASE("the command line overrides the section, and the weights remember") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
-    expect_success(run_netc({"train", "moons.net", "--run", "a", "--epochs", "2", "--batch", "96", "--seed", "7", "--set",
-                         "width=5", "--quiet"},
-                        directory.path()));
+    expect_success(run_netc({"train", "moons.net", "--run", "a", "--epochs", "2", "--batch", "96",
+                             "--seed", "7", "--set", "width=5", "--quiet"},
+                            directory.path()));
     CHECK(lines_of(contents(directory.file("a/log.jsonl"))).back()["step"] == 10);
     const Safetensors file = weights(directory.file("a/last.safetensors"));
     CHECK(file.metadata.at("netc.model") == "Moons");
@@ -155,10 +165,13 @@ TEST_CASE("the command line overrides the section, and the weights remember") {
     // `width` need not be said again.
     expect_success(run_netc({"eval", "moons.net", "--weights", "a"}, directory.path()));
 
-    expect_success(run_netc({"train", "moons.net", "--run", "b", "--steps", "4", "--log-every", "1", "--quiet"},
-                        directory.path()));
+    expect_success(run_netc(
+        {"train", "moons.net", "--run", "b", "--steps", "4", "--log-every", "1", "--quiet"},
+        directory.path()));
     CHECK(lines_of(contents(directory.file("b/log.jsonl"))).back()["step"] == 4);
-    expect_refusal(run_netc({"train", "moons.net", "--epochs", "1", "--steps", "1"}, directory.path()), 2, {"--epochs"});
+    expect_refusal(
+        run_netc({"train", "moons.net", "--epochs", "1", "--steps", "1"}, directory.path()), 2,
+        {"--epochs"});
 }
 
 TEST_CASE("init writes what training starts from") {
@@ -166,11 +179,16 @@ TEST_CASE("init writes what training starts from") {
     std::string still = kMoons;  // a rate of zero: the parameters stay where they began
     still.replace(still.find("lr = 0.1"), 8, "lr = 0.0");
     directory.write("still.net", still);
-    expect_success(run_netc({"init", "still.net", "--seed", "11", "-o", "start.safetensors"}, directory.path()));
-    expect_success(run_netc({"train", "still.net", "--run", "run", "--seed", "11", "--steps", "1"}, directory.path()));
-    check_same_tensors(weights(directory.file("start.safetensors")), weights(directory.file("run/last.safetensors")));
-    expect_success(run_netc({"init", "still.net", "--seed", "12", "-o", "other.safetensors"}, directory.path()));
-    CHECK(contents(directory.file("other.safetensors")) != contents(directory.file("start.safetensors")));
+    expect_success(run_netc({"init", "still.net", "--seed", "11", "-o", "start.safetensors"},
+                            directory.path()));
+    expect_success(run_netc({"train", "still.net", "--run", "run", "--seed", "11", "--steps", "1"},
+                            directory.path()));
+    check_same_tensors(weights(directory.file("start.safetensors")),
+                       weights(directory.file("run/last.safetensors")));
+    expect_success(run_netc({"init", "still.net", "--seed", "12", "-o", "other.safetensors"},
+                            directory.path()));
+    CHECK(contents(directory.file("other.safetensors")) !=
+          contents(directory.file("start.safetensors")));
 }
 
 TEST_CASE("--load starts from weights, --partial from those that fit") {
@@ -178,13 +196,19 @@ TEST_CASE("--load starts from weights, --partial from those that fit") {
     std::string still = kMoons;
     still.replace(still.find("lr = 0.1"), 8, "lr = 0.0");
     directory.write("still.net", still);
-    expect_success(run_netc({"init", "still.net", "--seed", "3", "-o", "w.safetensors"}, directory.path()));
-    expect_success(run_netc({"train", "still.net", "--run", "a", "--load", "w.safetensors", "--steps", "1"}, directory.path()));
-    check_same_tensors(weights(directory.file("w.safetensors")), weights(directory.file("a/last.safetensors")));
+    expect_success(
+        run_netc({"init", "still.net", "--seed", "3", "-o", "w.safetensors"}, directory.path()));
+    expect_success(
+        run_netc({"train", "still.net", "--run", "a", "--load", "w.safetensors", "--steps", "1"},
+                 directory.path()));
+    check_same_tensors(weights(directory.file("w.safetensors")),
+                       weights(directory.file("a/last.safetensors")));
 
-    const std::vector<std::string> narrow = {"train", "still.net", "--run", "b", "--set", "width=3",
-                                             "--load", "w.safetensors", "--steps", "1"};
-    expect_refusal(run_netc(narrow, directory.path()), 3, {"w.safetensors", "another model", "linear_1.weight"});
+    const std::vector<std::string> narrow = {"train",   "still.net", "--run",  "b",
+                                             "--set",   "width=3",   "--load", "w.safetensors",
+                                             "--steps", "1"};
+    expect_refusal(run_netc(narrow, directory.path()), 3,
+                   {"w.safetensors", "another model", "linear_1.weight"});
     CHECK_FALSE(std::filesystem::exists(directory.file("b")));
     std::vector<std::string> partial = narrow;
     partial.push_back("--partial");
@@ -207,14 +231,16 @@ train Wild {
 }
 )";
     directory.write("wild.net", wild);
-    const Outcome outcome = run_netc({"train", "wild.net", "--run", "run", "--quiet"}, directory.path());
+    const Outcome outcome =
+        run_netc({"train", "wild.net", "--run", "run", "--quiet"}, directory.path());
     expect_refusal(outcome, 4, {"step", "learning rate"});
 }
 
 TEST_CASE("the learning curve is drawn") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
-    expect_success(run_netc({"train", "moons.net", "--run", "run", "--quiet", "--plot"}, directory.path()));
+    expect_success(
+        run_netc({"train", "moons.net", "--run", "run", "--quiet", "--plot"}, directory.path()));
     CHECK(contents(directory.file("run/curve.svg")).starts_with("<svg"));
     expect_success(run_netc({"plot", "run", "-o", "again.svg"}, directory.path()));
     CHECK(contents(directory.file("again.svg")) == contents(directory.file("run/curve.svg")));
