@@ -89,6 +89,20 @@ void finish_function(llvm::Function* function, const Machine& machine) {
     function->addFnAttr("prefer-vector-width", std::to_string(machine.vector_bits));
 }
 
+// Functions without a formula for their type, and half-width arithmetic: said so, not left to LLVM.
+Status supported(const Kernel& kernel) {
+    for (std::size_t i = 0; i < kernel.scalars.size(); ++i) {
+        const Scalar& scalar = kernel.scalars[static_cast<ScalarId>(i)];
+        // Half-width numbers can be stored and cast, not calculated with.
+        const bool half = (scalar.type == DType::f16 || scalar.type == DType::bf16) &&
+                          scalar.op >= ScalarOp::neg && scalar.op <= ScalarOp::fma;
+        if (!half && !is_function(scalar.op)) continue;
+        return Error{kExitProgram, fmt::format("`{}` of {} waits for a later version",
+                                               name_of(scalar.op), name_of(scalar.type))};
+    }
+    return {};
+}
+
 }  // namespace
 
 ProgramCode plan_code(const Program& program, const Machine& machine) {
@@ -134,6 +148,7 @@ std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Mach
 Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel,
                                     llvm::Module& module, bool exported,
                                     std::optional<std::int64_t> batch) {
+    if (Status status = supported(code.kernels[kernel]); !status) return status.error();
     const std::string name =
         kernel_symbol(code, kernel) + (batch ? fmt::format("_b{}", *batch) : "");
     KernelEmitter emitter(code.kernels[kernel], code.schedules[kernel], code.machine, module,
