@@ -46,7 +46,6 @@ struct JitOptions {
     std::vector<std::string> entries;  // empty: all
     // Of these, compiled when they first run: training need not wait for them.
     std::vector<std::string> deferred{"evaluate"};
-    bool check_finite = false;
 };
 
 struct ObjectOptions {

@@ -163,14 +163,7 @@ int verb_bench(Options options) {
     }
     Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
     if (!bench) return report(bench.error());
-    std::string name = options.name;
-    for (const TrainSection& section : (*bench)->file.sections) {
-        if (section.name == name) {
-            options.section = name;
-            name = section.model;
-        }
-    }
-    Result<const Model*> model = find_model(**bench, name);
+    Result<const Model*> model = find_model_of(**bench, options);
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());

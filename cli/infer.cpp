@@ -214,14 +214,7 @@ Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Opt
 int verb_init(Options options) {
     Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
     if (!bench) return report(bench.error());
-    std::string name = options.name;
-    for (const TrainSection& section : (*bench)->file.sections) {
-        if (section.name == name) {
-            options.section = name;
-            name = section.model;
-        }
-    }
-    Result<const Model*> model = find_model(**bench, name);
+    Result<const Model*> model = find_model_of(**bench, options);
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
@@ -334,8 +327,7 @@ int verb_grad(Options options) {
     JitOptions jit_options{.target = cpu_target(options),
                            .threads = thread_count(options),
                            .cache_directory = cache_directory(options),
-                           .entries = {},
-                           .check_finite = false};
+                           .entries = {}};
     Result<std::unique_ptr<Executable>> executable = jit(*program, jit_options);
     if (!executable) return report(executable.error());
     Result<Session> session = Session::create(*program, **executable);

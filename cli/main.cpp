@@ -64,7 +64,7 @@ void declare_predict(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--input", o.inputs, "NAME=FILE, .npy or .csv");
+    verb.add_option("--input", o.inputs, "NAME=FILE.npy, for every input");
     verb.add_option("--rows", o.rows, "a table that the section's selectors read");
     verb.add_option("-o,--output", o.output, ".npy, .csv or .json; default: a table");
 }

@@ -99,6 +99,15 @@ Result<const Model*> find_model(const Workbench& bench, const std::string& name)
                  fmt::format("there is no model `{}`; the file has: {}", name, names_of(models))};
 }
 
+Result<const Model*> find_model_of(const Workbench& bench, Options& options) {
+    for (const TrainSection& section : bench.file.sections) {
+        if (section.name != options.name) continue;
+        options.section = section.name;
+        return find_model(bench, section.model);
+    }
+    return find_model(bench, options.name);
+}
+
 Result<const TrainSection*> find_section(const Workbench& bench, const Options& options) {
     const auto& sections = bench.file.sections;
     const std::string& name = options.section.empty() ? options.name : options.section;

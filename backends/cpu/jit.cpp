@@ -267,9 +267,6 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
 }  // namespace
 
 Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options) {
-    if (options.check_finite) {
-        return Error{kExitUsage, "--check-finite is not implemented by the CPU backend yet"};
-    }
     auto machine = machine_for(options.target);
     if (!machine) return machine.error();
     auto executable = std::make_unique<CpuExecutable>(program, options.threads);
