@@ -14,6 +14,7 @@
 
 #include "cli/terminal.h"
 #include "frontend/render.h"
+#include "ir/graph_identity.h"
 #include "passes/pipeline.h"
 #include "runtime/files/files.h"
 
@@ -197,6 +198,17 @@ std::string cache_directory(const Options& options) {
     return std::string(user->pw_dir) + "/.cache/netc";
 }
 
+namespace {
+
+void print_times(const Options& options, const PassRunner& run) {
+    if (!options.time_report) return;
+    for (const PassTime& time : run.times) {
+        print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
+    }
+}
+
+}  // namespace
+
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results,
@@ -208,37 +220,45 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
     Result<Program> program = compile(model, section, compile_options, run);
-    if (options.time_report) {
-        for (const PassTime& time : run.times) {
-            print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
-        }
-    }
+    print_times(options, run);
     return program;
 }
 
 Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
                                                 const Options& options,
                                                 std::vector<std::string> entries,
-                                                std::int64_t batch_hint, bool log_results) {
+                                                std::int64_t batch_hint, bool log_results,
+                                                bool with_kernels) {
     if (options.device != "cpu") {
         Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
                     fmt::format("there is no device `{}`", options.device)};
         error.help = "this version runs on `--device cpu`";
         return error;
     }
-    Result<Program> program =
-        make_program(model, section, options, std::move(entries), batch_hint, log_results);
-    if (!program) return program.error();
-    auto runnable = std::make_unique<Runnable>();
-    runnable->program = std::move(*program);
+    CompileOptions compile_options;
+    compile_options.entries = std::move(entries);
+    compile_options.batch_hint = batch_hint;
+    compile_options.log_results = log_results;
+    const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
+    Result<Module> module = build_module(model, section, compile_options, *run);
+    if (!module) return module.error();
+    ProgramSource source;
+    // Passes that are printed or timed have to run.
+    if (!with_kernels && options.print_after.empty() && !options.time_report) {
+        source.key = fmt::format("hint {}\n{}", batch_hint, graph_identity(*module));
+    }
+    // It outlives this call: an entry that is compiled late may ask for it.
+    source.make = [module = std::move(*module), compile_options, run]() -> Result<Program> {
+        return finish_program(module, compile_options, *run);
+    };
     JitOptions jit_options;
     jit_options.target = cpu_target(options);
     jit_options.threads = thread_count(options);
     jit_options.cache_directory = cache_directory(options);
-    Result<std::unique_ptr<Executable>> executable = jit(runnable->program, jit_options);
+    Result<std::unique_ptr<Executable>> executable = jit(std::move(source), jit_options);
     if (!executable) return executable.error();
-    runnable->executable = std::move(*executable);
-    return runnable;
+    print_times(options, *run);
+    return std::make_unique<Runnable>(std::move(*executable));
 }
 
 std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model) {

@@ -43,13 +43,16 @@ Result<const TrainSection*> section_of(const Workbench& bench, const Model& mode
 
 // A program that runs on this machine.
 struct Runnable {
-    Program program;
+    explicit Runnable(std::unique_ptr<Executable> made) : executable(std::move(made)) {}
     std::unique_ptr<Executable> executable;
+    const Program& program = executable->program();
 };
+// The program comes without kernels from the cache unless `with_kernels`.
 Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
                                                 const Options& options,
                                                 std::vector<std::string> entries,
-                                                std::int64_t batch_hint, bool log_results = false);
+                                                std::int64_t batch_hint, bool log_results = false,
+                                                bool with_kernels = false);
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,
