@@ -55,6 +55,7 @@ struct ObjectOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
     std::string prefix;       // lenet5
     std::string source_name;  // lenet5.net, for the header
+    std::string doc;          // the model's documentation comment, for the header
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
