@@ -26,9 +26,15 @@ Status run_pass(PassRunner& run, std::string_view name, Module& module, Pass pas
 }
 
 template <class Pass>
+void each_body_first(Function& function, Pass pass) {
+    for (Function& body : function.bodies) each_body_first(body, pass);
+    pass(function);
+}
+
+template <class Pass>
 auto each_function(Pass pass) {
     return [pass](Module& module) {
-        for (Function& function : module.functions) pass(function);
+        for (Function& function : module.functions) each_body_first(function, pass);
     };
 }
 

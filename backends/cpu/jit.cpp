@@ -66,8 +66,16 @@ std::string describe(const ProgramCode& code, const Entry& entry) {
             text +=
                 fmt::format(" {}:{}:{}+{}+{}", static_cast<int>(buffer.region), buffer.number,
                             buffer.offset.constant, buffer.offset.per_16, buffer.offset.per_sample);
+            for (const Stride& stride : buffer.strides) {
+                text += fmt::format("/{}:{}+{}+{}:{}:{}", stride.loop, stride.bytes.constant,
+                                    stride.bytes.per_16, stride.bytes.per_sample, stride.first,
+                                    stride.modulo);
+            }
         }
         text += "\n";
+    }
+    for (const Loop& loop : entry.loops) {
+        text += fmt::format("loop {} {} {}\n", loop.begin, loop.end, loop.steps);
     }
     return text;
 }
@@ -95,7 +103,8 @@ private:
     Status compile(const std::vector<EntryCode*>& entries);
     Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
                         bool& fault);
-    std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch) const;
+    std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
+                       const std::vector<std::int64_t>& steps) const;
 
     Program program_;
     int threads_;
@@ -195,7 +204,8 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
 }
 
 std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& memory,
-                                  std::int64_t batch) const {
+                                  std::int64_t batch,
+                                  const std::vector<std::int64_t>& steps) const {
     std::byte* base = nullptr;
     switch (buffer.region) {
         case RegionKind::weights: base = memory.weights; break;
@@ -207,7 +217,7 @@ std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& mem
         case RegionKind::input: base = const_cast<std::byte*>(memory.inputs[buffer.number]); break;
         case RegionKind::output: base = memory.outputs[buffer.number]; break;
     }
-    return base + buffer.offset.at(batch);
+    return base + buffer.offset_at(batch, steps);
 }
 
 Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
@@ -215,16 +225,16 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
     const std::lock_guard lock(running_);
     const FlushSubnormals flush;
     std::int32_t flag = 0;
-    for (const Call& call : entry.calls) {
+    const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
         std::vector<std::byte*> pointers;
         for (const BufferRef& buffer : call.arguments)
-            pointers.push_back(address(buffer, memory, batch));
+            pointers.push_back(address(buffer, memory, batch, steps));
         const KernelFunction function = kernels_.at(call.kernel);
         const Kernel& kernel = code_.kernels[call.kernel];
         const std::int64_t chunks = chunk_count(kernel, code_.schedules[call.kernel], batch);
         if (chunks < 2 || work_of(kernel, batch) < kParallelWork) {
             function(pointers.data(), batch, 0, kUnbounded, &flag);
-            continue;
+            return {};
         }
         std::atomic<bool> raised{false};
         pool_->run(chunks, [&](std::int64_t from, std::int64_t to) {
@@ -233,9 +243,11 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
             if (own != 0) raised = true;
         });
         if (raised) flag = 1;
-    }
+        return {};
+    };
+    const Status status = run_calls(entry, run_call);
     fault = flag != 0;
-    return {};
+    return status;
 }
 
 Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::int64_t batch) {
