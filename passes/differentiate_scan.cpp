@@ -222,6 +222,13 @@ private:
         for (const NodeId gradient : gradients_) {
             if (gradient.valid()) collect(gradient, backward, read);
         }
+        // What the scan gives anyway costs nothing; where it is not read after all, hoist drops it.
+        for (std::size_t r = carries_; r < results_; ++r) {
+            const NodeId id = joint_.results[r].value;
+            if (!backward[id.index] && op_def(joint_[id].op).family != OpFamily::leaf) {
+                take(body, id);
+            }
+        }
         for (const NodeId id : read) take(body, id);
     }
 
