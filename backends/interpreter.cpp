@@ -73,7 +73,8 @@ struct Interpretation::State {
 
     std::vector<Value>* region(const Entry& entry, const BufferRef& buffer);
     const VariablePlace* find(std::string_view name, bool& is_slot) const;
-    Status call(const Entry& entry, const Call& call, std::int64_t batch);
+    Status call(const Entry& entry, const Call& call, std::int64_t batch,
+                const std::vector<std::int64_t>& steps);
 };
 
 namespace {
@@ -175,7 +176,8 @@ std::vector<Value>* Interpretation::State::region(const Entry& entry, const Buff
     return nullptr;
 }
 
-Status Interpretation::State::call(const Entry& entry, const Call& call, std::int64_t batch) {
+Status Interpretation::State::call(const Entry& entry, const Call& call, std::int64_t batch,
+                                   const std::vector<std::int64_t>& steps) {
     const Kernel& kernel = program.kernels[call.kernel];
     const auto where = [&] { return fmt::format("{}: {}: ", entry.name, call.label); };
     if (call.arguments.size() != kernel.params.size()) {
@@ -186,7 +188,7 @@ Status Interpretation::State::call(const Entry& entry, const Call& call, std::in
         std::vector<Value>* const memory = region(entry, call.arguments[k]);
         if (memory == nullptr) return bug(where() + fmt::format("argument {} has no memory", k));
         const std::int64_t size = size_of(kernel.params[k].dtype);
-        const std::int64_t begin = call.arguments[k].offset.at(batch);
+        const std::int64_t begin = call.arguments[k].offset_at(batch, steps);
         const std::int64_t count = element_count(kernel.params[k], batch);
         if (begin < 0 || begin % granule != 0 ||
             (begin + count * size) / granule > static_cast<std::int64_t>(memory->size())) {
@@ -229,10 +231,9 @@ Status Interpretation::run(std::string_view entry_name, std::int64_t batch) {
     }
     state.batches[entry->name] = batch;
     state.workspace.assign(slots(entry->workspace.at(batch), state.granule), Value{.integer = 0});
-    for (const Call& call : entry->calls) {
-        if (Status status = state.call(*entry, call, batch); !status) return status;
-    }
-    return {};
+    return run_calls(*entry, [&](const Call& call, const std::vector<std::int64_t>& steps) {
+        return state.call(*entry, call, batch, steps);
+    });
 }
 
 Result<std::vector<double>> Interpretation::output(std::string_view entry_name,

@@ -82,10 +82,9 @@ public:
             return Error{.status = kExitInternal, .message = fmt::format("no entry `{}`", name)};
         }
         if (Status status = check_ranges(*entry, memory, batch); !status) return status;
-        for (const Call& call : entry->calls) {
-            if (Status status = run(*entry, call, memory, batch); !status) return status;
-        }
-        return {};
+        return run_calls(*entry, [&](const Call& call, const std::vector<std::int64_t>& steps) {
+            return run(*entry, call, memory, batch, steps);
+        });
     }
 
 private:
@@ -106,8 +105,9 @@ private:
         return {};
     }
 
-    static std::byte* place(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch) {
-        const std::int64_t offset = buffer.offset.at(batch);
+    static std::byte* place(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
+                            const std::vector<std::int64_t>& steps) {
+        const std::int64_t offset = buffer.offset_at(batch, steps);
         switch (buffer.region) {
             case RegionKind::weights: return memory.weights + offset;
             case RegionKind::prepared: return memory.prepared + offset;
@@ -122,13 +122,14 @@ private:
         return nullptr;
     }
 
-    Status run(const Entry& entry, const Call& call, const CallMemory& memory, std::int64_t batch) {
+    Status run(const Entry& entry, const Call& call, const CallMemory& memory, std::int64_t batch,
+               const std::vector<std::int64_t>& steps) {
         const Kernel& kernel = program_.kernels[call.kernel];
         std::vector<std::vector<Value>> wide;
         std::vector<View> views;
         for (std::size_t k = 0; k < kernel.params.size(); ++k) {
             const DType type = kernel.params[k].dtype;
-            const std::byte* const from = place(call.arguments[k], memory, batch);
+            const std::byte* const from = place(call.arguments[k], memory, batch, steps);
             auto& buffer =
                 wide.emplace_back(static_cast<std::size_t>(element_count(kernel.params[k], batch)));
             for (std::size_t i = 0; i < buffer.size(); ++i) {
@@ -146,7 +147,7 @@ private:
         for (std::size_t k = 0; k < kernel.params.size(); ++k) {
             if (kernel.params[k].direction == Direction::in) continue;
             const DType type = kernel.params[k].dtype;
-            std::byte* const to = place(call.arguments[k], memory, batch);
+            std::byte* const to = place(call.arguments[k], memory, batch, steps);
             for (std::size_t i = 0; i < wide[k].size(); ++i) {
                 store(type, wide[k][i], to + static_cast<std::int64_t>(i) * size_of(type));
             }

@@ -95,20 +95,24 @@ Program single_calls(const Program& program, const Entry& entry, std::vector<Row
     Program single = program;
     single.entries.clear();
     std::vector<std::uint32_t> seen;
-    for (const Call& call : entry.calls) {
+    for (std::size_t c = 0; c < entry.calls.size(); ++c) {
+        const Call& call = entry.calls[c];
         const auto known = std::ranges::find(seen, call.kernel);
         if (known != seen.end()) {
-            rows[static_cast<std::size_t>(known - seen.begin())].calls += 1;
+            rows[static_cast<std::size_t>(known - seen.begin())].calls += times_called(entry, c);
             continue;
         }
         seen.push_back(call.kernel);
         Entry one = entry;
         one.name = fmt::format("call_{}", rows.size());
         one.calls = {call};
+        one.loops.clear();  // the call alone, where its buffers are in the first step
+        for (BufferRef& buffer : one.calls[0].arguments) buffer.strides.clear();
         single.entries.push_back(std::move(one));
         const Kernel& kernel = program.kernels[call.kernel];
         rows.push_back(
-            {call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch), 1});
+            {call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch),
+             times_called(entry, c)});
     }
     return single;
 }

@@ -30,8 +30,10 @@ double contraction_flops(const Kernel& kernel, std::int64_t batch) {
 
 double contraction_flops(const Program& program, const Entry& entry, std::int64_t batch) {
     double total = 0;
-    for (const Call& call : entry.calls)
-        total += contraction_flops(program.kernels[call.kernel], batch);
+    for (std::size_t c = 0; c < entry.calls.size(); ++c) {
+        total += static_cast<double>(times_called(entry, c)) *
+                 contraction_flops(program.kernels[entry.calls[c].kernel], batch);
+    }
     return total;
 }
 

@@ -39,6 +39,11 @@ std::string kernels_text(const Program& program) {
         text += fmt::format("entry {}\n", entry.name);
         for (std::size_t i = 0; i < entry.calls.size(); ++i) {
             const Call& call = entry.calls[i];
+            for (const Loop& loop : entry.loops) {
+                if (loop.begin != i) continue;
+                text += fmt::format("\n# calls {} to {}: {} steps\n", loop.begin + 1, loop.end,
+                                    loop.steps);
+            }
             text += fmt::format("\n# call {} of {}: {}\n{}", i + 1, entry.calls.size(), call.label,
                                 program.kernel_texts[call.kernel]);
         }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "frontend/builtins.h"
+#include "frontend/elaborate_scan.h"
 #include "frontend/elaborate_variables.h"
 
 namespace netc::frontend {
@@ -176,7 +177,7 @@ Datum random(const BuiltinCall& call) {
         {"stream", random_stream(context)}, {"dtype", type.dtype}, {"shape", type.shape}};
     Result<netc::Value> made = context.builder->try_make(
         op,
-        {context.builder->hyper("seed", DType::i64), context.builder->hyper("step", DType::i64)},
+        {random_seed(context), random_step(context)},
         std::move(attributes));
     if (!made) {
         return report(context, diagnose<Code::malformed_specification>(blame(context, call.place),
@@ -184,7 +185,7 @@ Datum random(const BuiltinCall& call) {
     }
     std::vector<const Tensor*> sources;
     if (like) sources.push_back(like);
-    return tensor_datum(*made, call.place, sources);
+    return tensor_datum(context, *made, call.place, sources);
 }
 
 }  // namespace

@@ -163,8 +163,17 @@ Datum floor_of(const BuiltinCall& call) {
 }
 
 Datum unstack(const BuiltinCall& call) {
-    return report(call.context,
-                  diagnose<Code::not_supported_yet>(blame(call.context, call.place), "`unstack`"));
+    const TensorPointer x = tensor_input(call, 0, call.context.real);
+    if (!x) return failed_datum();
+    const std::optional<std::int64_t> axis = axis_of(call, call.values[1], *x);
+    if (!axis) return failed_datum();
+    SequenceValue sequence{x, *axis, false, call.values[1].place};
+    if (call.values.size() > 2) {
+        const bool* reverse = call.values[2].as<bool>();
+        if (!reverse) return wrong_value(call, call.values[2], "`reverse`", "a bool");
+        sequence.reverse = *reverse;
+    }
+    return {std::move(sequence), call.place};
 }
 
 }  // namespace

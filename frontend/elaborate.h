@@ -108,6 +108,7 @@ struct Lint {  // remembered for warnings after the elaboration
 };
 
 struct Session;
+struct Region;  // elaborate_scan.h
 
 // One elaboration: a model or an expression of a train section, with one value of `training`.
 struct Context {
@@ -117,6 +118,11 @@ struct Context {
     Module* module = nullptr;  // null where only static values are wanted
     Function* function = nullptr;
     GraphBuilder* builder = nullptr;
+    // Inside of a `scan`, `function` and `builder` are its body's; the model's own builder then is
+    // `root_builder`. Origins belong to the model's function while a body is being made.
+    GraphBuilder* root_builder = nullptr;
+    Region* region = nullptr;
+    std::uint32_t regions = 0;  // how many there were
     bool training = false;
     DType real = DType::f32;
     std::uint64_t elaboration = 0;
@@ -126,7 +132,7 @@ struct Context {
     const ast::Pipe* pipe = nullptr;
     std::string_view setting;  // the item of a train section being evaluated: loss, metric
     std::unordered_map<std::string, VariableId> variables;
-    std::vector<NodeId> variable_nodes;
+    std::vector<NodeId> variable_nodes;  // of the model's function
     std::map<VariableId, Span> updates;
     std::map<std::pair<std::uint32_t, std::uint32_t>, OriginId> origins;  // of user expressions
     bool over_budget = false;
@@ -262,7 +268,7 @@ std::string type_text(const Context& context, const ast::Type& type);
 
 netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
-Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor*>& sources);
+Datum tensor_datum(Context& context, netc::Value value, Span place, const std::vector<const Tensor*>& sources);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

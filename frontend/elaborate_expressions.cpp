@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "frontend/builtins.h"
-#include "frontend/elaborate.h"
+#include "frontend/elaborate_scan.h"
 #include "frontend/suggest.h"
 
 namespace netc::frontend {
@@ -345,7 +345,9 @@ struct Evaluator {
         }
         return {composed, expression.span};
     }
-    Datum operator()(const ast::Scan&) const { return waits("`scan`"); }
+    Datum operator()(const ast::Scan& node) const {
+        return evaluate_scan(context, node, expression.span, scope);
+    }
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ void lint_call(Context& context, const FunctionValue& function, const std::vecto
                const Datum& result, Span place) {
     const std::string name(function.name());
     const Tensor* x = values.empty() ? nullptr : values[0].tensor();
+    if (context.region) return;  // nodes of a body have other numbers
     const auto before = x ? context.made_by.find(x->id.index) : context.made_by.end();
     Diagnostics& diagnostics = context.session.diagnostics;
     if (before != context.made_by.end()) {

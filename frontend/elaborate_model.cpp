@@ -100,7 +100,7 @@ Building::Building(Session& session, Module& module, const Declaration& declarat
     root.layer = declaration.callable->name.text;
     context.module = &module;
     context.function = &function;
-    context.builder = &builder;
+    context.builder = context.root_builder = &builder;
     context.training = training;
     context.real = real;
     context.elaboration = ++session.elaborations;

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "frontend/elaborate.h"
+#include "frontend/elaborate_scan.h"
 #include "frontend/elaborate_variables.h"
 #include "frontend/suggest.h"
 
@@ -122,6 +122,7 @@ struct Executor {
             return Flow::failed;
         }
         entry->value = value;
+        note_assignment(context, *entry, statement.span);
         return value.failed() ? Flow::failed : Flow::next;
     }
     Flow operator()(const ast::For& node) const {
@@ -152,12 +153,22 @@ struct Executor {
         return check_assert(context, node, statement.span, scope) ? Flow::next : Flow::failed;
     }
     Flow operator()(const ast::Yield& node) const {
-        report(context, diagnose<Code::unexpected_text>(blame(context, statement.span), "`yield`")
-                            .text("it belongs into a `scan`"));
-        (void)node;
-        return Flow::failed;
+        if (!in_scan_body(context)) {
+            report(context,
+                   diagnose<Code::unexpected_text>(blame(context, statement.span), "`yield`")
+                       .text("it belongs into a `scan`"));
+            return Flow::failed;
+        }
+        result = evaluate(context, node.value, scope);
+        return result.failed() ? Flow::failed : Flow::returned;
     }
     Flow operator()(const ast::Return& node) const {
+        if (in_scan_body(context)) {
+            report(context,
+                   diagnose<Code::unexpected_text>(blame(context, statement.span), "`return`")
+                       .text("the body of a `scan` gives its value with `yield`"));
+            return Flow::failed;
+        }
         result = evaluate(context, node.value, scope);
         return result.failed() ? Flow::failed : Flow::returned;
     }

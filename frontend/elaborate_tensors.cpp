@@ -1,7 +1,7 @@
 // Nodes from the elaborator's side: appending, broadcasting, and where a dimension's number comes from.
 #include <fmt/format.h>
 
-#include "frontend/elaborate.h"
+#include "frontend/elaborate_scan.h"
 
 namespace netc::frontend {
 
@@ -19,7 +19,7 @@ OriginId make_origin(Context& context, Span place) {
     origin.span = place;
     if (context.frame && context.frame->instance) origin.instance = context.frame->instance->path;
     origin.calls = call_chain(context.frame);
-    return context.builder->add_origin(std::move(origin));
+    return context.root_builder->add_origin(std::move(origin));
 }
 
 }  // namespace
@@ -43,14 +43,16 @@ void note_origin(Context& context, Span place) {
 }
 
 netc::Value graph_value(Context& context, const Tensor& tensor) {
-    return {context.builder, tensor.id};
+    return {context.builder, node_here(context, tensor.region, tensor.id)};
 }
 
-Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor*>& sources) {
+Datum tensor_datum(Context& context, netc::Value value, Span place,
+                   const std::vector<const Tensor*>& sources) {
     auto tensor = std::make_shared<Tensor>();
     tensor->id = value.id;
     tensor->type = value.type();
     tensor->place = place;
+    tensor->region = current_region(context);
     const Shape& shape = tensor->type.shape;
     tensor->origins.resize(shape.size());
     for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -95,7 +97,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
         return report(context, diagnose<Code::malformed_specification>(blame(context, place),
                                                                        made.error().message));
     }
-    return tensor_datum(*made, place, inputs);
+    return tensor_datum(context, *made, place, inputs);
 }
 
 Datum number_tensor(Context& context, const Datum& number, DType dtype, const Shape& shape,
@@ -105,7 +107,7 @@ Datum number_tensor(Context& context, const Datum& number, DType dtype, const Sh
     if (const Dim* dim = number.as<Dim>()) {
         netc::Value value = context.builder->extent(*dim, dtype);
         if (!shape.empty()) value = context.builder->broadcast(value, shape);
-        return tensor_datum(value, place, {});
+        return tensor_datum(context, value, place, {});
     }
     double filled = 0;
     if (const bool* truth = number.as<bool>()) {
@@ -119,7 +121,7 @@ Datum number_tensor(Context& context, const Datum& number, DType dtype, const Sh
                       diagnose<Code::dtypes_differ>(blame(context, place), number_text(filled),
                                                     fmt::format("a tensor of {}", name_of(dtype))));
     }
-    return tensor_datum(context.builder->constant(filled, dtype, shape), place, {});
+    return tensor_datum(context, context.builder->constant(filled, dtype, shape), place, {});
 }
 
 Datum as_tensor(Context& context, const Datum& value, DType dtype, Span place) {

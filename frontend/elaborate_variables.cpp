@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "frontend/elaborate_scan.h"
 #include "frontend/suggest.h"
 
 namespace netc::frontend {
@@ -34,7 +35,8 @@ Datum variable_tensor(Context& context, VariableId id, std::string_view name, Sp
     NodeId& node = context.variable_nodes[id];
     if (!node.valid()) {
         note_origin(context, place);
-        node = context.builder->variable(id, variable.type).id;
+        context.root_builder->set_origin(context.builder->origin());
+        node = context.root_builder->variable(id, variable.type).id;
     }
     auto tensor = std::make_shared<Tensor>();
     tensor->id = node;
@@ -341,6 +343,13 @@ bool update_state(Context& context, const ast::Update& node, Span place,
     const VariableId id = *entry->variable;
     const Variable& variable = context.module->variables[id];
     const Span at = blame(context, place);
+    if (context.region) {
+        report(context, diagnose<Code::state_updated_twice>(at, variable.name)
+                            .text("inside of a `scan`, once for each time step")
+                            .label(blame(context, scan_place(context)), "this `scan`")
+                            .help("a value that goes from step to step is an outer `var`"));
+        return false;
+    }
     const auto [known, first] = context.updates.emplace(id, at);
     if (!first) {
         Diagnostic diagnostic =

@@ -327,7 +327,9 @@ struct SectionBuilder {
         for (std::size_t i = function.nodes.size(); i-- > 0;) {
             if (!read[i]) continue;
             const Node& node = function.nodes[i];
-            const bool passes = flows[i] && op_def(node.op).grad != nullptr &&
+            // What a scan's body lets through is not looked into.
+            const OpDef& def = op_def(node.op);
+            const bool passes = flows[i] && (def.grad != nullptr || def.family == OpFamily::loop) &&
                                 node.op != OpId::stop_gradient && node.op != OpId::floor;
             for (const NodeId input : node.inputs) {
                 read[input.index] = true;

@@ -93,6 +93,9 @@ struct KindDescriber {
     std::string operator()(const TensorPointer& tensor) const {
         return "the tensor " + tensor->type.to_string();
     }
+    std::string operator()(const SequenceValue& sequence) const {
+        return "the slices of " + sequence.tensor->type.to_string();
+    }
     std::string operator()(const FileScope*) const { return "an imported file"; }
 };
 

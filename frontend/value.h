@@ -55,8 +55,17 @@ struct Tensor {
     Role role = Role::expression;
     std::string name;  // of an input, target, output, parameter or state
     Span place;        // its declaration, or the user's expression that made it
+    std::uint32_t region = 0;  // the scan whose body holds the node; 0: none
 };
 using TensorPointer = std::shared_ptr<const Tensor>;
+
+// unstack(x, axis): what a scan runs over.
+struct SequenceValue {
+    TensorPointer tensor;
+    std::int64_t axis = 0;  // not negative
+    bool reverse = false;
+    Span axis_place;
+};
 
 struct FunctionValue;
 using FunctionPointer = std::shared_ptr<FunctionValue>;
@@ -64,7 +73,7 @@ using FunctionPointer = std::shared_ptr<FunctionValue>;
 struct Datum {
     using Kind = std::variant<Failed, bool, std::int64_t, Dim, double, std::string, QuantityValue,
                               DtypeValue, ListValue, TupleValue, InitialValue, FunctionPointer,
-                              TensorPointer, const FileScope*>;
+                              TensorPointer, SequenceValue, const FileScope*>;
     Kind kind;
     Span place;  // the expression that gave it
 

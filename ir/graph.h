@@ -156,6 +156,10 @@ struct Function {
     std::vector<Origin> origins{Origin{}};
     std::vector<Result> results;
     std::vector<Update> updates;
+    // What its `scan` nodes run for each step, by their attribute `body`. A body's inputs are, in this
+    // order, slices of the sequences, the carries, and what is the same in all steps; its results the new
+    // carries, then what is stacked. A body reads nothing else: it has no variables and no updates.
+    std::vector<Function> bodies;
 
     const Node& operator[](NodeId id) const { return nodes[id.index]; }
     Node& operator[](NodeId id) { return nodes[id.index]; }

@@ -92,6 +92,11 @@ private:
             reader_.expect("{");
             while (!reader_.failed() && !reader_.accept("}")) parse_node();
             group_ = 0;
+        } else if (reader_.accept("body")) {
+            if (reader_.integer<std::size_t>() != function_.bodies.size()) {
+                reader_.fail("bodies are numbered from 0 on");
+            }
+            function_.bodies.push_back(FunctionParser(reader_, module_).parse());
         } else if (reader_.accept("return")) {
             Function::Result result;
             result.name = reader_.name();

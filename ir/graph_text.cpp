@@ -110,6 +110,7 @@ public:
             print_extras(input.span, input.doc);
         }
         text_ += ") {\n";
+        print_bodies();
         print_nodes();
         for (const Function::Result& result : function_.results) {
             text_ += fmt::format("    return {} = {}", name_text(result.name), name(result.value));
@@ -208,6 +209,20 @@ private:
     // Broken functions can be printed too: that is how one finds out.
     bool exists(NodeId id) const { return id.index < function_.nodes.size(); }
     std::string name(NodeId id) const { return exists(id) ? names_[id.index] : "%?"; }
+
+    // Each as a function, four columns in.
+    void print_bodies() {
+        for (std::size_t i = 0; i < function_.bodies.size(); ++i) {
+            std::string text = Printer(function_.bodies[i], module_, options_).print();
+            text.replace(0, std::string_view("function").size(), fmt::format("body {}", i));
+            std::size_t begin = 0;
+            while (begin < text.size()) {
+                const std::size_t end = text.find('\n', begin) + 1;
+                text_ += "    " + text.substr(begin, end - begin);
+                begin = end;
+            }
+        }
+    }
 
     void print_nodes() {
         GroupId open = 0;

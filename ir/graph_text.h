@@ -11,6 +11,8 @@
 //         return y = %2
 //     }
 //
+// The bodies of scans stand first, `body 0 step(...) { ... }`, as functions do.
+//
 // Inputs and variables stand under their names; a constant stands as a number where its type is clear.
 // `[group 2]` behind a node: its group's members do not follow each other. Attributes that repeat the
 // type are left out. Behind # stands where the node comes from.

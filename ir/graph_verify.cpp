@@ -20,6 +20,9 @@ public:
         : function_(function), module_(module) {}
 
     Status check() const {
+        for (const Function& body : function_.bodies) {
+            if (Status status = check_body(body); !status) return status;
+        }
         std::set<std::string> names;
         for (const Input& input : function_.inputs) {
             if (!names.insert(input.name).second) {
@@ -53,7 +56,63 @@ private:
         if (*type != node.type) return "its type should be " + type->to_string();
         if (node.origin >= function_.origins.size()) return "its origin does not exist";
         if (node.op == OpId::input || node.op == OpId::variable) return check_leaf(node);
+        if (node.op == OpId::scan) return check_scan(node);
+        if (node.op == OpId::scan_result) return check_scan_result(node);
         return check_layout(node);
+    }
+
+    Status check_body(const Function& body) const {
+        if (!body.updates.empty()) return broken(body.name + ": a body updates nothing");
+        for (const Node& node : body.nodes) {
+            if (node.op == OpId::variable || node.op == OpId::hyper) {
+                return broken(body.name + ": a body reads only what its scan hands it");
+            }
+        }
+        return verify(body, module_);
+    }
+
+    const Function* body_of(const Node& scan) const {
+        const auto number = scan.attributes.get<std::int64_t>("body");
+        if (number < 0 || number >= static_cast<std::int64_t>(function_.bodies.size())) return nullptr;
+        return &function_.bodies[static_cast<std::size_t>(number)];
+    }
+
+    // Operands against the body's inputs, carries against its results.
+    std::string check_scan(const Node& node) const {
+        const Function* body = body_of(node);
+        if (body == nullptr) return "there is no such body";
+        const auto sequences = static_cast<std::size_t>(node.attributes.get<std::int64_t>("sequences"));
+        const auto carries = static_cast<std::size_t>(node.attributes.get<std::int64_t>("carries"));
+        if (body->inputs.size() != node.inputs.size()) return "its body has other inputs";
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+            Type type = function_[node.inputs[i]].type;
+            if (i < sequences) type.shape.erase(type.shape.begin());
+            if (body->inputs[i].type != type) {
+                return fmt::format("its body takes {} for {}", body->inputs[i].type.to_string(),
+                                   type.to_string());
+            }
+        }
+        if (body->results.size() < carries) return "its body does not give all carries";
+        for (std::size_t k = 0; k < carries; ++k) {
+            const Type& type = (*body)[body->results[k].value].type;
+            if (type != body->inputs[sequences + k].type) {
+                return fmt::format("a carry becomes {}", type.to_string());
+            }
+        }
+        return {};
+    }
+
+    std::string check_scan_result(const Node& node) const {
+        const Node& scan = function_[node.inputs[0]];
+        const Function* body = scan.op == OpId::scan ? body_of(scan) : nullptr;
+        if (body == nullptr) return "its operand is no scan";
+        const auto number = node.attributes.get<std::int64_t>("number");
+        if (number >= static_cast<std::int64_t>(body->results.size())) return "there is no such result";
+        Type type = (*body)[body->results[static_cast<std::size_t>(number)].value].type;
+        if (number >= scan.attributes.get<std::int64_t>("carries")) {
+            type.shape.insert(type.shape.begin(), scan.attributes.get<Shape>("steps")[0]);
+        }
+        return type == node.type ? std::string() : "the body gives " + type.to_string();
     }
 
     std::string check_leaf(const Node& node) const {

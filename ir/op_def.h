@@ -25,8 +25,10 @@ struct InferContext {
     const Attributes& attributes;
 };
 
-// What `grad` sees: adds to the gradients of the inputs, in graph operators. See graph_builder.h.
+// What `grad` and `lift` see and make, in graph operators. See graph_builder.h.
 class GradBuilder;
+class GraphBuilder;
+struct Value;
 
 // What `lower` sees: describes one element of the result. Implemented by passes/lower.cpp, which
 // substitutes definitions into each other where nodes are grouped.
@@ -91,6 +93,17 @@ struct Sample {
     std::int64_t integer_limit = 0;  // integer inputs are drawn from 0 .. limit-1
 };
 
+// What `lift` and `lift_sum` see: a node of a scan's body. An operand is what it is in one step, or,
+// where it is stacked, its values in all steps, with the step as a further first axis.
+struct Lift {
+    GraphBuilder& graph;
+    const Attributes& attributes;
+    std::vector<Value> inputs;
+    std::vector<bool> stacked;
+    Dim steps;
+    Shape shape;  // of the result of one step
+};
+
 enum class OpFamily : std::uint8_t {
     leaf,
     elementwise,
@@ -98,7 +111,8 @@ enum class OpFamily : std::uint8_t {
     reduction,
     contraction,
     random,
-    scatter
+    scatter,
+    loop
 };
 
 struct OpDef {
@@ -114,6 +128,10 @@ struct OpDef {
     // Gives the value of one element; null for input, variable and hyper, which are buffers.
     ScalarId (*lower)(Lowering&) = nullptr;
     std::vector<Sample> (*samples)() = nullptr;
+    // The results of all steps of a scan at once, stacked, and their sum. Null where that is not one
+    // operator again; elementwise operators need no rule.
+    Value (*lift)(const Lift&) = nullptr;
+    Value (*lift_sum)(const Lift&) = nullptr;
     // For simplify: f(max(a, b)) = max(f(a), f(b)).
     bool monotone_increasing = false;
     bool commutative = false;

@@ -19,6 +19,7 @@ constexpr Chapter kChapters[] = {
     {OpFamily::contraction, "Contractions"},
     {OpFamily::scatter, "Scatter"},
     {OpFamily::random, "Random numbers"},
+    {OpFamily::loop, "Loops"},
 };
 
 std::string operands_text(const OpDef& def) {
@@ -34,7 +35,7 @@ std::string operator_text(const OpDef& def) {
     std::string text = fmt::format("### {}\n\n{}. {}", def.name, def.doc, operands_text(def));
     if (def.commutative) text += ", commutative";
     if (def.monotone_increasing) text += ", monotone";
-    if (def.grad == nullptr && def.family != OpFamily::leaf) text += ", passes no gradient";
+    if (def.grad == nullptr && def.family != OpFamily::leaf && def.family != OpFamily::loop) text += ", passes no gradient";
     text += ".\n\n";
     for (const AttributeSpec& attribute : def.attributes) {
         text += fmt::format("- `{}` ({}): {}\n", attribute.name, name_of(attribute.kind),

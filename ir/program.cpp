@@ -1,4 +1,4 @@
-// Looking up entries of a program.
+// Looking up entries of a program, and what loops do to buffers and calls.
 #include "ir/program.h"
 
 namespace netc {
@@ -8,6 +8,22 @@ const Entry* Program::find(std::string_view entry) const {
         if (each.name == entry) return &each;
     }
     return nullptr;
+}
+
+std::int64_t BufferRef::offset_at(std::int64_t batch, const std::vector<std::int64_t>& steps) const {
+    std::int64_t bytes = offset.at(batch);
+    for (const Stride& stride : strides) {
+        bytes += stride.count(steps[stride.loop]) * stride.bytes.at(batch);
+    }
+    return bytes;
+}
+
+std::int64_t times_called(const Entry& entry, std::size_t call) {
+    std::int64_t times = 1;
+    for (const Loop& loop : entry.loops) {
+        if (loop.begin <= call && call < loop.end) times *= loop.steps;
+    }
+    return times;
 }
 
 }  // namespace netc

@@ -11,6 +11,7 @@
 
 #include "ir/graph.h"
 #include "ir/kernel.h"
+#include "ir/result.h"
 
 namespace netc {
 
@@ -25,6 +26,12 @@ struct Bytes {
         return constant + per_16 * ((batch + 15) / 16) + per_sample * batch;
     }
     friend bool operator==(const Bytes&, const Bytes&) = default;
+    friend Bytes operator+(const Bytes& a, const Bytes& b) {
+        return {a.constant + b.constant, a.per_16 + b.per_16, a.per_sample + b.per_sample};
+    }
+    friend Bytes operator*(std::int64_t factor, const Bytes& bytes) {
+        return {factor * bytes.constant, factor * bytes.per_16, factor * bytes.per_sample};
+    }
 };
 inline constexpr std::int64_t kAlignment = 64;
 
@@ -41,10 +48,25 @@ enum class RegionKind : std::uint8_t {
     output,
     hyper
 };
+// In a loop, a buffer moves with the steps: by `bytes` for each step that was run before this one,
+// counted from `first` on and modulo `modulo` unless that is 0.
+struct Stride {
+    std::uint32_t loop = 0;  // index into Entry::loops
+    Bytes bytes;             // may be negative
+    std::int64_t first = 0;
+    std::int64_t modulo = 0;
+    std::int64_t count(std::int64_t step) const {
+        return modulo == 0 ? step + first : (step + first) % modulo;
+    }
+    friend bool operator==(const Stride&, const Stride&) = default;
+};
 struct BufferRef {
     RegionKind region = RegionKind::workspace;
     std::uint32_t number = 0;
     Bytes offset;
+    std::vector<Stride> strides = {};
+    // `steps`: of each loop, how many steps were run before this one.
+    std::int64_t offset_at(std::int64_t batch, const std::vector<std::int64_t>& steps) const;
 };
 inline constexpr std::int64_t kRegionHeader = 64;
 inline constexpr std::int64_t kHyperSeed = 0;
@@ -56,6 +78,13 @@ struct Call {
     std::vector<BufferRef> arguments;  // one per Kernel::params
     std::string label;                 // conv_1: conv_nd+tanh+window; for reports only
     OriginId origin = 0;               // into Entry::origins
+};
+
+// The calls begin .. end-1, of which there is at least one, are run `steps` times. Loops nest; an outer one
+// stands before its inner ones.
+struct Loop {
+    std::size_t begin = 0, end = 0;
+    std::int64_t steps = 1;
 };
 
 struct EntryArgument {
@@ -70,6 +99,7 @@ struct Entry {
     std::vector<EntryArgument> inputs;   // RegionKind::input, in order
     std::vector<EntryArgument> outputs;  // RegionKind::output, in order
     std::vector<Call> calls;
+    std::vector<Loop> loops;
     std::vector<Origin> origins;
     Bytes workspace;
     // Which regions the entry touches, and whether it writes them.
@@ -109,5 +139,34 @@ struct Program {
 
     const Entry* find(std::string_view entry) const;
 };
+
+// How often one run of the entry makes this call.
+std::int64_t times_called(const Entry& entry, std::size_t call);
+
+// All calls in the order of execution: run(call, steps) for each, with the steps of all loops. The first
+// Status that is not good ends it.
+template <class Run>
+Status run_calls(const Entry& entry, Run&& run) {
+    std::vector<std::int64_t> steps(entry.loops.size());
+    const auto range = [&](auto&& self, std::size_t begin, std::size_t end,
+                           std::size_t loop) -> Status {
+        for (std::size_t c = begin; c < end;) {
+            while (loop < entry.loops.size() && entry.loops[loop].begin < c) ++loop;
+            if (loop == entry.loops.size() || entry.loops[loop].begin > c) {
+                if (Status status = run(entry.calls[c], steps); !status) return status;
+                ++c;
+                continue;
+            }
+            const Loop& inner = entry.loops[loop];
+            for (std::int64_t step = 0; step < inner.steps; ++step) {
+                steps[loop] = step;
+                if (Status status = self(self, c, inner.end, loop + 1); !status) return status;
+            }
+            c = inner.end;
+        }
+        return {};
+    };
+    return range(range, 0, entry.calls.size(), 0);
+}
 
 }  // namespace netc

@@ -23,8 +23,16 @@ void archive_fields(Archive& archive, Origin& origin) {
     archive(origin.span, origin.instance, origin.calls);
 }
 template <class Archive>
+void archive_fields(Archive& archive, Stride& stride) {
+    archive(stride.loop, stride.bytes, stride.first, stride.modulo);
+}
+template <class Archive>
 void archive_fields(Archive& archive, BufferRef& buffer) {
-    archive(buffer.region, buffer.number, buffer.offset);
+    archive(buffer.region, buffer.number, buffer.offset, buffer.strides);
+}
+template <class Archive>
+void archive_fields(Archive& archive, Loop& loop) {
+    archive(loop.begin, loop.end, loop.steps);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Call& call) {
@@ -40,9 +48,10 @@ void archive_fields(Archive& archive, Entry::IndexRange& range) {
 }
 template <class Archive>
 void archive_fields(Archive& archive, Entry& entry) {
-    archive(entry.name, entry.inputs, entry.outputs, entry.calls, entry.origins, entry.workspace,
-            entry.reads_weights, entry.writes_weights, entry.reads_prepared, entry.writes_prepared,
-            entry.reads_optimizer, entry.writes_optimizer, entry.index_ranges);
+    archive(entry.name, entry.inputs, entry.outputs, entry.calls, entry.loops, entry.origins,
+            entry.workspace, entry.reads_weights, entry.writes_weights, entry.reads_prepared,
+            entry.writes_prepared, entry.reads_optimizer, entry.writes_optimizer,
+            entry.index_ranges);
 }
 template <class Archive>
 void archive_fields(Archive& archive, VariablePlace& place) {

@@ -1,105 +1,79 @@
 #include "passes/differentiate.h"
 
-#include "ir/graph_builder.h"
-#include "ir/op_def.h"
+#include "passes/reverse_sweep.h"
 #include "passes/rewrite.h"
 
 namespace netc {
-namespace {
 
-// Which nodes lie on a path from a requested leaf: only these need a gradient.
-std::vector<bool> depends_on_request(const Function& function, const GradientRequest& request) {
-    std::vector<bool> variable_wanted;
-    for (VariableId id : request.variables) {
-        if (id >= variable_wanted.size()) variable_wanted.resize(id + 1);
-        variable_wanted[id] = true;
-    }
-    std::vector<bool> depends(function.nodes.size());
-    for (std::size_t i = 0; i < function.nodes.size(); ++i) {
-        const Node& node = function.nodes[i];
-        if (node.op == OpId::variable) {
-            auto id = static_cast<std::size_t>(node.attributes.get<std::int64_t>("index"));
-            depends[i] = id < variable_wanted.size() && variable_wanted[id];
-        } else if (node.op == OpId::input) {
-            auto id = node.attributes.get<std::int64_t>("index");
-            for (std::uint32_t wanted : request.inputs) depends[i] = depends[i] || wanted == id;
-        } else if (op_def(node.op).grad != nullptr && is_float(node.type.dtype)) {
-            for (NodeId input : node.inputs) depends[i] = depends[i] || depends[input.index];
+void ReverseSweep::run() {
+    for (auto i = static_cast<std::uint32_t>(depends_.size()); i-- > 0;) {
+        if (!depends_[i]) continue;
+        node_ = NodeId{i};
+        const Node& node = builder_.function()[node_];
+        builder_.set_origin(node.origin);
+        if (node.op == OpId::scan) {
+            differentiate_scan(*this, node_);
+            continue;
         }
+        const OpDef& def = op_def(node.op);
+        if (!gradients_[i].valid() || def.grad == nullptr) continue;
+        attributes_ = node.attributes;
+        def.grad(*this);
     }
-    return depends;
+    builder_.set_origin(0);
 }
 
-class ReverseSweep final : public GradBuilder {
-public:
-    ReverseSweep(Function& function, std::vector<bool> depends)
-        : builder_(function), depends_(std::move(depends)), gradients_(function.nodes.size()) {}
+void ReverseSweep::add_to(NodeId node, Value gradient) {
+    if (!depends(node)) return;
+    NodeId& sum = gradients_[node.index];
+    sum = sum.valid() ? (Value{&builder_, sum} + gradient).id : gradient.id;
+}
 
-    void run(NodeId loss) {
-        const Type type = builder_.function()[loss].type;
-        if (!depends_[loss.index]) return;
-        gradients_[loss.index] = builder_.constant(1.0, type.dtype).id;
-        for (std::uint32_t i = loss.index + 1; i-- > 0;) {
-            if (!depends_[i] || !gradients_[i].valid()) continue;
-            const OpDef& def = op_def(builder_.function().nodes[i].op);
-            if (def.grad == nullptr) continue;
-            node_ = NodeId{i};
-            builder_.set_origin(builder_.function().nodes[i].origin);
-            def.grad(*this);
-        }
-        builder_.set_origin(0);
+// One leaf may be read by several nodes: their gradients add up, in node order.
+NodeId ReverseSweep::gradient_of_leaf(OpId op, std::int64_t index) {
+    NodeId total;
+    for (std::uint32_t i = 0; i < gradients_.size(); ++i) {
+        const Node& node = builder_.function().nodes[i];
+        if (node.op != op || node.attributes.get<std::int64_t>("index") != index) continue;
+        const NodeId part = gradients_[i];
+        if (!part.valid()) continue;
+        builder_.set_origin(node.origin);
+        total = total.valid() ? (Value{&builder_, total} + Value{&builder_, part}).id : part;
     }
+    return total;
+}
 
-    NodeId gradient_of(std::uint32_t node) const { return gradients_[node]; }
+namespace {
 
-    GraphBuilder& graph() override { return builder_; }
-    const Attributes& attributes() const override {
-        // A copy, since appending nodes moves them.
-        attributes_ = const_cast<GraphBuilder&>(builder_).function()[node_].attributes;
-        return attributes_;
-    }
-    Value x(std::size_t operand) override {
-        return {&builder_, builder_.function()[node_].inputs[operand]};
-    }
-    Value y() override { return {&builder_, node_}; }
-    Value dy() override { return {&builder_, gradients_[node_.index]}; }
-    bool needs(std::size_t operand) override {
-        return depends_[builder_.function()[node_].inputs[operand].index];
-    }
-    void add(std::size_t operand, Value gradient) override {
-        if (!needs(operand)) return;
-        NodeId& sum = gradients_[builder_.function()[node_].inputs[operand].index];
-        sum = sum.valid() ? (Value{&builder_, sum} + gradient).id : gradient.id;
-    }
-
-private:
-    GraphBuilder builder_;
-    std::vector<bool> depends_;
-    std::vector<NodeId> gradients_;
-    NodeId node_;
-    mutable Attributes attributes_;
-};
+std::vector<bool> depends_on_request(const Function& function, const GradientRequest& request) {
+    std::vector<bool> variables, inputs;
+    const auto mark = [](std::vector<bool>& list, std::uint32_t id) {
+        if (id >= list.size()) list.resize(id + 1);
+        list[id] = true;
+    };
+    for (const VariableId id : request.variables) mark(variables, id);
+    for (const std::uint32_t id : request.inputs) mark(inputs, id);
+    return depends_on(function, [&](const Node& node) {
+        if (node.op != OpId::variable && node.op != OpId::input) return false;
+        const auto id = static_cast<std::size_t>(node.attributes.get<std::int64_t>("index"));
+        const std::vector<bool>& wanted = node.op == OpId::variable ? variables : inputs;
+        return id < wanted.size() && wanted[id];
+    });
+}
 
 }  // namespace
 
 Gradients differentiate(Function& function, const std::vector<Variable>& variables,
                         const GradientRequest& request) {
-    const std::size_t forward_nodes = function.nodes.size();
     ReverseSweep sweep(function, depends_on_request(function, request));
-    sweep.run(request.loss);
-
+    if (sweep.depends(request.loss)) {
+        const DType type = function[request.loss].type.dtype;
+        sweep.add_to(request.loss, sweep.graph().constant(1.0, type));
+        sweep.run();
+    }
     GraphBuilder builder(function);
-    // One leaf may be read by several nodes: their gradients add up, in node order.
-    auto collect = [&](OpId op, std::int64_t index, const Type& type) {
-        NodeId total;
-        for (std::uint32_t i = 0; i < forward_nodes; ++i) {
-            const Node& node = function.nodes[i];
-            if (node.op != op || node.attributes.get<std::int64_t>("index") != index) continue;
-            const NodeId part = sweep.gradient_of(i);
-            if (!part.valid()) continue;
-            builder.set_origin(function.nodes[i].origin);
-            total = total.valid() ? (Value{&builder, total} + Value{&builder, part}).id : part;
-        }
+    const auto collect = [&](OpId op, std::int64_t index, const Type& type) {
+        const NodeId total = sweep.gradient_of_leaf(op, index);
         return total.valid() ? total : builder.constant(0.0, type.dtype, type.shape).id;
     };
     Gradients gradients;
@@ -113,6 +87,7 @@ Gradients differentiate(Function& function, const std::vector<Variable>& variabl
 }
 
 void remove_stop_gradients(Function& function) {
+    for (Function& body : function.bodies) remove_stop_gradients(body);
     rewrite(function, [](Rebuilder&, const Node& node) -> std::optional<NodeId> {
         if (node.op == OpId::stop_gradient) return node.inputs[0];
         return std::nullopt;

@@ -114,8 +114,8 @@ void bind_random_state(Module& module) {
     for (Function& function : module.functions) {
         const bool training = function.name == "train_step";
         const bool has_hyper = training || function.name == "gradient" || function.name == "init";
+        remove_stop_gradients(function);
         rewrite(function, [&](Rebuilder& to, const Node& node) -> std::optional<NodeId> {
-            if (node.op == OpId::stop_gradient) return node.inputs[0];
             if (node.op != OpId::hyper) return std::nullopt;
             const std::string& name = node.attributes.get<std::string>("name");
             if (name == "step" && training && counter) {

@@ -63,33 +63,137 @@ struct Places {
     }
 };
 
+// Where the values of a function lie that are no leaves of the entry: the arena, results, updates, and,
+// in a body, what its scan hands it.
+struct Frame {
+    explicit Frame(const Lowered& of) : lowered(of), info(of.function) {}
+
+    const Lowered& lowered;
+    const GroupInfo info;
+    std::unordered_map<std::uint32_t, BufferRef> refs;  // by node
+    std::vector<BufferRef> inputs;                      // of a body
+    bool body = false;
+};
+
 class EntryMaker {
 public:
-    EntryMaker(const Places& places, const Lowered& lowered, std::int64_t batch_hint)
-        : places_(places), lowered_(lowered), info_(lowered.function) {
-        const Function& function = lowered.function;
-        MemoryPlan plan = plan_memory(lowered, batch_hint);
-        for (const ArenaValue& value : plan.values) {
-            refs_[value.value.index] = {RegionKind::workspace, 0, value.offset};
-        }
-        for (const Function::Update& update : function.updates) {
-            refs_[update.value.index] = places.variables[update.variable];
-        }
-        for (std::uint32_t r = 0; r < function.results.size(); ++r) {
-            refs_[function.results[r].value.index] = {RegionKind::output, r, {}};
-        }
-        entry_.workspace = plan.workspace;
-        entry_.name = function.name;
-        entry_.origins = function.origins;
+    EntryMaker(const Places& places, const Lowered& lowered, std::int64_t batch_hint,
+               const std::vector<std::uint32_t>& kernels)
+        : places_(places), lowered_(lowered), plan_(plan_memory(lowered, batch_hint)),
+          kernels_(kernels) {
+        entry_.workspace = plan_.workspace;
+        entry_.name = lowered.function.name;
     }
 
-    Result<BufferRef> ref_of(const Binding& binding) {
-        const NodeId storage = *storage_of(info_, binding.value);
-        if (const auto known = refs_.find(storage.index); known != refs_.end())
+    Result<Entry> run() {
+        if (Status s = arguments(); !s) return s.error();
+        Frame frame(lowered_);
+        const Function& function = lowered_.function;
+        for (const Function::Update& update : function.updates) {
+            frame.refs[update.value.index] = places_.variables[update.variable];
+        }
+        for (std::uint32_t r = 0; r < function.results.size(); ++r) {
+            frame.refs[function.results[r].value.index] = {RegionKind::output, r, {}};
+        }
+        if (Status s = add_calls(frame); !s) return s.error();
+        return std::move(entry_);
+    }
+
+private:
+    Status add_calls(Frame& frame) {
+        for (const ArenaValue& value : plan_.values) {
+            if (value.home != &frame.lowered) continue;
+            frame.refs[value.value.index] = {RegionKind::workspace, 0, value.offset};
+            for (const auto& [part, at] : value.parts) {
+                frame.refs[part.index] = {RegionKind::workspace, 0, value.offset + at};
+            }
+        }
+        const auto origins = static_cast<OriginId>(entry_.origins.size());
+        const std::vector<Origin>& own = frame.lowered.function.origins;
+        entry_.origins.insert(entry_.origins.end(), own.begin(), own.end());
+        for (const LoweredCall& lowered : frame.lowered.calls) {
+            if (lowered.loop) {
+                if (Status s = add_loop(frame, lowered); !s) return s;
+                continue;
+            }
+            Call call{kernels_[next_++], {}, lowered.label, origins + lowered.origin};
+            for (std::size_t i = 0; i < lowered.bindings.size(); ++i) {
+                Result<BufferRef> ref = ref_of(frame, lowered.bindings[i].value);
+                if (!ref) return ref.error();
+                note(*ref, lowered.kernel.params[i].direction);
+                call.arguments.push_back(*ref);
+            }
+            collect_index_ranges(lowered.kernel, call.arguments, entry_.index_ranges);
+            entry_.calls.push_back(std::move(call));
+        }
+        return {};
+    }
+
+    // The calls of a body, whose inputs and results are slices of what the scan reads and leaves.
+    Status add_loop(Frame& frame, const LoweredCall& call) {
+        const LoweredLoop& loop = *call.loop;
+        const auto number = static_cast<std::uint32_t>(entry_.loops.size());
+        Frame inner(loop.body);
+        inner.body = true;
+        for (std::size_t k = 0; k < loop.body.function.inputs.size(); ++k) {
+            Result<BufferRef> ref = ref_of(frame, call.bindings[k].value);
+            if (!ref) return ref.error();
+            const Bytes slice = dense_bytes(loop.body.function.inputs[k].type);
+            if (k < loop.sequences) {
+                inner.inputs.push_back(slice_of(*ref, loop, number, slice));
+            } else if (k < loop.sequences + loop.carries) {
+                const std::size_t c = k - loop.sequences;
+                inner.inputs.push_back(slot_of(*ref, loop, c, number, slice, 0));
+                inner.refs[loop.body.function.results[c].value.index] =
+                    slot_of(*ref, loop, c, number, slice, 1);
+            } else {
+                inner.inputs.push_back(std::move(*ref));
+            }
+        }
+        for (const Binding& binding : call.bindings) {
+            if (!binding.written) continue;
+            const auto result = static_cast<std::size_t>(
+                frame.lowered.function[binding.value].attributes.get<std::int64_t>("number"));
+            const std::size_t place = loop.result_of[result];
+            if (place < loop.carries) continue;
+            Result<BufferRef> ref = ref_of(frame, binding.value);
+            if (!ref) return ref.error();
+            const NodeId value = loop.body.function.results[place].value;
+            const Bytes slice = dense_bytes(loop.body.function[value].type);
+            inner.refs[value.index] = slice_of(*ref, loop, number, slice);
+        }
+        const std::size_t begin = entry_.calls.size();
+        entry_.loops.push_back({begin, begin, loop.steps});
+        if (Status s = add_calls(inner); !s) return s;
+        entry_.loops[number].end = entry_.calls.size();
+        if (entry_.calls.size() == begin) return Error{kExitInternal, "a scan that does nothing"};
+        return {};
+    }
+
+    static BufferRef slice_of(BufferRef stack, const LoweredLoop& loop, std::uint32_t number,
+                              const Bytes& slice) {
+        if (loop.reverse) stack.offset = stack.offset + (loop.steps - 1) * slice;
+        stack.strides.push_back({number, (loop.reverse ? -1 : 1) * slice});
+        return stack;
+    }
+
+    // `initial` is the slot before the first step; `later`: 0 for the slot read, 1 for the one written.
+    static BufferRef slot_of(BufferRef initial, const LoweredLoop& loop, std::size_t carry,
+                             std::uint32_t number, const Bytes& slice, std::int64_t later) {
+        const bool back = loop.stacked[carry] && loop.reverse;
+        initial.strides.push_back(
+            {number, (back ? -1 : 1) * slice, later, loop.stacked[carry] ? 0 : 2});
+        return initial;
+    }
+
+    Result<BufferRef> ref_of(const Frame& frame, NodeId value) const {
+        const NodeId storage = *storage_of(frame.info, value);
+        if (const auto known = frame.refs.find(storage.index); known != frame.refs.end())
             return known->second;
-        const Node& leaf = lowered_.function[storage];
+        const Node& leaf = frame.lowered.function[storage];
         if (leaf.op == OpId::input) {
             const auto number = leaf.attributes.get<std::int64_t>("index");
+            if (frame.body) return frame.inputs[static_cast<std::size_t>(number)];
             return BufferRef{RegionKind::input, static_cast<std::uint32_t>(number), {}};
         }
         if (leaf.op == OpId::variable) {
@@ -100,24 +204,6 @@ public:
         return Error{kExitInternal, "a value without a buffer"};
     }
 
-    Result<Entry> run(std::vector<std::uint32_t> kernels) {
-        if (Status s = arguments(); !s) return s.error();
-        for (std::size_t c = 0; c < lowered_.calls.size(); ++c) {
-            const LoweredCall& lowered = lowered_.calls[c];
-            Call call{kernels[c], {}, lowered.label, lowered.origin};
-            for (std::size_t i = 0; i < lowered.bindings.size(); ++i) {
-                Result<BufferRef> ref = ref_of(lowered.bindings[i]);
-                if (!ref) return ref.error();
-                note(*ref, lowered.kernel.params[i].direction);
-                call.arguments.push_back(*ref);
-            }
-            collect_index_ranges(lowered.kernel, call.arguments, entry_.index_ranges);
-            entry_.calls.push_back(std::move(call));
-        }
-        return std::move(entry_);
-    }
-
-private:
     static Result<BufferRef> hyper(const std::string& name) {
         if (name == "seed") return BufferRef{RegionKind::hyper, 0, {kHyperSeed, 0, 0}};
         if (name == "rate") return BufferRef{RegionKind::hyper, 0, {kHyperRate, 0, 0}};
@@ -169,10 +255,22 @@ private:
 
     const Places& places_;
     const Lowered& lowered_;
-    const GroupInfo info_;
-    std::unordered_map<std::uint32_t, BufferRef> refs_;
+    const MemoryPlan plan_;
+    const std::vector<std::uint32_t>& kernels_;  // in the order of the calls
+    std::size_t next_ = 0;
     Entry entry_;
 };
+
+// All calls with kernels, those of bodies where their loops stand.
+void collect_calls(const Lowered& lowered, std::vector<const LoweredCall*>& calls) {
+    for (const LoweredCall& call : lowered.calls) {
+        if (call.loop) {
+            collect_calls(call.loop->body, calls);
+        } else {
+            calls.push_back(&call);
+        }
+    }
+}
 
 }  // namespace
 
@@ -203,17 +301,19 @@ Result<Program> lower_module(const Module& module, std::int64_t batch_hint) {
         Result<Lowered> lowered = lower(function, batch_hint);
         if (!lowered) return lowered.error();
         std::vector<std::uint32_t> kernels;
-        for (const LoweredCall& call : lowered->calls) {
-            std::string text = to_text(call.kernel);
+        std::vector<const LoweredCall*> calls;
+        collect_calls(*lowered, calls);
+        for (const LoweredCall* call : calls) {
+            std::string text = to_text(call->kernel);
             const auto next = static_cast<std::uint32_t>(program.kernels.size());
             const auto [place, is_new] = known.emplace(text, next);
             if (is_new) {
-                program.kernels.push_back(call.kernel);
+                program.kernels.push_back(call->kernel);
                 program.kernel_texts.push_back(std::move(text));
             }
             kernels.push_back(place->second);
         }
-        Result<Entry> entry = EntryMaker(places, *lowered, batch_hint).run(std::move(kernels));
+        Result<Entry> entry = EntryMaker(places, *lowered, batch_hint, kernels).run();
         if (!entry) return entry.error();
         program.entries.push_back(std::move(*entry));
     }

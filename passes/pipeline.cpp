@@ -9,6 +9,7 @@
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
+#include "passes/hoist.h"
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
 #include "passes/simplify.h"
@@ -26,10 +27,24 @@ Status run_pass(PassRunner& run, std::string_view name, Module& module, Pass pas
 }
 
 template <class Pass>
+void each_body_first(Function& function, Pass pass) {
+    for (Function& body : function.bodies) each_body_first(body, pass);
+    pass(function);
+}
+
+template <class Pass>
 auto each_function(Pass pass) {
     return [pass](Module& module) {
-        for (Function& function : module.functions) pass(function);
+        for (Function& function : module.functions) each_body_first(function, pass);
     };
+}
+
+// Bodies are in rows: conversions at each step would cost more than lanes gain. A copy that a body makes of
+// what is the same in all steps is made before the loop.
+void assign_layouts(Function& function, std::int64_t batch_hint, bool is_body) {
+    for (Function& body : function.bodies) assign_layouts(body, batch_hint, true);
+    hoist_fixed(function);
+    assign_layout(function, batch_hint, is_body ? LayoutChoice::rows : LayoutChoice::estimated);
 }
 
 }  // namespace
@@ -39,6 +54,7 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     Module module = collect_functions(model, section);
     auto simplify_all = [](Module& m) { simplify(m); };
     Status s = run_pass(run, "simplify", module, simplify_all);
+    if (s) s = run_pass(run, "hoist", module, each_function(hoist));
     const bool training =
         section != nullptr && (wants(options, "gradient") || wants(options, "train_step"));
     if (s && training) {
@@ -54,6 +70,7 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     s = run_pass(run, "bind_random_state", module, bind_random_state);
     if (s)
         s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
+    if (s) s = run_pass(run, "hoist", module, each_function(hoist));
     // Before grouping: what moves to `prepare` must not be fused into `forward`.
     if (s) s = run_pass(run, "derive_weights", module, derive_weights);
     if (s) s = run_pass(run, "simplify", module, simplify_all);
@@ -63,8 +80,9 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
 
 Status optimize(Module& module, const CompileOptions& options, PassRunner& run) {
     // Layouts first decide which conversions exist; grouping then fuses them where it can.
-    Status s = run_pass(run, "assign_layout", module,
-                        each_function([&](Function& f) { assign_layout(f, options.batch_hint); }));
+    Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
+        for (Function& function : m.functions) assign_layouts(function, options.batch_hint, false);
+    });
     if (s)
         s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
     // After fuse_linear_activation: a window may stand behind an activation.

@@ -43,27 +43,76 @@ std::int64_t place_part(std::vector<ArenaValue>& values, Part part) {
     return end;
 }
 
-std::vector<ArenaValue> arena_values(const Lowered& lowered) {
-    const GroupInfo info(lowered.function);
-    std::set<NodeId> outside;
-    for (const auto& update : lowered.function.updates) outside.insert(update.value);
-    for (const auto& result : lowered.function.results) outside.insert(result.value);
+// Collects the values of a function and of the bodies in it.
+class LifeFinder {
+public:
     std::vector<ArenaValue> values;
-    std::map<NodeId, std::size_t> number;
-    for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
-        for (const Binding& binding : lowered.calls[c].bindings) {
-            const NodeId storage = *storage_of(info, binding.value);
-            if (info.is_leaf(storage) || outside.count(storage) > 0) continue;
-            if (binding.written) {
-                number[storage] = values.size();
-                values.push_back({storage, c, c, arena_bytes(lowered.function[storage].type), {}});
+    std::vector<const LoweredCall*> calls;  // per position
+
+    void run(const Lowered& lowered) {
+        const GroupInfo info(lowered.function);
+        std::set<NodeId> outside;
+        for (const auto& update : lowered.function.updates) outside.insert(update.value);
+        for (const auto& result : lowered.function.results) outside.insert(result.value);
+        std::map<NodeId, const LoweredCall*> carries;  // initial ones, and their loops
+        for (const LoweredCall& call : lowered.calls) {
+            if (!call.loop) continue;
+            for (std::size_t c = 0; c < call.loop->carries; ++c) {
+                carries[call.bindings[call.loop->sequences + c].value] = &call;
+            }
+        }
+        std::map<NodeId, std::size_t> number;
+        for (const LoweredCall& call : lowered.calls) {
+            const std::size_t begin = calls.size();
+            if (call.loop) {
+                run(call.loop->body);
             } else {
-                values[number.at(storage)].last = c;
+                calls.push_back(&call);
+            }
+            const std::size_t end = calls.size() - 1;
+            for (const Binding& binding : call.bindings) {
+                const NodeId storage = *storage_of(info, binding.value);
+                const bool result = lowered.function[storage].op == OpId::scan_result;
+                if ((info.is_leaf(storage) && !result) || outside.count(storage) > 0) continue;
+                const auto known = number.find(storage);
+                if (known != number.end()) {
+                    values[known->second].last = end;
+                    continue;
+                }
+                ArenaValue value{storage, begin, end, arena_bytes(lowered.function[storage].type),
+                                 {},      &lowered, {}};
+                if (const auto carry = carries.find(storage); carry != carries.end()) {
+                    lay_out_carry(lowered, *carry->second, value);
+                }
+                number[storage] = values.size();
+                for (const auto& [part, at] : value.parts) number[part] = values.size();
+                values.push_back(std::move(value));
             }
         }
     }
-    return values;
-}
+
+private:
+    // The initial value, the final one and the stack of a carry share its slots.
+    static void lay_out_carry(const Lowered& lowered, const LoweredCall& call, ArenaValue& value) {
+        const LoweredLoop& loop = *call.loop;
+        const Function& function = lowered.function;
+        std::size_t c = 0;
+        while (call.bindings[loop.sequences + c].value != value.value) ++c;
+        Type slots = function[value.value].type;
+        const Bytes slot = dense_bytes(slots);
+        slots.shape.insert(slots.shape.begin(), Dim(loop.slots(c)));
+        value.size = arena_bytes(slots);
+        value.parts.emplace_back(value.value, loop.first_slot(c) * slot);
+        for (const Binding& binding : call.bindings) {
+            if (!binding.written) continue;
+            const auto number = static_cast<std::size_t>(
+                function[binding.value].attributes.get<std::int64_t>("number"));
+            if (loop.result_of[number] != c) continue;
+            const std::int64_t first = number == c ? loop.last_slot(c) : loop.reverse ? 0 : 1;
+            value.parts.emplace_back(binding.value, first * slot);
+        }
+    }
+};
 
 }  // namespace
 
@@ -82,6 +131,18 @@ Bytes arena_bytes(const Type& type) {
     return grows ? Bytes{0, bytes, 0} : Bytes{bytes, 0, 0};
 }
 
+Bytes dense_bytes(const Type& type) {
+    std::int64_t elements = size_of(type.dtype);
+    bool grows = false;
+    // Slices have at most one dimension that holds the batch, as a multiple of it.
+    for (const Dim& dim : type.shape) {
+        const Extent extent = dim.extent().value_or(Extent{});
+        elements *= extent.is_static() ? extent.constant : extent.per_batch;
+        grows = grows || !extent.is_static();
+    }
+    return grows ? Bytes{0, 0, elements} : Bytes{elements, 0, 0};
+}
+
 Bytes place_values(std::vector<ArenaValue>& values) {
     Bytes end;
     end.constant = place_part(values, &Bytes::constant);
@@ -95,9 +156,11 @@ Bytes place_values(std::vector<ArenaValue>& values) {
 
 MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
     MemoryPlan plan;
-    plan.values = arena_values(lowered);
+    LifeFinder lives;
+    lives.run(lowered);
+    plan.values = std::move(lives.values);
     plan.workspace = place_values(plan.values);
-    for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
+    for (std::size_t c = 0; c < lives.calls.size(); ++c) {
         std::int64_t alive = 0;
         const ArenaValue* largest = nullptr;
         for (const ArenaValue& value : plan.values) {
@@ -109,9 +172,9 @@ MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
         }
         if (alive <= plan.peak) continue;
         plan.peak = alive;
-        const Node& node = lowered.function[largest->value];
-        const std::string& instance = lowered.function.origins[node.origin].instance;
-        plan.peak_reason = "during " + lowered.calls[c].label + "; the largest is " +
+        const Node& node = largest->home->function[largest->value];
+        const std::string& instance = largest->home->function.origins[node.origin].instance;
+        plan.peak_reason = "during " + lives.calls[c]->label + "; the largest is " +
                            node.type.to_string() + " of " +
                            (instance.empty() ? std::string(op_def(node.op).name) : instance);
     }

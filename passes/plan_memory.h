@@ -24,6 +24,9 @@ struct ArenaValue {
     std::size_t first = 0, last = 0;
     Bytes size;    // of one kind only: constant, or per_16
     Bytes offset;  // filled by place_values
+    const Lowered* home = nullptr;  // whose function `value` is of
+    // Further values in the same memory, from its offset on: what a scan makes of a carry.
+    std::vector<std::pair<NodeId, Bytes>> parts = {};
 };
 
 struct MemoryPlan {
@@ -37,9 +40,13 @@ struct MemoryPlan {
 // What a buffer of this type and layout takes, rounded up so that the next one is aligned.
 Bytes arena_bytes(const Type& type);
 
+// The bytes of a value of this type without any padding: what lies between two slices of a stack.
+Bytes dense_bytes(const Type& type);
+
 // Gives offsets to values whose lives and sizes are known.
 Bytes place_values(std::vector<ArenaValue>& values);
 
+// Calls count as they are written: the body of a loop stands where the loop does.
 MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint);
 
 }  // namespace netc

@@ -55,6 +55,7 @@ Rebuilder::Rebuilder(const Function& old) : old_(old), mapped_(old.nodes.size())
     fresh_.name = old.name;
     fresh_.inputs = old.inputs;
     fresh_.origins = old.origins;
+    fresh_.bodies = old.bodies;
 }
 
 NodeId Rebuilder::append(Node node) {
@@ -86,6 +87,21 @@ Function Rebuilder::finish() && {
     return std::move(fresh_);
 }
 
+namespace {
+
+void remove_unused_bodies(Function& function) {
+    std::vector<Function> bodies;
+    for (Node& node : function.nodes) {
+        if (node.op != OpId::scan) continue;
+        const auto number = static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"));
+        node.attributes.set("body", static_cast<std::int64_t>(bodies.size()));
+        bodies.push_back(function.bodies[number]);
+    }
+    function.bodies = std::move(bodies);
+}
+
+}  // namespace
+
 void remove_dead_nodes(Function& function) {
     std::vector<bool> live(function.nodes.size());
     for (const Function::Result& result : function.results) live[result.value.index] = true;
@@ -105,6 +121,7 @@ void remove_dead_nodes(Function& function) {
     function.nodes = std::move(nodes);
     for (Function::Result& result : function.results) result.value = renumbered[result.value.index];
     for (Function::Update& update : function.updates) update.value = renumbered[update.value.index];
+    if (!function.bodies.empty()) remove_unused_bodies(function);
 }
 
 void sort_topologically(Function& function) {

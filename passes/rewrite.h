@@ -34,7 +34,8 @@ private:
     std::map<std::string, NodeId> known_;
 };
 
-// Nodes that no result and no update needs go; ids are renumbered.
+// Nodes that no result and no update needs go, and bodies that no scan runs; ids are renumbered. After it
+// each scan has a body of its own.
 void remove_dead_nodes(Function& function);
 
 // Restores topological order after nodes were appended that earlier ones read; dead nodes go.

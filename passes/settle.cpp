@@ -7,8 +7,8 @@
 namespace netc {
 namespace {
 
-NodeId append_copy(Function& function, NodeId value) {
-    const Node& from = function[value];
+NodeId append_copy(std::vector<Node>& nodes, NodeId value) {
+    const Node& from = nodes[value.index];
     Node copy{.op = OpId::copy,
               .inputs = {value},
               .attributes = {},
@@ -16,17 +16,71 @@ NodeId append_copy(Function& function, NodeId value) {
               .origin = from.origin,
               .group = 0,
               .layout = {}};
-    function.nodes.push_back(std::move(copy));
-    return NodeId{static_cast<std::uint32_t>(function.nodes.size() - 1)};
+    nodes.push_back(std::move(copy));
+    return NodeId{static_cast<std::uint32_t>(nodes.size() - 1)};
+}
+
+// A buffer that is written as the result of a node; what a scan leaves has a place of its own.
+bool is_written(OpFamily family) {
+    return family != OpFamily::leaf && family != OpFamily::view && family != OpFamily::loop;
 }
 
 bool is_row_major(const Node& node) {
     return node.layout.order.empty() || node.layout == row_major(node.type.rank());
 }
 
+// The layout that a body takes an input in.
+Layout layout_in(const Function& body, std::size_t input) {
+    for (const Node& node : body.nodes) {
+        if (node.op == OpId::input &&
+            node.attributes.get<std::int64_t>("index") == static_cast<std::int64_t>(input)) {
+            return node.layout;
+        }
+    }
+    return {};
+}
+
+// A scan reads buffers: slices of what lies row-major, and what its body takes in the same layout. Initial
+// carries are copies of its own, which lie where the carries are.
+void settle_scans(Function& function) {
+    std::vector<NodeId> moved(function.nodes.size());
+    std::vector<Node> nodes;
+    nodes.reserve(function.nodes.size());
+    for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+        Node node = std::move(function.nodes[i]);
+        for (NodeId& input : node.inputs) input = moved[input.index];
+        if (node.op == OpId::scan) {
+            const auto sequences =
+                static_cast<std::size_t>(node.attributes.get<std::int64_t>("sequences"));
+            const auto carries =
+                static_cast<std::size_t>(node.attributes.get<std::int64_t>("carries"));
+            const Function& body =
+                function.bodies[static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"))];
+            for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+                const Node& operand = nodes[node.inputs[k].index];
+                const OpFamily family = op_def(operand.op).family;
+                const bool buffer = operand.op == OpId::input || operand.op == OpId::variable ||
+                                    operand.op == OpId::hyper ||
+                                    operand.op == OpId::scan_result || is_written(family);
+                const bool carry = k >= sequences && k < sequences + carries;
+                const Layout wanted = layout_in(body, k);
+                const bool same_layout =
+                    wanted.order.empty() ? is_row_major(operand) : operand.layout == wanted;
+                if (carry || !buffer || !same_layout) node.inputs[k] = append_copy(nodes, node.inputs[k]);
+            }
+        }
+        moved[i] = NodeId{static_cast<std::uint32_t>(nodes.size())};
+        nodes.push_back(std::move(node));
+    }
+    function.nodes = std::move(nodes);
+    for (Function::Result& result : function.results) result.value = moved[result.value.index];
+    for (Function::Update& update : function.updates) update.value = moved[update.value.index];
+}
+
 }  // namespace
 
 void settle(Function& function) {
+    settle_scans(function);
     // v' = v is no update.
     std::erase_if(function.updates, [&](const Function::Update& update) {
         const Node& node = function[update.value];
@@ -35,10 +89,9 @@ void settle(Function& function) {
     });
     std::set<NodeId> taken;
     auto own = [&](NodeId& value) {
-        const OpFamily family = op_def(function[value].op).family;
-        const bool in_memory = family != OpFamily::leaf && family != OpFamily::view;
+        const bool in_memory = is_written(op_def(function[value].op).family);
         if (!in_memory || !is_row_major(function[value]) || taken.count(value) > 0) {
-            value = append_copy(function, value);
+            value = append_copy(function.nodes, value);
         }
         taken.insert(value);
     };
@@ -48,7 +101,7 @@ void settle(Function& function) {
 
 void detach_update(Function& function, std::size_t update) {
     NodeId& value = function.updates[update].value;
-    value = append_copy(function, value);
+    value = append_copy(function.nodes, value);
 }
 
 }  // namespace netc

@@ -166,6 +166,7 @@ std::optional<NodeId> simplify_node(Rebuilder& to, const Node& node) {
 }  // namespace
 
 void simplify(Function& function) {
+    for (Function& body : function.bodies) simplify(body);
     // Each round removes or shortens at least one chain; the bound only guards against a rule that
     // undoes another.
     for (int round = 0; round < 100 && rewrite(function, simplify_node); ++round) {

@@ -36,8 +36,9 @@ llvm::Value* bytes_at(Builder& b, const Bytes& bytes, llvm::Value* batch) {
     return sum;
 }
 
+// `steps`: of the loops around, by number.
 llvm::Value* address_of(Builder& b, const BufferRef& buffer, const EntryArguments& arguments,
-                        llvm::Value* batch) {
+                        llvm::Value* batch, const std::vector<llvm::Value*>& steps) {
     llvm::Value* base = nullptr;
     const auto from_array = [&](llvm::Value* array) -> llvm::Value* {
         return b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), array, buffer.number));
@@ -51,7 +52,16 @@ llvm::Value* address_of(Builder& b, const BufferRef& buffer, const EntryArgument
         case RegionKind::input: base = from_array(arguments.inputs); break;
         case RegionKind::output: base = from_array(arguments.outputs); break;
     }
-    return b.CreatePtrAdd(base, bytes_at(b, buffer.offset, batch));
+    llvm::Value* offset = bytes_at(b, buffer.offset, batch);
+    for (const Stride& stride : buffer.strides) {
+        llvm::Value* count =
+            b.CreateAdd(steps[stride.loop], b.getInt64(static_cast<std::uint64_t>(stride.first)));
+        if (stride.modulo != 0) {
+            count = b.CreateURem(count, b.getInt64(static_cast<std::uint64_t>(stride.modulo)));
+        }
+        offset = b.CreateAdd(offset, b.CreateMul(count, bytes_at(b, stride.bytes, batch)));
+    }
+    return b.CreatePtrAdd(base, offset);
 }
 
 llvm::FunctionType* kernel_type(Builder& b, const Kernel& kernel) {
@@ -103,6 +113,74 @@ Status supported(const Kernel& kernel) {
     return {};
 }
 
+// The calls of an entry and the loops about them, for any batch or for a fixed one.
+struct EntryCalls {
+    const ProgramCode& code;
+    const Entry& entry;
+    llvm::Module& module;
+    Builder& b;
+    const EntryArguments& arguments;
+    llvm::Value* batch;
+    std::optional<std::int64_t> fixed;
+    llvm::Value* fault;
+    std::vector<llvm::Value*> steps;
+
+    // The order of run_calls.
+    Status emit(std::size_t begin, std::size_t end, std::size_t loop) {
+        for (std::size_t c = begin; c < end;) {
+            while (loop < entry.loops.size() && entry.loops[loop].begin < c) ++loop;
+            const bool enters = loop < entry.loops.size() && entry.loops[loop].begin == c;
+            if (Status status = enters ? emit_loop(loop) : emit_call(entry.calls[c]); !status) {
+                return status;
+            }
+            c = enters ? entry.loops[loop].end : c + 1;
+        }
+        return {};
+    }
+
+    Status emit_loop(std::size_t number) {
+        const Loop& loop = entry.loops[number];
+        llvm::BasicBlock* before = b.GetInsertBlock();
+        auto* body = llvm::BasicBlock::Create(b.getContext(), "steps", before->getParent());
+        auto* after = llvm::BasicBlock::Create(b.getContext(), "after", before->getParent());
+        b.CreateBr(body);
+        b.SetInsertPoint(body);
+        llvm::PHINode* step = b.CreatePHI(b.getInt64Ty(), 2);
+        step->addIncoming(b.getInt64(0), before);
+        steps.resize(entry.loops.size());
+        steps[number] = step;
+        if (Status status = emit(loop.begin, loop.end, number + 1); !status) return status;
+        llvm::Value* next = b.CreateAdd(step, b.getInt64(1));
+        step->addIncoming(next, b.GetInsertBlock());
+        b.CreateCondBr(
+            b.CreateICmpULT(next, b.getInt64(static_cast<std::uint64_t>(loop.steps))), body, after);
+        b.SetInsertPoint(after);
+        return {};
+    }
+
+    Status emit_call(const Call& call) {
+        const std::string symbol =
+            kernel_symbol(code, call.kernel) + (fixed ? fmt::format("_b{}", *fixed) : "");
+        llvm::Function* kernel = module.getFunction(symbol);
+        if (kernel == nullptr && fixed) {
+            auto made = emit_kernel(code, call.kernel, module, false, fixed);
+            if (!made) return made.error();
+            kernel = *made;
+        }
+        if (kernel == nullptr) {
+            kernel = llvm::Function::Create(kernel_type(b, code.kernels[call.kernel]),
+                                            llvm::Function::ExternalLinkage, symbol, module);
+        }
+        std::vector<llvm::Value*> values;
+        for (const BufferRef& buffer : call.arguments) {
+            values.push_back(address_of(b, buffer, arguments, batch, steps));
+        }
+        values.insert(values.end(), {batch, b.getInt64(0), b.getInt64(kUnbounded), fault});
+        b.CreateCall(kernel, values);
+        return {};
+    }
+};
+
 }  // namespace
 
 ProgramCode plan_code(const Program& program, const Machine& machine) {
@@ -122,8 +200,9 @@ ProgramCode plan_code(const Program& program, const Machine& machine) {
 
 bool is_small(const ProgramCode& code, const Entry& entry) {
     double work = 0;
-    for (const Call& call : entry.calls) {
-        work += work_of(code.kernels[call.kernel], code.program->batch_hint);
+    for (std::size_t c = 0; c < entry.calls.size(); ++c) {
+        work += static_cast<double>(times_called(entry, c)) *
+                work_of(code.kernels[entry.calls[c].kernel], code.program->batch_hint);
     }
     return work < kSmallWork && entry.calls.size() <= 64;
 }
@@ -187,25 +266,10 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
         b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
     }
     const auto call_all = [&](llvm::Value* batch, std::optional<std::int64_t> fixed) -> Status {
-        for (const Call& call : entry.calls) {
-            const std::string symbol =
-                kernel_symbol(code, call.kernel) + (fixed ? fmt::format("_b{}", *fixed) : "");
-            llvm::Function* kernel = module.getFunction(symbol);
-            if (kernel == nullptr && fixed) {
-                auto made = emit_kernel(code, call.kernel, module, false, fixed);
-                if (!made) return made.error();
-                kernel = *made;
-            }
-            if (kernel == nullptr) {
-                kernel = llvm::Function::Create(kernel_type(b, code.kernels[call.kernel]),
-                                                llvm::Function::ExternalLinkage, symbol, module);
-            }
-            std::vector<llvm::Value*> values;
-            for (const BufferRef& buffer : call.arguments) {
-                values.push_back(address_of(b, buffer, arguments, batch));
-            }
-            values.insert(values.end(), {batch, b.getInt64(0), b.getInt64(kUnbounded), fault});
-            b.CreateCall(kernel, values);
+        if (Status status = EntryCalls{code, entry, module, b, arguments, batch, fixed, fault, {}}
+                                .emit(0, entry.calls.size(), 0);
+            !status) {
+            return status;
         }
         b.CreateBr(end);
         return {};

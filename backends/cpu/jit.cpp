@@ -60,7 +60,8 @@ private:
     Status add_objects(std::vector<CodeJob>& jobs);
     Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
                         bool& fault);
-    std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch) const;
+    std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
+                       const std::vector<std::int64_t>& steps) const;
 
     ProgramSource source_;
     Machine machine_;
@@ -196,7 +197,8 @@ Status CpuExecutable::add_objects(std::vector<CodeJob>& jobs) {
 }
 
 std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& memory,
-                                  std::int64_t batch) const {
+                                  std::int64_t batch,
+                                  const std::vector<std::int64_t>& steps) const {
     std::byte* base = nullptr;
     switch (buffer.region) {
         case RegionKind::weights: base = memory.weights; break;
@@ -208,7 +210,7 @@ std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& mem
         case RegionKind::input: base = const_cast<std::byte*>(memory.inputs[buffer.number]); break;
         case RegionKind::output: base = memory.outputs[buffer.number]; break;
     }
-    return base + buffer.offset.at(batch);
+    return base + buffer.offset_at(batch, steps);
 }
 
 Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
@@ -216,16 +218,16 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
     const std::lock_guard lock(running_);
     const FlushSubnormals flush;
     std::int32_t flag = 0;
-    for (const Call& call : entry.calls) {
+    const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
         std::vector<std::byte*> pointers;
         for (const BufferRef& buffer : call.arguments)
-            pointers.push_back(address(buffer, memory, batch));
+            pointers.push_back(address(buffer, memory, batch, steps));
         const KernelFunction function = kernels_.at(call.kernel);
         const KernelPlan& plan = plan_.kernels[call.kernel];
         const std::int64_t chunks = plan.chunks.count(batch);
         if (chunks < 2 || plan.work(batch) < kParallelWork) {
             function(pointers.data(), batch, 0, kUnbounded, &flag);
-            continue;
+            return {};
         }
         std::atomic<bool> raised{false};
         pool_->run(chunks, [&](std::int64_t from, std::int64_t to) {
@@ -234,9 +236,11 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
             if (own != 0) raised = true;
         });
         if (raised) flag = 1;
-    }
+        return {};
+    };
+    const Status status = run_calls(entry, run_call);
     fault = flag != 0;
-    return {};
+    return status;
 }
 
 Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::int64_t batch) {

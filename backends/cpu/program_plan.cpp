@@ -1,25 +1,17 @@
 #include "backends/cpu/program_plan.h"
 
-#include <fmt/format.h>
-
 #include "backends/cpu/code_cache.h"
+#include "ir/program_archive.h"
 
 namespace netc {
 namespace {
 
 // What the code of an entry is made from: the code of its kernels, and where their buffers lie.
 std::string describe(const ProgramCode& code, const Entry& entry) {
-    std::string text = fmt::format("entry {} hint {}\n", entry.name, code.program->batch_hint);
-    for (const Call& call : entry.calls) {
-        text += code.keys[call.kernel];
-        for (const BufferRef& buffer : call.arguments) {
-            text +=
-                fmt::format(" {}:{}:{}+{}+{}", static_cast<int>(buffer.region), buffer.number,
-                            buffer.offset.constant, buffer.offset.per_16, buffer.offset.per_sample);
-        }
-        text += "\n";
-    }
-    return text;
+    ArchiveWriter writer;
+    writer(entry.name, code.program->batch_hint, entry.loops);
+    for (const Call& call : entry.calls) writer(code.keys[call.kernel], call.arguments);
+    return std::move(writer.bytes);
 }
 
 }  // namespace

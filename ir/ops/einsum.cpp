@@ -1,4 +1,5 @@
 // einsum: products of one or two operands, summed over the letters that the result lacks.
+#include <algorithm>
 #include <map>
 
 #include "ir/einsum_spec.h"
@@ -108,6 +109,29 @@ ScalarId lower_einsum(Lowering& lowering) {
     return lowering.contract(factors[0], factors[1]);
 }
 
+// The steps get a letter of their own, first in each operand that has them.
+EinsumSpec with_steps(const Lift& lift, bool summed) {
+    EinsumSpec spec = spec_of(lift.attributes);
+    char letter = 't';
+    const auto taken = [&] {
+        return std::any_of(spec.inputs.begin(), spec.inputs.end(),
+                           [&](const std::string& letters) { return holds(letters, letter); });
+    };
+    for (char next = 'a'; taken() && next <= 'z'; ++next) letter = next;
+    for (char next = 'A'; taken() && next <= 'Z'; ++next) letter = next;
+    for (std::size_t k = 0; k < spec.inputs.size(); ++k) {
+        if (lift.stacked[k]) spec.inputs[k].insert(0, 1, letter);
+    }
+    if (!summed) spec.output.insert(0, 1, letter);
+    return spec;
+}
+
+template <bool summed>
+Value lift_einsum(const Lift& lift) {
+    return lift.graph.make(OpId::einsum, lift.inputs,
+                           {{"spec", with_steps(lift, summed).to_string()}});
+}
+
 std::vector<Sample> einsum_samples() {
     const auto one = [](const char* spec, Shape a) {
         return Sample{{real(std::move(a))}, {{"spec", std::string(spec)}}};
@@ -153,6 +177,8 @@ constexpr OpDef kEinsum{
         },
     .lower = lower_einsum,
     .samples = einsum_samples,
+    .lift = lift_einsum<false>,
+    .lift_sum = lift_einsum<true>,
 };
 
 }  // namespace netc

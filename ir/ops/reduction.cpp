@@ -138,6 +138,30 @@ ScalarId lower_argmax(Lowering& lowering) {
     return reduce_position_of_max(lowering, lowering.read(0, index), place);
 }
 
+Integers behind_steps(const Integers& axes) {
+    Integers moved;
+    for (const std::int64_t axis : axes) moved.push_back(axis + 1);
+    return moved;
+}
+
+Value lift_reduce_sum(const Lift& lift) {
+    return lift.graph.reduce_sum(lift.inputs[0],
+                                 behind_steps(lift.attributes.get<Integers>("axes")),
+                                 lift.attributes.get<bool>("keep"));
+}
+
+Value lift_sum_of_reduce_sum(const Lift& lift) {
+    Integers axes = behind_steps(lift.attributes.get<Integers>("axes"));
+    axes.insert(axes.begin(), 0);
+    return lift.graph.reshape(lift.graph.reduce_sum(lift.inputs[0], axes), lift.shape);
+}
+
+Value lift_reduce_max(const Lift& lift) {
+    return lift.graph.reduce_max(lift.inputs[0],
+                                 behind_steps(lift.attributes.get<Integers>("axes")),
+                                 lift.attributes.get<bool>("keep"));
+}
+
 Attributes over(Integers axes, bool keep = false) {
     return {{"axes", std::move(axes)}, {"keep", keep}};
 }
@@ -180,6 +204,8 @@ constexpr OpDef kReduceSum{
     .grad = [](GradBuilder& g) { g.add(0, spread(g, g.dy())); },
     .lower = [](Lowering& lowering) { return lowering.sum(read_reduced(lowering)); },
     .samples = reduce_samples,
+    .lift = lift_reduce_sum,
+    .lift_sum = lift_sum_of_reduce_sum,
 };
 
 constexpr OpDef kReduceMax{
@@ -193,6 +219,7 @@ constexpr OpDef kReduceMax{
     .grad = grad_of_reduce_max,
     .lower = lower_reduce_max,
     .samples = reduce_samples,
+    .lift = lift_reduce_max,
 };
 
 constexpr OpDef kArgmax{

@@ -105,6 +105,15 @@ ScalarId lower_reshape(Lowering& lowering) {
     return lowering.read(0, std::move(index));
 }
 
+// No value where the batch would end up behind another dimension of its block.
+Value lift_reshape(const Lift& lift) {
+    Shape shape = lift.shape;
+    shape.insert(shape.begin(), lift.steps);
+    const Result<Value> lifted =
+        lift.graph.try_make(OpId::reshape, {lift.inputs[0]}, {{"shape", shape}});
+    return lifted ? *lifted : Value{};
+}
+
 std::vector<Sample> reshape_samples() {
     const auto sample = [](Shape from, Shape to) {
         return Sample{{real(std::move(from))}, {{"shape", std::move(to)}}};
@@ -138,6 +147,7 @@ constexpr OpDef kReshape{
     .grad = [](GradBuilder& g) { g.add(0, g.graph().reshape(g.dy(), g.x().type().shape)); },
     .lower = lower_reshape,
     .samples = reshape_samples,
+    .lift = lift_reshape,
 };
 
 }  // namespace netc

@@ -302,6 +302,53 @@ std::vector<Sample> concat_samples() {
     };
 }
 
+// ---- all steps of a scan
+
+Integers behind(std::int64_t first, const Integers& rest, std::int64_t added) {
+    Integers all{first};
+    for (const std::int64_t each : rest) all.push_back(each + added);
+    return all;
+}
+
+Value lift_permute(const Lift& lift) {
+    return lift.graph.permute(lift.inputs[0], behind(0, lift.attributes.get<Integers>("order"), 1));
+}
+
+Value lift_broadcast(const Lift& lift) {
+    const Shape x = lift.inputs[0].type().shape;
+    // Axes are aligned at the last one, so those that are missing come behind the steps.
+    Shape aligned(lift.shape.size() + 2 - x.size(), Dim(1));
+    aligned[0] = lift.steps;
+    aligned.insert(aligned.end(), x.begin() + 1, x.end());
+    Shape shape = lift.shape;
+    shape.insert(shape.begin(), lift.steps);
+    return lift.graph.broadcast(lift.graph.reshape(lift.inputs[0], aligned), shape);
+}
+
+Value lift_slice(const Lift& lift) {
+    return lift.graph.make(OpId::slice, lift.inputs,
+                           {{"starts", behind(0, lift.attributes.get<Integers>("starts"), 0)},
+                            {"stops", behind(-1, lift.attributes.get<Integers>("stops"), 0)}});
+}
+
+Value lift_pad(const Lift& lift) {
+    return lift.graph.make(OpId::pad, lift.inputs,
+                           {{"before", behind(0, lift.attributes.get<Integers>("before"), 0)},
+                            {"after", behind(0, lift.attributes.get<Integers>("after"), 0)}});
+}
+
+Value lift_concat(const Lift& lift) {
+    std::vector<Value> inputs = lift.inputs;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+        if (lift.stacked[k]) continue;
+        Shape shape = inputs[k].type().shape;
+        shape.insert(shape.begin(), lift.steps);
+        inputs[k] = lift.graph.broadcast(inputs[k], shape);
+    }
+    return lift.graph.make(OpId::concat, inputs,
+                           {{"axis", lift.attributes.get<std::int64_t>("axis") + 1}});
+}
+
 }  // namespace
 
 constexpr OpDef kPermute{
@@ -315,6 +362,7 @@ constexpr OpDef kPermute{
     .grad = grad_of_permute,
     .lower = lower_permute,
     .samples = permute_samples,
+    .lift = lift_permute,
 };
 
 constexpr OpDef kBroadcast{
@@ -329,6 +377,7 @@ constexpr OpDef kBroadcast{
     .grad = [](GradBuilder& g) { g.add(0, g.graph().unbroadcast(g.dy(), g.x().type().shape)); },
     .lower = lower_broadcast,
     .samples = broadcast_samples,
+    .lift = lift_broadcast,
 };
 
 constexpr OpDef kSlice{
@@ -342,6 +391,7 @@ constexpr OpDef kSlice{
     .grad = grad_of_slice,
     .lower = lower_slice,
     .samples = slice_samples,
+    .lift = lift_slice,
 };
 
 constexpr OpDef kPad{
@@ -355,6 +405,7 @@ constexpr OpDef kPad{
     .grad = grad_of_pad,
     .lower = lower_pad,
     .samples = pad_samples,
+    .lift = lift_pad,
 };
 
 constexpr OpDef kConcat{
@@ -368,6 +419,7 @@ constexpr OpDef kConcat{
     .grad = grad_of_concat,
     .lower = lower_concat,
     .samples = concat_samples,
+    .lift = lift_concat,
 };
 
 }  // namespace netc
