@@ -110,9 +110,11 @@ Program single_calls(const Program& program, const Entry& entry, std::vector<Row
         for (BufferRef& buffer : one.calls[0].arguments) buffer.strides.clear();
         single.entries.push_back(std::move(one));
         const Kernel& kernel = program.kernels[call.kernel];
-        rows.push_back(
-            {call.label, {}, contraction_flops(kernel, batch), traffic_bytes(kernel, batch),
-             times_called(entry, c)});
+        rows.push_back({call.label,
+                        {},
+                        contraction_flops(kernel, batch),
+                        traffic_bytes(kernel, batch),
+                        times_called(entry, c)});
     }
     return single;
 }

@@ -176,9 +176,7 @@ Datum random(const BuiltinCall& call) {
     Attributes attributes{
         {"stream", random_stream(context)}, {"dtype", type.dtype}, {"shape", type.shape}};
     Result<netc::Value> made = context.builder->try_make(
-        op,
-        {random_seed(context), random_step(context)},
-        std::move(attributes));
+        op, {random_seed(context), random_step(context)}, std::move(attributes));
     if (!made) {
         return report(context, diagnose<Code::malformed_specification>(blame(context, call.place),
                                                                        made.error().message));

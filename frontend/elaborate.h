@@ -268,7 +268,8 @@ std::string type_text(const Context& context, const ast::Type& type);
 
 netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
-Datum tensor_datum(Context& context, netc::Value value, Span place, const std::vector<const Tensor*>& sources);
+Datum tensor_datum(Context& context, netc::Value value, Span place,
+                   const std::vector<const Tensor*>& sources);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

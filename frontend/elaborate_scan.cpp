@@ -40,8 +40,8 @@ NodeId capture(Region& region, std::uint32_t from, NodeId node) {
     if (known != region.captured.end()) return known->second;
     const NodeId outside = region.outer ? capture(*region.outer, from, node) : node;
     const Type type = region.outer_builder->function()[outside].type;
-    const NodeId inside = add_input(region, fmt::format("fixed_{}", region.captured.size() + 1),
-                                    type, outside);
+    const NodeId inside =
+        add_input(region, fmt::format("fixed_{}", region.captured.size() + 1), type, outside);
     region.captured.emplace(std::pair(from, node), inside);
     return inside;
 }
@@ -87,7 +87,8 @@ struct ScanMaker {
         const auto inner = std::make_shared<Scope>();
         inner->parent = scope;
         Datum result;
-        const bool bound = frontend::bind(context, node.pattern, slices(source), EntryKind::loop, inner);
+        const bool bound =
+            frontend::bind(context, node.pattern, slices(source), EntryKind::loop, inner);
         const Flow flow = bound ? execute(context, node.body, inner, result) : Flow::failed;
         const bool good = flow == Flow::returned && finish_body(result);
         if (flow == Flow::next) {
@@ -113,14 +114,14 @@ struct ScanMaker {
         for (const Datum& item : *items) {
             const auto* sequence = item.as<SequenceValue>();
             if (!sequence) {
-                report(context, diagnose<Code::wrong_static_type>(
-                                    blame(context, item.place.known() ? item.place : place),
-                                    "what `scan` runs over", "`unstack(x, axis)`")
-                                    .text("this is {}", describe_kind(item))
-                                    .help_text(item.tensor() ? "write `unstack(" +
-                                                                   source_text(context, item.place) +
-                                                                   ", 1)`"
-                                                             : ""));
+                report(context,
+                       diagnose<Code::wrong_static_type>(
+                           blame(context, item.place.known() ? item.place : place),
+                           "what `scan` runs over", "`unstack(x, axis)`")
+                           .text("this is {}", describe_kind(item))
+                           .help_text(item.tensor() ? "write `unstack(" +
+                                                          source_text(context, item.place) + ", 1)`"
+                                                    : ""));
                 return false;
             }
             sequences.push_back(*sequence);
@@ -137,11 +138,11 @@ struct ScanMaker {
         const Span at = blame(context, node.source->span);
         for (const SequenceValue& sequence : sequences) {
             if (!(extent(sequence) == steps)) {
-                report(context, diagnose<Code::shapes_do_not_line_up>(
-                                    at, sequences[0].tensor->type.to_string(),
-                                    sequence.tensor->type.to_string())
-                                    .text("{} and {} steps", steps.to_string(),
-                                          extent(sequence).to_string()));
+                report(
+                    context,
+                    diagnose<Code::shapes_do_not_line_up>(at, sequences[0].tensor->type.to_string(),
+                                                          sequence.tensor->type.to_string())
+                        .text("{} and {} steps", steps.to_string(), extent(sequence).to_string()));
                 return false;
             }
             if (sequence.reverse != sequences[0].reverse) {
@@ -153,11 +154,11 @@ struct ScanMaker {
         }
         const std::vector<std::string> symbols = steps.symbols();
         if (std::find(symbols.begin(), symbols.end(), kBatchSymbol) == symbols.end()) return true;
-        report(context, diagnose<Code::symbolic_dimension_open>(at, kBatchSymbol)
-                            .text("a step for each sample of the batch, whose size is only known "
-                                  "at run time")
-                            .help("run over another axis, or fix the batch: `--dim {}=32`",
-                                  kBatchSymbol));
+        report(context,
+               diagnose<Code::symbolic_dimension_open>(at, kBatchSymbol)
+                   .text("a step for each sample of the batch, whose size is only known "
+                         "at run time")
+                   .help("run over another axis, or fix the batch: `--dim {}=32`", kBatchSymbol));
         return false;
     }
 
@@ -215,8 +216,9 @@ struct ScanMaker {
                 Carry carry{&entry, entry.value, {}, {}};
                 const Tensor* tensor = entry.value.tensor();
                 if (tensor) {
-                    carry.inside = add_input(region, std::string(entry.name) + "." +
-                                                         std::to_string(region.carries.size() + 1),
+                    carry.inside = add_input(region,
+                                             std::string(entry.name) + "." +
+                                                 std::to_string(region.carries.size() + 1),
                                              tensor->type, NodeId{});
                     auto inside = std::make_shared<Tensor>(*tensor);
                     inside->id = carry.inside;
@@ -281,13 +283,13 @@ struct ScanMaker {
         const auto changes = [&](std::string starts) {
             return std::move(
                 diagnose<Code::carry_changes>(blame(context, carry.assigned), carry.entry->name)
-                    .text("assigns {}", value.tensor() ? value.tensor()->type.to_string()
-                                                       : describe_kind(value))
+                    .text("assigns {}",
+                          value.tensor() ? value.tensor()->type.to_string() : describe_kind(value))
                     .label(blame(context, carry.initial.place), "starts as {}", starts));
         };
         if (!initial) {
-            report(context, changes(describe_kind(carry.initial))
-                                .note("only tensors go from step to step"));
+            report(context,
+                   changes(describe_kind(carry.initial)).note("only tensors go from step to step"));
             return false;
         }
         if (value.is_number()) {
@@ -300,12 +302,12 @@ struct ScanMaker {
             return false;
         }
         if (last->type.dtype != initial->type.dtype) {
-            report(context, diagnose<Code::dtypes_differ>(blame(context, carry.assigned),
-                                                          last->type.to_string(),
-                                                          initial->type.to_string())
-                                .text("a time step assigns {}", last->type.to_string())
-                                .label(blame(context, carry.initial.place), "starts as {}",
-                                       initial->type.to_string()));
+            report(context,
+                   diagnose<Code::dtypes_differ>(blame(context, carry.assigned),
+                                                 last->type.to_string(), initial->type.to_string())
+                       .text("a time step assigns {}", last->type.to_string())
+                       .label(blame(context, carry.initial.place), "starts as {}",
+                              initial->type.to_string()));
             return false;
         }
         if (!(last->type == initial->type)) {
@@ -349,7 +351,8 @@ struct ScanMaker {
         for (const Carry& carry : region.carries) {
             if (carry.inside.valid()) of_input[input_number(carry.inside)] = &carry;
         }
-        for (auto k = static_cast<std::uint32_t>(sequences.size() + 1); k < body.inputs.size(); ++k) {
+        for (auto k = static_cast<std::uint32_t>(sequences.size() + 1); k < body.inputs.size();
+             ++k) {
             const auto carry = of_input.find(k);
             if (carry == of_input.end()) {
                 third.push_back(k);

@@ -53,8 +53,8 @@ struct Tensor {
     Type type;
     std::vector<Span> origins;  // per dimension: the text that its number comes from
     Role role = Role::expression;
-    std::string name;  // of an input, target, output, parameter or state
-    Span place;        // its declaration, or the user's expression that made it
+    std::string name;          // of an input, target, output, parameter or state
+    Span place;                // its declaration, or the user's expression that made it
     std::uint32_t region = 0;  // the scan whose body holds the node; 0: none
 };
 using TensorPointer = std::shared_ptr<const Tensor>;

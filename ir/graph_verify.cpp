@@ -73,7 +73,8 @@ private:
 
     const Function* body_of(const Node& scan) const {
         const auto number = scan.attributes.get<std::int64_t>("body");
-        if (number < 0 || number >= static_cast<std::int64_t>(function_.bodies.size())) return nullptr;
+        if (number < 0 || number >= static_cast<std::int64_t>(function_.bodies.size()))
+            return nullptr;
         return &function_.bodies[static_cast<std::size_t>(number)];
     }
 
@@ -81,7 +82,8 @@ private:
     std::string check_scan(const Node& node) const {
         const Function* body = body_of(node);
         if (body == nullptr) return "there is no such body";
-        const auto sequences = static_cast<std::size_t>(node.attributes.get<std::int64_t>("sequences"));
+        const auto sequences =
+            static_cast<std::size_t>(node.attributes.get<std::int64_t>("sequences"));
         const auto carries = static_cast<std::size_t>(node.attributes.get<std::int64_t>("carries"));
         if (body->inputs.size() != node.inputs.size()) return "its body has other inputs";
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -107,7 +109,8 @@ private:
         const Function* body = scan.op == OpId::scan ? body_of(scan) : nullptr;
         if (body == nullptr) return "its operand is no scan";
         const auto number = node.attributes.get<std::int64_t>("number");
-        if (number >= static_cast<std::int64_t>(body->results.size())) return "there is no such result";
+        if (number >= static_cast<std::int64_t>(body->results.size()))
+            return "there is no such result";
         Type type = (*body)[body->results[static_cast<std::size_t>(number)].value].type;
         if (number >= scan.attributes.get<std::int64_t>("carries")) {
             type.shape.insert(type.shape.begin(), scan.attributes.get<Shape>("steps")[0]);

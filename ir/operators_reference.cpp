@@ -35,7 +35,8 @@ std::string operator_text(const OpDef& def) {
     std::string text = fmt::format("### {}\n\n{}. {}", def.name, def.doc, operands_text(def));
     if (def.commutative) text += ", commutative";
     if (def.monotone_increasing) text += ", monotone";
-    if (def.grad == nullptr && def.family != OpFamily::leaf && def.family != OpFamily::loop) text += ", passes no gradient";
+    if (def.grad == nullptr && def.family != OpFamily::leaf && def.family != OpFamily::loop)
+        text += ", passes no gradient";
     text += ".\n\n";
     for (const AttributeSpec& attribute : def.attributes) {
         text += fmt::format("- `{}` ({}): {}\n", attribute.name, name_of(attribute.kind),

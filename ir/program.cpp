@@ -10,7 +10,8 @@ const Entry* Program::find(std::string_view entry) const {
     return nullptr;
 }
 
-std::int64_t BufferRef::offset_at(std::int64_t batch, const std::vector<std::int64_t>& steps) const {
+std::int64_t BufferRef::offset_at(std::int64_t batch,
+                                  const std::vector<std::int64_t>& steps) const {
     std::int64_t bytes = offset.at(batch);
     for (const Stride& stride : strides) {
         bytes += stride.count(steps[stride.loop]) * stride.bytes.at(batch);

@@ -162,7 +162,8 @@ private:
         for (std::size_t r = 0; r < results_; ++r) {
             const NodeId value = joint_.results[r].value;
             const bool carried = r < carries_ && wanted_[sequences_ + r];
-            if (!depends_[value.index] || !(carried || (r >= carries_ && given_[r].valid()))) continue;
+            if (!depends_[value.index] || !(carried || (r >= carries_ && given_[r].valid())))
+                continue;
             const auto index = static_cast<std::uint32_t>(joint_.inputs.size());
             joint_.inputs.push_back({"d_" + joint_.results[r].name, joint_[value].type, {}, {}});
             const Value seed = inner.graph().input(index);
@@ -194,9 +195,8 @@ private:
     void take_gradients(BackwardBody& body) {
         for (const auto& [r, seed] : seeds_) {
             const Type type = joint_[seed].type;
-            const NodeId from = given_[r].valid()
-                                    ? given_[r]
-                                    : graph_.constant(0.0, type.dtype, type.shape).id;
+            const NodeId from =
+                given_[r].valid() ? given_[r] : graph_.constant(0.0, type.dtype, type.shape).id;
             const Kind kind = r < carries_ ? Kind::carry : Kind::sequence;
             body.stands_for(seed, body.input(kind, "d_" + joint_.results[r].name, type, from));
         }
@@ -314,9 +314,10 @@ private:
             if (r >= carries_) continue;
             const NodeId gradient = gradients_[sequences_ + r];
             const Type type = joint_[seed].type;
-            body.result(gradient.valid()
-                            ? body.copy(gradient)
-                            : GraphBuilder(body.function()).constant(0.0, type.dtype, type.shape).id);
+            body.result(
+                gradient.valid()
+                    ? body.copy(gradient)
+                    : GraphBuilder(body.function()).constant(0.0, type.dtype, type.shape).id);
         }
         for (std::size_t k = sequences_ + carries_; k < inputs_; ++k) {
             if (!gradients_[k].valid()) continue;
@@ -351,13 +352,13 @@ private:
         }
         const auto number = static_cast<std::int64_t>(graph_.function().bodies.size());
         graph_.function().bodies.push_back(std::move(body.function()));
-        const Value back = graph_.make(
-            OpId::scan, operands,
-            {{"body", number},
-             {"steps", Shape{steps()}},
-             {"sequences", static_cast<std::int64_t>(body.inputs_of(Kind::sequence))},
-             {"carries", static_cast<std::int64_t>(body.inputs_of(Kind::carry))},
-             {"reverse", !reverse()}});
+        const Value back =
+            graph_.make(OpId::scan, operands,
+                        {{"body", number},
+                         {"steps", Shape{steps()}},
+                         {"sequences", static_cast<std::int64_t>(body.inputs_of(Kind::sequence))},
+                         {"carries", static_cast<std::int64_t>(body.inputs_of(Kind::carry))},
+                         {"reverse", !reverse()}});
         std::size_t next = 0;
         const auto give = [&](std::size_t input, bool stacked) {
             Type type = types[next];

@@ -23,12 +23,13 @@ Value lift_node(GraphBuilder& graph, const Node& node, std::vector<Value> inputs
                 const std::vector<bool>& stacked, const Dim& steps) {
     const OpDef& def = op_def(node.op);
     if (def.lift != nullptr) {
-        return def.lift(Lift{graph, node.attributes, std::move(inputs), stacked, steps,
-                             node.type.shape});
+        return def.lift(
+            Lift{graph, node.attributes, std::move(inputs), stacked, steps, node.type.shape});
     }
     if (def.family != OpFamily::elementwise) return {};
     for (std::size_t k = 0; k < inputs.size(); ++k) {
-        if (!stacked[k]) inputs[k] = graph.broadcast(inputs[k], stacked_shape(node.type.shape, steps));
+        if (!stacked[k])
+            inputs[k] = graph.broadcast(inputs[k], stacked_shape(node.type.shape, steps));
     }
     return graph.make(node.op, std::move(inputs), node.attributes);
 }
@@ -38,8 +39,7 @@ class Hoisting {
 public:
     Hoisting(Function& function, NodeId scan)
         : function_(function), outer_(function), scan_(scan), node_(function[scan]),
-          steps_(node_.attributes.get<Shape>("steps")[0]),
-          body_(function.bodies[number("body")]) {
+          steps_(node_.attributes.get<Shape>("steps")[0]), body_(function.bodies[number("body")]) {
         const std::size_t sequences = number("sequences"), carries = number("carries");
         for (std::size_t k = 0; k < node_.inputs.size(); ++k) {
             inputs_.push_back({k < sequences             ? Kind::sequence
@@ -88,9 +88,9 @@ private:
     enum class Mode : std::uint8_t { gone, kept, sum, sunk };
     struct ScanValue {
         Mode mode = Mode::gone;
-        std::size_t result = 0;      // kept: number among the new results
-        std::vector<NodeId> terms;   // sum: of the body
-        std::vector<NodeId> old;     // the scan_result nodes
+        std::size_t result = 0;     // kept: number among the new results
+        std::vector<NodeId> terms;  // sum: of the body
+        std::vector<NodeId> old;    // the scan_result nodes
     };
 
     std::size_t number(const char* attribute) const {
@@ -281,7 +281,8 @@ private:
                 const bool reads = std::find(list.begin(), list.end(), NodeId{i}) != list.end();
                 frontier = frontier || (reads && !lifted[r]);
             }
-            for (const auto& result : body_.results) frontier = frontier || result.value == NodeId{i};
+            for (const auto& result : body_.results)
+                frontier = frontier || result.value == NodeId{i};
             if (!frontier) continue;
             const NodeId outside = stack_outside({i}, NodeId{}).id;
             replace_by_input({i}, Kind::sequence, outside);
@@ -319,9 +320,9 @@ private:
     }
     // The carries among the inputs stand in the order of the results.
     std::size_t carry_of(std::size_t input) const {
-        return static_cast<std::size_t>(std::count_if(
-            inputs_.begin(), inputs_.begin() + static_cast<std::ptrdiff_t>(input),
-            [](const In& in) { return in.kind == Kind::carry; }));
+        return static_cast<std::size_t>(
+            std::count_if(inputs_.begin(), inputs_.begin() + static_cast<std::ptrdiff_t>(input),
+                          [](const In& in) { return in.kind == Kind::carry; }));
     }
 
     // What the values that stay in the loop need; of carries alone, or of all.
@@ -369,7 +370,8 @@ private:
         std::size_t readers = 0;
         for (const Node& node : body_.nodes) {
             for (const NodeId input : node.inputs) {
-                if (is_input(input, Kind::carry) && carry_of(input_of(at(input))) == carry) ++readers;
+                if (is_input(input, Kind::carry) && carry_of(input_of(at(input))) == carry)
+                    ++readers;
             }
         }
         for (std::size_t r = 0; r < body_.results.size(); ++r) {
@@ -441,7 +443,8 @@ private:
             if (values_[r].mode != Mode::kept) continue;
             values_[r].result = results.size();
             if (r < carries_) ++kept_carries_;
-            results.push_back({"out_" + std::to_string(results.size() + 1), body_.results[r].value});
+            results.push_back(
+                {"out_" + std::to_string(results.size() + 1), body_.results[r].value});
         }
         for (const NodeId id : wanted_) {
             const auto known = std::find_if(

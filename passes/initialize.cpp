@@ -45,7 +45,8 @@ Value orthogonal(Draw& draw, Function& function) {
     Function body;
     body.name = "row";
     const Type row{type.dtype, {Dim(m)}}, rows{type.dtype, {Dim(n), Dim(m)}};
-    body.inputs = {{"row", row, {}, {}}, {"number", {DType::i64, {}}, {}, {}}, {"done", rows, {}, {}}};
+    body.inputs = {
+        {"row", row, {}, {}}, {"number", {DType::i64, {}}, {}, {}}, {"done", rows, {}, {}}};
     GraphBuilder inside(body);
     Value v = inside.input(0);
     const Value number = inside.input(1), done = inside.input(2);

@@ -121,7 +121,8 @@ Result<std::vector<LoweredCall>> emit_loops(const Function& function, std::int64
         Result<LoweredLoop> loop = lower_scan(function, NodeId{i}, batch_hint);
         if (!loop) return loop.error();
         const std::string& instance = function.origins[node.origin].instance;
-        LoweredCall call{{},          {},   {NodeId{i}}, instance.empty() ? "scan" : instance + ": scan",
+        LoweredCall call{{},          {},
+                         {NodeId{i}}, instance.empty() ? "scan" : instance + ": scan",
                          node.origin, nullptr};
         for (const NodeId input : node.inputs) call.bindings.push_back({input, false});
         for (std::uint32_t r = i + 1; r < function.nodes.size(); ++r) {

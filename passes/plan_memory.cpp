@@ -79,8 +79,9 @@ public:
                     values[known->second].last = end;
                     continue;
                 }
-                ArenaValue value{storage, begin, end, arena_bytes(lowered.function[storage].type),
-                                 {},      &lowered, {}};
+                ArenaValue value{
+                    storage, begin,    end, arena_bytes(lowered.function[storage].type),
+                    {},      &lowered, {}};
                 if (const auto carry = carries.find(storage); carry != carries.end()) {
                     lay_out_carry(lowered, *carry->second, value);
                 }

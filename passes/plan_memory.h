@@ -22,8 +22,8 @@ namespace netc {
 struct ArenaValue {
     NodeId value;
     std::size_t first = 0, last = 0;
-    Bytes size;    // of one kind only: constant, or per_16
-    Bytes offset;  // filled by place_values
+    Bytes size;                     // of one kind only: constant, or per_16
+    Bytes offset;                   // filled by place_values
     const Lowered* home = nullptr;  // whose function `value` is of
     // Further values in the same memory, from its offset on: what a scan makes of a carry.
     std::vector<std::pair<NodeId, Bytes>> parts = {};

@@ -55,18 +55,20 @@ void settle_scans(Function& function) {
             const auto carries =
                 static_cast<std::size_t>(node.attributes.get<std::int64_t>("carries"));
             const Function& body =
-                function.bodies[static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"))];
+                function
+                    .bodies[static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"))];
             for (std::size_t k = 0; k < node.inputs.size(); ++k) {
                 const Node& operand = nodes[node.inputs[k].index];
                 const OpFamily family = op_def(operand.op).family;
                 const bool buffer = operand.op == OpId::input || operand.op == OpId::variable ||
-                                    operand.op == OpId::hyper ||
-                                    operand.op == OpId::scan_result || is_written(family);
+                                    operand.op == OpId::hyper || operand.op == OpId::scan_result ||
+                                    is_written(family);
                 const bool carry = k >= sequences && k < sequences + carries;
                 const Layout wanted = layout_in(body, k);
                 const bool same_layout =
                     wanted.order.empty() ? is_row_major(operand) : operand.layout == wanted;
-                if (carry || !buffer || !same_layout) node.inputs[k] = append_copy(nodes, node.inputs[k]);
+                if (carry || !buffer || !same_layout)
+                    node.inputs[k] = append_copy(nodes, node.inputs[k]);
             }
         }
         moved[i] = NodeId{static_cast<std::uint32_t>(nodes.size())};

@@ -152,8 +152,8 @@ struct EntryCalls {
         if (Status status = emit(loop.begin, loop.end, number + 1); !status) return status;
         llvm::Value* next = b.CreateAdd(step, b.getInt64(1));
         step->addIncoming(next, b.GetInsertBlock());
-        b.CreateCondBr(
-            b.CreateICmpULT(next, b.getInt64(static_cast<std::uint64_t>(loop.steps))), body, after);
+        b.CreateCondBr(b.CreateICmpULT(next, b.getInt64(static_cast<std::uint64_t>(loop.steps))),
+                       body, after);
         b.SetInsertPoint(after);
         return {};
     }
@@ -266,8 +266,9 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
         b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
     }
     const auto call_all = [&](llvm::Value* batch, std::optional<std::int64_t> fixed) -> Status {
-        if (Status status = EntryCalls{code, entry, module, b, arguments, batch, fixed, fault, {}}
-                                .emit(0, entry.calls.size(), 0);
+        if (Status status =
+                EntryCalls{code, entry, module, b, arguments, batch, fixed, fault, {}}.emit(
+                    0, entry.calls.size(), 0);
             !status) {
             return status;
         }

@@ -53,8 +53,9 @@ Result<Type> infer_scan_result(const InferContext& context) {
 
 constexpr OpDef kScan{
     .name = "scan",
-    .doc = "runs a body once for each step; operands: sequences, of which it gets a slice a step, "
-           "initial carries, and what is the same in all steps. Its value is only for `scan_result`",
+    .doc =
+        "runs a body once for each step; operands: sequences, of which it gets a slice a step, "
+        "initial carries, and what is the same in all steps. Its value is only for `scan_result`",
     .family = OpFamily::loop,
     .min_inputs = 0,
     .max_inputs = -1,

@@ -365,7 +365,12 @@ TEST_CASE("the bits are the same for any number of threads and any processor") {
                                        "|> linear(120) |> tanh |> linear(10)",
                                        " target y: i32[B]\n loss = cross_entropy(out, y)",
                                        "sgd(lr = 0.05, momentum = 0.9)");
-    for (const SmallNetwork& subject : {wide, lenet}) {
+    const SmallNetwork lstm =
+        network("lstm",
+                "model M(x: f32[B, 6, 40]) -> f32[B, 10] {\n"
+                " let h = x |> lstm(96)\n return h[:, -1] |> linear(10)\n}",
+                " target y: i32[B]\n loss = cross_entropy(out, y)", "adam(lr = 0.01)");
+    for (const SmallNetwork& subject : {wide, lenet, lstm}) {
         const CheckedFile file = checked(subject);
         const Module module = built(file);
         for (const Form form : {Form::rows, Form::lanes}) {

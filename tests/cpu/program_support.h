@@ -18,6 +18,7 @@
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
+#include "passes/hoist.h"
 #include "passes/lower_module.h"
 #include "passes/pass_runner.h"
 
@@ -37,19 +38,28 @@ inline const char* name_of(Form form) {
     return "?";
 }
 
+template <class Pass>
+void each_body_first(Function& function, Pass pass) {
+    for (Function& body : function.bodies) each_body_first(body, pass);
+    pass(function);
+}
+
 // The passes of `optimize`, with the layout that is asked for, and `lower_module`.
 inline Program program_of(Module module, Form form, std::int64_t hint) {
     PassRunner runner;
     const auto run = [&](const char* name, auto pass) {
         const Status status = runner.run(name, module, [&](Module& m) -> Status {
-            for (Function& function : m.functions) pass(function);
+            for (Function& function : m.functions) each_body_first(function, pass);
             return {};
         });
         if (!status) FAIL(name << ": " << to_string(status.error()));
     };
     if (form != Form::ungrouped) {
         const LayoutChoice choice = form == Form::rows ? LayoutChoice::rows : LayoutChoice::lanes;
-        run("assign_layout", [&](Function& f) { assign_layout(f, hint, choice); });
+        run("assign_layout", [&](Function& f) {
+            hoist_fixed(f);
+            assign_layout(f, hint, choice);
+        });
         run("fuse_linear_activation", fuse_linear_activation);
         run("fold_pooling", fold_pooling);
         run("fuse", fuse);

@@ -35,8 +35,77 @@ inline SmallNetwork of_vector(std::string name, const std::string& body,
                    " target t: f32[B, 3]\n loss = mse(out, t)", optimizer, more);
 }
 
-inline std::vector<SmallNetwork> layer_networks() {
+// Sequences [B, 5, 3] to [B, 2]: each a kind of loop.
+inline SmallNetwork of_sequence(std::string name, const std::string& model) {
+    return network(std::move(name), model, " target t: f32[B, 2]\n loss = mse(out, t)");
+}
+inline std::vector<SmallNetwork> scan_networks() {
+    const std::string head = "model M(x: f32[B, 5, 3]) -> f32[B, 2] ";
     return {
+        of_sequence("lstm", head + "{\n let h = x |> lstm(4)\n return h[:, -1] |> linear(2)\n}"),
+        of_sequence("two lstm", head + "= x |> lstm(3) |> lstm(4) |> mean_over([1]) |> linear(2)"),
+        of_sequence("gru", head + "= x |> gru(4) |> mean_over([1]) |> linear(2)"),
+        of_sequence("rnn", head + "= x |> rnn(4, act=relu) |> mean_over([1]) |> linear(2)"),
+        of_sequence("a sum backward, with its stack",
+                    head +
+                        "{\n param w: f32[3, 2] = xavier_uniform()\n var s = zeros_like([B, 2])\n"
+                        " let y = scan v in unstack(x, 1, reverse=true) {\n  s = 0.5 * s + v @ w\n"
+                        "  yield s * s\n }\n return s + reduce_sum(1)(y)\n}"),
+        of_sequence(
+            "a layer behind each step, nothing carried",
+            head + "{\n let f = linear(4)\n let g = linear(2)\n"
+                   " let y = scan v in unstack(x, 1) { yield v |> f |> tanh |> g |> softmax }\n"
+                   " return y |> mean_over([1])\n}"),
+        of_sequence(
+            "two sequences, two results, a loop in a loop, a variable that is only read",
+            "model M(x: f32[B, 4, 3], z: f32[B, 3, 4]) -> f32[B, 2] {\n"
+            " param w: f32[3, 5] = xavier_uniform()\n param u: f32[5, 5] = xavier_uniform()\n"
+            " param s: f32[5] = normal(0.0, 1.0)\n var h = 0.1 * (zeros_like([B, 5]) + s)\n"
+            " var g = zeros_like([5])\n var fixed = s * 2.0\n"
+            " let (a, b) = scan (p, q) in (unstack(x, 1, true), unstack(z, -1, true)) {\n"
+            "  h = tanh(p @ w + h @ u * fixed)\n"
+            "  let inner = scan r in unstack(h, 1) {\n"
+            "   g = g * 0.5 + reduce_sum(0)(expand(r, 5)) * s * 0.1\n"
+            "   yield r * reduce_sum()(g)\n  }\n  yield (h + q @ w, inner)\n }\n"
+            " return a * 0.5 + b |> flatten |> linear(2)\n}"),
+        of_sequence("dropout in each step",
+                    head +
+                        "{\n let f = linear(4)\n var h = zeros_like([B, 4])\n"
+                        " let y = scan v in unstack(x, 1) {\n  h = tanh(f(v) + h) |> dropout(0.4)\n"
+                        "  yield h\n }\n return y |> mean_over([1]) |> linear(2)\n}"),
+        of_sequence("carries that change places",
+                    head +
+                        "{\n param w: f32[3, 2] = xavier_uniform()\n var a = zeros_like([B, 2])\n"
+                        " var b = x[:, 0] @ w\n let y = scan v in unstack(x, 1) {\n  let old = a\n"
+                        "  a = b\n  b = tanh(old + v @ w)\n  yield a * b\n }\n"
+                        " return a + 2.0 * b + reduce_sum(1)(y)\n}"),
+        of_sequence(
+            "one step, backward",
+            "model M(x: f32[B, 1, 3]) -> f32[B, 2] {\n param w: f32[3, 2] = xavier_uniform()\n"
+            " param u: f32[2, 2] = orthogonal()\n var h = x[:, 0] @ w\n"
+            " let y = scan v in unstack(x, 1, reverse=true) { h = tanh(h @ u + v @ w) yield h "
+            "}\n return y[:, 0] + h\n}"),
+        of_sequence("images and a convolution in each step",
+                    "model M(x: f32[B, 3, 1, 5, 5]) -> f32[B, 2] {\n let f = conv(2)\n"
+                    " var h = zeros_like([B, 2, 5, 5])\n let y = scan v in unstack(x, 1) {\n"
+                    "  h = tanh(f(v) + 0.5 * h)\n  yield h |> global_avg_pool\n }\n"
+                    " return y |> mean_over([1]) |> linear(2)\n}"),
+        of_sequence("words in each step",
+                    "model M(x: i32[B, 4]) -> f32[B, 2] {\n let f = embedding(4, 3)\n"
+                    " var h = zeros_like([B, 3])\n let y = scan v in unstack(x, 1) {\n"
+                    "  h = tanh(f(v) * 20.0 + h)\n  yield h\n }\n return y |> mean_over([1]) |> "
+                    "linear(2)\n}"),
+        network("a loop in double precision",
+                "model M(x: f64[B, 4, 3]) -> f64[B, 2] {\n param w: f64[3, 2] = xavier_uniform()\n"
+                " var h = cast(zeros_like([B, 2]), f64)\n let y = scan v in unstack(x, 1) {\n"
+                "  h = tanh(h * 0.5 + v @ w)\n  yield h\n }\n return y[:, -1]\n}",
+                " target t: f64[B, 2]\n loss = cast(reduce_sum((out - t) ^ 2), f32)"),
+    };
+}
+
+inline std::vector<SmallNetwork> layer_networks() {
+    std::vector<SmallNetwork> all = scan_networks();
+    std::vector<SmallNetwork> others = {
         of_vector("dense", "linear(7) |> tanh |> linear(3)"),
         of_vector("dense, one unit", "linear(1) |> sigmoid |> linear(3)"),
         of_vector("activations", "linear(8) |> gelu |> linear(8) |> elu |> linear(8) |> silu |> "
@@ -117,6 +186,8 @@ inline std::vector<SmallNetwork> layer_networks() {
                 " return c |> linear(2)\n}",
                 " target t: f32[B, 2]\n loss = mse(out, t) + 0.1 * mean(out) ^ 2"),
     };
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
 }
 
 inline std::vector<SmallNetwork> optimizer_networks() {
