@@ -27,6 +27,11 @@ struct Verb {
 };
 
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
+void declare_fmt(CLI::App& verb, Options& o) {
+    verb.add_option("FILE", o.files, ".net files")->required();
+    verb.add_flag("--check", o.check,
+                  "write nothing; status 1 and the names if a file would change");
+}
 void declare_summary(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
@@ -140,6 +145,7 @@ void declare_cache(CLI::App& verb, Options& o) {
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all = {
         {"check", "parse and check everything in a file", verb_check, declare_check},
+        {"fmt", "write files in their canonical form", verb_fmt, declare_fmt},
         {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary,
          declare_summary},
         {"init", "write initial weights", verb_init, declare_init},
@@ -161,8 +167,8 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"fmt",    "doc",      "weights", "runs",   "import",
-                                  "export", "quantize", "lsp",     "migrate"};
+constexpr const char* kLater[] = {"doc",    "weights",  "runs", "import",
+                                  "export", "quantize", "lsp",  "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
