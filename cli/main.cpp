@@ -161,14 +161,18 @@ const std::vector<Verb>& verbs() {
         {"explain", "the page of a diagnostic", verb_explain, declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
         {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
+        {"lsp", "the language server, for editors", verb_lsp,
+         [](CLI::App& verb, Options& o) {
+             verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
+         }},
         {"cache", "the compile cache", verb_cache, declare_cache},
     };
     return all;
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"doc",    "weights",  "runs", "import",
-                                  "export", "quantize", "lsp",  "migrate"};
+constexpr const char* kLater[] = {"doc",    "weights",  "runs",   "import",
+                                  "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
