@@ -160,6 +160,11 @@ const std::vector<Verb>& verbs() {
         {"bench", "steady-state time per call", verb_bench, declare_bench},
         {"explain", "the page of a diagnostic", verb_explain, declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
+        {"doc", "the reference of the library, or of a file", verb_doc,
+         [](CLI::App& verb, Options& o) {
+             verb.add_option("FILE", o.file, "a .net file; without it the library");
+             verb.add_option("NAME", o.name, "only this declaration");
+         }},
         {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
         {"lsp", "the language server, for editors", verb_lsp,
          [](CLI::App& verb, Options& o) {
@@ -171,8 +176,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"doc",    "weights",  "runs",   "import",
-                                  "export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"weights", "runs", "import", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

@@ -36,22 +36,6 @@ NameKind kind_of(ast::CallableKind kind) {
     return NameKind::function;
 }
 
-std::string builtin_signature(const frontend::Builtin& builtin) {
-    const auto list = [](const std::vector<frontend::BuiltinFormal>& formals) {
-        std::string text;
-        for (const frontend::BuiltinFormal& formal : formals) {
-            text += text.empty() ? "" : ", ";
-            text += formal.name;
-            if (!formal.default_text.empty()) text += fmt::format(" = {}", formal.default_text);
-        }
-        return "(" + text + ")";
-    };
-    std::string text(builtin.name);
-    if (builtin.configurable || !builtin.configuration.empty()) text += list(builtin.configuration);
-    if (builtin.max_inputs != 0 || !builtin.inputs.empty()) text += list(builtin.inputs);
-    return text;
-}
-
 }  // namespace
 
 std::string_view spelling(NameKind kind) {
@@ -103,6 +87,22 @@ const NamedThing* NameIndex::global(std::uint32_t file, std::string_view name) c
 }
 
 namespace frontend {
+
+std::string builtin_signature(const Builtin& builtin) {
+    const auto list = [](const std::vector<frontend::BuiltinFormal>& formals) {
+        std::string text;
+        for (const BuiltinFormal& formal : formals) {
+            text += text.empty() ? "" : ", ";
+            text += formal.name;
+            if (!formal.default_text.empty()) text += fmt::format(" = {}", formal.default_text);
+        }
+        return "(" + text + ")";
+    };
+    std::string text(builtin.name);
+    if (builtin.configurable || !builtin.configuration.empty()) text += list(builtin.configuration);
+    if (builtin.max_inputs != 0 || !builtin.inputs.empty()) text += list(builtin.inputs);
+    return text;
+}
 
 std::uint32_t NameResolver::add(NamedThing thing) {
     index_.things.push_back(std::move(thing));
