@@ -27,6 +27,11 @@ struct Verb {
 };
 
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
+void declare_fmt(CLI::App& verb, Options& o) {
+    verb.add_option("FILE", o.files, ".net files")->required();
+    verb.add_flag("--check", o.check,
+                  "write nothing; status 1 and the names if a file would change");
+}
 void declare_summary(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
@@ -140,6 +145,7 @@ void declare_cache(CLI::App& verb, Options& o) {
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all = {
         {"check", "parse and check everything in a file", verb_check, declare_check},
+        {"fmt", "write files in their canonical form", verb_fmt, declare_fmt},
         {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary,
          declare_summary},
         {"init", "write initial weights", verb_init, declare_init},
@@ -154,15 +160,23 @@ const std::vector<Verb>& verbs() {
         {"bench", "steady-state time per call", verb_bench, declare_bench},
         {"explain", "the page of a diagnostic", verb_explain, declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
+        {"doc", "the reference of the library, or of a file", verb_doc,
+         [](CLI::App& verb, Options& o) {
+             verb.add_option("FILE", o.file, "a .net file; without it the library");
+             verb.add_option("NAME", o.name, "only this declaration");
+         }},
         {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
+        {"lsp", "the language server, for editors", verb_lsp,
+         [](CLI::App& verb, Options& o) {
+             verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
+         }},
         {"cache", "the compile cache", verb_cache, declare_cache},
     };
     return all;
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"fmt",    "doc",      "weights", "runs",   "import",
-                                  "export", "quantize", "lsp",     "migrate"};
+constexpr const char* kLater[] = {"weights", "runs", "import", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

@@ -37,8 +37,10 @@ struct Options {
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
     bool depfile = false, peak = false, kernels = false;
-    std::string action;             // cache info|clear; a code for explain
-    std::vector<std::string> runs;  // plot
+    std::string action;              // cache info|clear; a code for explain
+    std::vector<std::string> runs;   // plot
+    std::vector<std::string> files;  // fmt
+    bool check = false;
 };
 
 // What --batch takes.

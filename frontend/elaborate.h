@@ -175,6 +175,8 @@ std::string source_text(const Context& context, Span place, std::size_t limit = 
 // ---- evaluation (elaborate_expressions.cpp and neighbours)
 
 Datum evaluate(Context& context, const ast::Expr& expression, const ScopePointer& scope);
+// Remembers what an expression of the user is, where somebody asked for that.
+void note_type(const Context& context, Span place, const Datum& value);
 // As evaluate, and a layer or function of all-default configuration may stand bare.
 Datum evaluate_stage(Context& context, const ast::Expr& expression, const ScopePointer& scope);
 Datum lookup(Context& context, std::string_view name, Span place, const ScopePointer& scope);

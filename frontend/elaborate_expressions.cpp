@@ -261,6 +261,7 @@ struct Evaluator {
             }
             const FunctionPointer kept = *pointer;
             value = apply(context, kept, std::move(values), stage.value.span, stage.value.span);
+            note_type(context, stage.value.span, value);
         }
         context.pipe = outer;
         return value;
@@ -355,6 +356,7 @@ struct Evaluator {
 Datum evaluate(Context& context, const ast::Expr& expression, const ScopePointer& scope) {
     Datum value = std::visit(Evaluator{context, expression, scope}, expression.kind);
     if (!value.failed()) value.place = expression.span;
+    note_type(context, expression.span, value);
     return value;
 }
 

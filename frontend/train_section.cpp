@@ -23,6 +23,12 @@ constexpr std::string_view kWaiting[] = {"solver", "restarts", "load",      "fre
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
                                                     "weight_decay", "nesterov",      "clip"};
 
+}  // namespace
+
+std::span<const std::string_view> setting_names() { return kSettings; }
+
+namespace {
+
 // Which way a metric of the library improves.
 std::optional<Direction01> direction_of(const ast::Expr& expression) {
     const auto* call = std::get_if<ast::Call>(&expression.kind);
