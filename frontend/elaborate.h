@@ -261,6 +261,9 @@ bool match_inputs(Context& context, const FunctionValue& function,
 // Dimensions that may be anything (`_`) are not allowed here.
 std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& type,
                                     const ScopePointer& scope);
+// Whether every dimension of a declared input or target is at least 1, as far as it is known; otherwise
+// E0307 at the place. `what`: "the input `x`".
+bool check_dimensions(Context& context, const Shape& shape, Span place, std::string_view what);
 // Compares a result with the declared type; reports E0305, E0205.
 bool check_result(Context& context, const ast::Type& type, const Datum& value,
                   std::string_view what, const ScopePointer& scope, bool outputs);

@@ -47,6 +47,7 @@ Datum lookup(Context& context, std::string_view name, Span place, const ScopePoi
     const auto meant = suggest(name, candidates);
     return report(context, diagnose<Code::unknown_name>(blame(context, place), "value", name)
                                .text("not found")
+                               .caused_by(std::string(name))
                                .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
 }
 

@@ -126,6 +126,8 @@ struct SectionBuilder {
             }
             const std::optional<Shape> shape = evaluate_shape(context, *type, building.scope);
             if (!shape) return false;
+            const std::string what = fmt::format("the target `{}`", target->name.text);
+            if (!check_dimensions(context, *shape, target->type.span, what)) return false;
             const Shape& sample = inputs[0].type.shape;
             const bool batch = !shape->empty() && !sample.empty() && (*shape)[0] == sample[0];
             if (!batch) {
