@@ -14,6 +14,7 @@
 
 #include "cli/terminal.h"
 #include "frontend/render.h"
+#include "passes/check_finite.h"
 #include "passes/pipeline.h"
 #include "runtime/files/files.h"
 
@@ -58,7 +59,7 @@ std::string names_of(const Items& items) {
 
 }  // namespace
 
-Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool open_dimensions) {
+Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_dimensions) {
     Result<CheckOptions> check = check_options(options);
     if (!check) return check.error();
     check->open_dimensions = open_dimensions;
@@ -81,6 +82,7 @@ Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool o
     }
     if (!file) return file.error();
     bench->file = std::move(*file);
+    options.sources = &bench->sources;
     return bench;
 }
 
@@ -208,6 +210,7 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
     Result<Program> program = compile(model, section, compile_options, run);
+    if (program && options.check_finite) check_finite(*program, *options.sources);
     if (options.time_report) {
         for (const PassTime& time : run.times) {
             print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
@@ -235,10 +238,27 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     jit_options.target = cpu_target(options);
     jit_options.threads = thread_count(options);
     jit_options.cache_directory = cache_directory(options);
+    if (options.profile) {
+        Result<std::unique_ptr<Profile>> profile = Profile::make(runnable->program, jit_options);
+        if (!profile) return profile.error();
+        runnable->profile = profile->get();
+        runnable->executable = std::move(*profile);
+        return runnable;
+    }
     Result<std::unique_ptr<Executable>> executable = jit(runnable->program, jit_options);
     if (!executable) return executable.error();
     runnable->executable = std::move(*executable);
     return runnable;
+}
+
+int finish_profile(const Options& options, const Runnable& runnable, int status) {
+    if (runnable.profile == nullptr) return status;
+    if (options.profile->empty()) {
+        print_err(runnable.profile->table());
+        return status;
+    }
+    const Status written = write_file_atomically(*options.profile, runnable.profile->trace());
+    return written || status != kExitDone ? status : report(written.error());
 }
 
 std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model) {
