@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "ir/finite_check.h"
+
 namespace netc {
 namespace {
 
@@ -203,6 +205,14 @@ struct Header {
         }
         line("}};");
         line("const char *{}_strerror(int status);\n", p);
+        const auto is_check = [](const Call& call) { return call.label.starts_with(kFiniteCheck); };
+        if (!std::ranges::any_of(program.find("forward")->calls, is_check)) return;
+        line(
+            "/* After {}_E_NAN, with the workspace of that call: which layer gave the first NaN or "
+            "infinity,",
+            P);
+        line(" * in which pass, and its place in the source. */");
+        line("const char *{}_not_finite(const void *workspace);\n", p);
     }
 
     void functions() {

@@ -53,8 +53,8 @@ ScalarId exp_of(Formula& f, ScalarId argument, ScalarId low = kNoScalar) {
     const ScalarId y = f.add(f.add(reduced.rest, reduced.tail), 1.0);
     // n goes into the exponent of y, by way of 2^200 where the result may be subnormal.
     const ScalarId small = f.less(x, -700.0);
-    const ScalarId up = f.select(small, f.integer(std::int64_t{200} << 52, DType::i64),
-                                 f.integer(0, DType::i64));
+    const ScalarId up =
+        f.select(small, f.integer(std::int64_t{200} << 52, DType::i64), f.integer(0, DType::i64));
     const ScalarId down = f.select(small, f.like(x, 0x1p-200), f.like(x, 1));
     const auto sum = [&](ScalarId a, ScalarId b) { return f.graph.binary(ScalarOp::add, a, b); };
     const ScalarId exponent = f.shift_left(f.bits(reduced.rounded), 52);
@@ -122,13 +122,11 @@ Twofold twofold_log(Formula& f, ScalarId x) {
     // log m = 2 s (1 + z (1/3 + z (1/5 + z ...))), z <= 0.04: the first terms need all digits.
     const ScalarId rest = f.mul(z.high, f.polynomial(z.high, atanh_series<13>(3)));
     constexpr double kThird = 1.0 / 3, kFifth = 1.0 / 5;
-    const Twofold fifth =
-        plus(f, kFifth, -0x1.999999999999ap-57, {rest, f.like(rest, 0)});
+    const Twofold fifth = plus(f, kFifth, -0x1.999999999999ap-57, {rest, f.like(rest, 0)});
     const Twofold third = plus(f, kThird, 0x1.5555555555555p-56, product(f, z, fifth));
     const Twofold series = plus(f, 1, 0, product(f, z, third));
     const Twofold half = product(f, s, series);
-    const Twofold sum =
-        ordered_sum(f, f.mul(parts.exponent, kLn2High), f.mul(half.high, 2.0));
+    const Twofold sum = ordered_sum(f, f.mul(parts.exponent, kLn2High), f.mul(half.high, 2.0));
     const ScalarId low = f.fma(parts.exponent, kLn2Low, f.fma(half.low, 2.0, sum.low));
     return ordered_sum(f, sum.high, low);
 }
@@ -151,8 +149,8 @@ ScalarId expand_expm1(Formula& f, ScalarId argument) {
     const Twofold sum = ordered_sum(f, f.add(half, -0.5), f.mul(half, reduced.rest));
     const ScalarId y = f.add(sum.high, f.fma(half, reduced.tail, sum.low));
     // Without n the rest is all; half of it may be too small.
-    const ScalarId result = f.select(f.equal(reduced.rounded, kRound),
-                                     f.add(reduced.rest, reduced.tail), f.add(y, y));
+    const ScalarId result =
+        f.select(f.equal(reduced.rounded, kRound), f.add(reduced.rest, reduced.tail), f.add(y, y));
     return f.select(f.less(x, kTooLarge), result, f.mul(x, kInfinity));
 }
 
@@ -198,9 +196,8 @@ ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent) {
     const ScalarId magnitude = f.abs(base);
     const ScalarId finite = f.both(f.less(0.0, magnitude), f.less(magnitude, kInfinity));
     const Twofold exact = twofold_log(f, magnitude);
-    const ScalarId logarithm =
-        f.select(finite, exact.high,
-                 f.select(f.equal(magnitude, 0.0), f.like(base, -kInfinity), magnitude));
+    const ScalarId logarithm = f.select(
+        finite, exact.high, f.select(f.equal(magnitude, 0.0), f.like(base, -kInfinity), magnitude));
     const ScalarId power = f.mul(exponent, logarithm);
     const ScalarId clamped = f.at_least(f.at_most(power, 1000), -1000);
     const ScalarId low = f.fma(exponent, exact.low, f.fma(exponent, logarithm, f.neg(power)));

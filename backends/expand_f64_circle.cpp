@@ -55,8 +55,7 @@ struct Turned {
 Turned reduce(Formula& f, ScalarId x) {
     const ScalarId bits = f.bits(x);
     const ScalarId exponent = f.bit_and(f.shift_right(bits, 52), 2047);
-    const ScalarId k =
-        f.shift_right(f.op(ScalarOp::max, f.integer_add(exponent, -1075), 0), 5);
+    const ScalarId k = f.shift_right(f.op(ScalarOp::max, f.integer_add(exponent, -1075), 0), 5);
     const ScalarId m = f.from_bits(
         f.graph.binary(ScalarOp::add, bits, f.graph.unary(ScalarOp::neg, f.shift_left(k, 57))));
     const ScalarId row = f.graph.cast(k, DType::i32);
@@ -114,8 +113,7 @@ ScalarId expand_sin_or_cos(Formula& f, ScalarId x, bool is_cos) {
     const ScalarId odd = f.equal(f.bit_and(quadrant, 1), f.integer(1, DType::i64));
     const ScalarId sign = f.shift_left(f.bit_and(quadrant, 2), 62);
     const ScalarId value = f.select(odd, cosine(f, turned.angle), sine(f, turned.angle));
-    const ScalarId y =
-        f.from_bits(f.graph.binary(ScalarOp::bit_xor, f.bits(value), sign));
+    const ScalarId y = f.from_bits(f.graph.binary(ScalarOp::bit_xor, f.bits(value), sign));
     return f.select(f.less(f.abs(x), std::numeric_limits<double>::infinity()), y,
                     f.like(x, std::numeric_limits<double>::quiet_NaN()));
 }

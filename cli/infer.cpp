@@ -281,7 +281,7 @@ int verb_eval(Options options) {
         for (const auto& [name, value] : *values)
             print_out(fmt::format("{:<12} {:.6g}\n", name, value));
     }
-    return kExitDone;
+    return finish_profile(options, *loaded->runnable, kExitDone);
 }
 
 int verb_predict(Options options) {
@@ -303,14 +303,14 @@ int verb_predict(Options options) {
     }
     if (!options.output.empty()) {
         Status s = write_outputs(options.output, entry, *loaded->session, inputs->batch);
-        return s ? kExitDone : report(s.error());
+        return finish_profile(options, *loaded->runnable, s ? kExitDone : report(s.error()));
     }
     if (options.json) {
         print_out(outputs_json(entry, *loaded->session, inputs->batch).dump() + "\n");
     } else {
         print_table(entry, *loaded->session, inputs->batch);
     }
-    return kExitDone;
+    return finish_profile(options, *loaded->runnable, kExitDone);
 }
 
 int verb_grad(Options options) {

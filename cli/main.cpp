@@ -26,6 +26,11 @@ struct Verb {
     std::function<void(CLI::App&, Options&)> declare;
 };
 
+void add_profile_option(CLI::App& verb, Options& o) {
+    verb.add_option("--profile", o.profile, "the time of each kernel: a table, or a trace in =FILE")
+        ->expected(0, 1);
+}
+
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
 void declare_fmt(CLI::App& verb, Options& o) {
     verb.add_option("FILE", o.files, ".net files")->required();
@@ -45,6 +50,7 @@ void declare_init(CLI::App& verb, Options& o) {
 void declare_train(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--epochs", o.epochs, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--load", o.load, "start from these weights");
@@ -61,6 +67,7 @@ void declare_train(CLI::App& verb, Options& o) {
 void declare_eval(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
     verb.add_option("--on", o.on, "train, valid or test")
         ->check(CLI::IsMember({"train", "valid", "test"}));
@@ -68,6 +75,7 @@ void declare_eval(CLI::App& verb, Options& o) {
 void declare_predict(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
     verb.add_option("--input", o.inputs, "NAME=FILE for every input: .npy .npz .csv .png .jpg .pgm .ppm");
     verb.add_option("--rows", o.rows, "a table that the section's selectors read");
@@ -100,6 +108,8 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_option("--weights", o.weights, "for --emit=weights");
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
+    verb.add_flag("--check-finite", o.check_finite,
+                  "calls return E_NAN at the first NaN or infinity");
 }
 void declare_dump(CLI::App& verb, Options& o) {
     add_program_options(verb, o);

@@ -8,6 +8,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ir/source.h"
+
 namespace netc {
 
 struct Options {
@@ -27,7 +29,9 @@ struct Options {
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;
-    bool json = false, quiet = false, time_report = false, werror = false;
+    bool json = false, quiet = false, time_report = false, werror = false, check_finite = false;
+    const SourceMap* sources = nullptr;  // of the checked file, for what --check-finite reports
+    std::optional<std::string> profile;  // empty text: a table on standard error
 
     // train
     std::string load, run;

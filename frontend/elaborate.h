@@ -275,6 +275,8 @@ netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
 Datum tensor_datum(Context& context, netc::Value value, Span place,
                    const std::vector<const Tensor*>& sources);
+// True, and reported, where an operator would calculate in 16 bits.
+bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

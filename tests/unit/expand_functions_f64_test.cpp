@@ -18,10 +18,31 @@ using Limits = std::numeric_limits<double>;
 static_assert(std::numeric_limits<Real>::digits >= 64, "a reference has more digits than f64");
 
 constexpr double kInf = Limits::infinity();
-constexpr double kSpecial[] = {0.0,  -0.0, 1.0,   -1.0,   2.0,   -2.0,     0.5,       -0.5,      3.0,
-                               -3.0, 2.5,  -2.5,  1e300,  1e-300, kInf,    -kInf,     Limits::quiet_NaN(),
-                               Limits::min(), -Limits::min(), Limits::denorm_min(), -Limits::denorm_min(),
-                               Limits::max(), -Limits::max(), 0x1.fffffffffffffp-1, 0x1.0000000000001p+0};
+constexpr double kSpecial[] = {0.0,
+                               -0.0,
+                               1.0,
+                               -1.0,
+                               2.0,
+                               -2.0,
+                               0.5,
+                               -0.5,
+                               3.0,
+                               -3.0,
+                               2.5,
+                               -2.5,
+                               1e300,
+                               1e-300,
+                               kInf,
+                               -kInf,
+                               Limits::quiet_NaN(),
+                               Limits::min(),
+                               -Limits::min(),
+                               Limits::denorm_min(),
+                               -Limits::denorm_min(),
+                               Limits::max(),
+                               -Limits::max(),
+                               0x1.fffffffffffffp-1,
+                               0x1.0000000000001p+0};
 
 // Distance in units of the last place of the exact result.
 double ulps(double got, Real exact) {
@@ -35,7 +56,8 @@ double ulps(double got, Real exact) {
     int exponent = 0;
     std::frexp(exact, &exponent);
     const int last = std::max(exponent - Limits::digits, Limits::min_exponent - Limits::digits);
-    return static_cast<double>(std::abs(static_cast<Real>(got) - exact) / std::ldexp(Real{1}, last));
+    return static_cast<double>(std::abs(static_cast<Real>(got) - exact) /
+                               std::ldexp(Real{1}, last));
 }
 
 struct Entry {
@@ -57,9 +79,13 @@ std::vector<double> quarter_turns() {
 }
 
 const Entry kEntries[] = {
-    {"exp", ScalarOp::exp, [](Real x) { return std::exp(x); },
+    {"exp",
+     ScalarOp::exp,
+     [](Real x) { return std::exp(x); },
      {709.782712893384, -708.3964185322641, -745.1332191019412, -700, -1e4, 1e4}},
-    {"expm1", ScalarOp::expm1, [](Real x) { return std::expm1(x); },
+    {"expm1",
+     ScalarOp::expm1,
+     [](Real x) { return std::expm1(x); },
      {709.782712893384, 0.34657359027997264, -0.34657359027997264, -36.7368005696771, -37.4}},
     {"log", ScalarOp::log, [](Real x) { return std::log(x); }, {1, 2.0 / 3, 4.0 / 3, 1e-310}},
     {"log1p", ScalarOp::log1p, [](Real x) { return std::log1p(x); }, {-1, 1, 1.0 / 3, -1.0 / 3}},
@@ -111,7 +137,8 @@ TEST_CASE("pow of two f64") {
     const auto test = [&](double x, double y) {
         const Real exact = std::pow(static_cast<Real>(x), static_cast<Real>(y));
         const double error = ulps(function.in_f64(x, y), exact);
-        INFO(fmt::format("{} to the power of {} is {}, not {}", x, y, function.in_f64(x, y), static_cast<double>(exact)));
+        INFO(fmt::format("{} to the power of {} is {}, not {}", x, y, function.in_f64(x, y),
+                         static_cast<double>(exact)));
         if (!(error <= 2)) CHECK(error <= 2);
         worst = std::max(worst, error);
     };
