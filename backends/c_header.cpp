@@ -15,7 +15,7 @@ constexpr std::array<ObjectStatusInfo, kObjectStatusCount> kStatus{{
     {"OK", "no error"},
     {"E_WEIGHTS", "the weights belong to another model, or were not initialised"},
     {"E_ALIGN", "a region is not aligned, or is a null pointer"},
-    {"E_BATCH", "the batch is 0"},
+    {"E_BATCH", "the batch is 0, or not what an `as` of the model says"},
     {"E_NAN", "a value is not finite"},
     {"E_INDEX", "an index or label is out of range"},
     {"E_CPU", "this processor lacks instructions that the object was compiled for"},

@@ -212,6 +212,7 @@ Status Interpretation::run(std::string_view entry_name, std::int64_t batch) {
     State& state = *state_;
     const Entry* const entry = state.program.find(entry_name);
     if (entry == nullptr) return bug(fmt::format("no entry `{}`", entry_name));
+    if (Status status = check_batch(*entry, batch); !status) return status;
     auto& inputs = state.inputs[entry->name];
     inputs.resize(entry->inputs.size());
     for (std::size_t k = 0; k < inputs.size(); ++k) {

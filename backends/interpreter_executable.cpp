@@ -81,6 +81,7 @@ public:
         if (entry == nullptr) {
             return Error{.status = kExitInternal, .message = fmt::format("no entry `{}`", name)};
         }
+        if (Status status = check_batch(*entry, batch); !status) return status;
         if (Status status = check_ranges(*entry, memory, batch); !status) return status;
         return run_calls(*entry, [&](const Call& call, const std::vector<std::int64_t>& steps) {
             return run(*entry, call, memory, batch, steps);

@@ -77,12 +77,20 @@ std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
         return rows[place->second];
     };
     auto row = [&](const std::string& path) -> Row& { return row_at(path, path); };
-    const Function* forward = model.module.find("forward");
-    if (forward != nullptr) {
-        for (const Node& node : forward->nodes) {
+    // The body of a scan counts as often as it runs.
+    const auto visit = [&](const auto& self, const Function& function, double times) -> void {
+        for (const Node& node : function.nodes) {
+            if (node.op == OpId::scan) {
+                const auto body =
+                    static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"));
+                const Dim& steps = node.attributes.get<Shape>("steps")[0];
+                self(self, function.bodies[body],
+                     times * static_cast<double>(steps.is_static() ? steps.value() : 1));
+                continue;
+            }
             if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant)
                 continue;
-            const Origin& origin = forward->origins[node.origin];
+            const Origin& origin = function.origins[node.origin];
             const std::string path = owner(origin.instance, model.name);
             // Values of the model itself: a row for each place in the text.
             const std::string text = written_at(sources, origin);
@@ -91,13 +99,14 @@ std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
                                            text.empty() ? std::string(op_def(node.op).name) : text)
                                   : row(path);
             r.shape = node.type.to_string();
-            r.flops += node_flops(*forward, node);
+            r.flops += times * node_flops(function, node);
             if (op_def(node.op).family != OpFamily::view) {
                 r.activation_bytes =
                     numbers_per_sample(node.type) * static_cast<double>(size_of(node.type.dtype));
             }
         }
-    }
+    };
+    if (const Function* forward = model.module.find("forward")) visit(visit, *forward, 1);
     for (const Variable& variable : model.module.variables) {
         const std::size_t dot = variable.name.rfind('.');
         Row& r = row(dot == std::string::npos ? variable.name : variable.name.substr(0, dot));

@@ -100,11 +100,6 @@ struct Evaluator {
     const ast::Expr& expression;
     const ScopePointer& scope;
 
-    Datum waits(std::string_view what) const {
-        return report(context,
-                      diagnose<Code::not_supported_yet>(blame(context, expression.span), what));
-    }
-
     Datum operator()(const ast::IntLiteral& node) const { return {node.value, expression.span}; }
     Datum operator()(const ast::FloatLiteral& node) const { return {node.value, expression.span}; }
     Datum operator()(const ast::QuantityLiteral& node) const {
@@ -193,14 +188,33 @@ struct Evaluator {
         if (value.failed()) return value;
         const auto* type = std::get_if<ast::TensorType>(&node.type.kind);
         const Tensor* tensor = value.tensor();
-        if (type && tensor) {
-            const std::optional<Shape> shape = evaluate_shape(context, *type, scope);
-            if (!shape) return failed_datum();
-            const bool dtype = type->dtype == ast::Dtype::any ||
-                               resolve(context, type->dtype) == tensor->type.dtype;
-            if (dtype && *shape == tensor->type.shape) return value;
+        if (!type || !tensor) {
+            const ast::ExprPtr& wrong = node.value;
+            return report(context,
+                          diagnose<Code::wrong_static_type>(
+                              blame(context, tensor ? node.type.span : wrong->span),
+                              tensor ? "what stands behind `as`" : "what stands before `as`",
+                              tensor ? "a tensor type such as `f32[B, 4]`" : "a tensor")
+                              .text("this is {}", tensor ? "another type" : describe_kind(value)));
         }
-        return waits("an `as` whose dimensions must be compared at run time");
+        const std::optional<Shape> shape = evaluate_shape(context, *type, scope);
+        if (!shape) return failed_datum();
+        const Type wanted{type->dtype == ast::Dtype::any ? tensor->type.dtype
+                                                         : resolve(context, type->dtype),
+                          *shape};
+        if (wanted == tensor->type) return value;
+        bool possible = wanted.dtype == tensor->type.dtype && wanted.rank() == tensor->type.rank();
+        for (std::size_t i = 0; possible && i < shape->size(); ++i) {
+            const Dim distance = tensor->type.shape[i] - (*shape)[i];
+            possible = !distance.is_static() || distance.value() == 0;
+        }
+        if (possible) {  // what is not known now is checked when the program runs
+            return make_node(context, OpId::ascribe, {tensor}, {{"shape", *shape}},
+                             expression.span);
+        }
+        return report(context, diagnose<Code::ascription_fails>(blame(context, expression.span),
+                                                                wanted.to_string())
+                                   .text("this is {}", tensor->type.to_string()));
     }
     Datum operator()(const ast::Unary& node) const {
         const Datum operand = evaluate(context, *node.operand, scope);

@@ -129,7 +129,8 @@ struct OpDef {
     ScalarId (*lower)(Lowering&) = nullptr;
     std::vector<Sample> (*samples)() = nullptr;
     // The results of all steps of a scan at once, stacked, and their sum. Null where that is not one
-    // operator again; elementwise operators need no rule.
+    // operator again; elementwise operators need no rule. A rule gives a Value without a node where the
+    // shapes do not allow it.
     Value (*lift)(const Lift&) = nullptr;
     Value (*lift_sum)(const Lift&) = nullptr;
     // For simplify: f(max(a, b)) = max(f(a), f(b)).

@@ -19,6 +19,17 @@ std::int64_t BufferRef::offset_at(std::int64_t batch,
     return bytes;
 }
 
+Status check_batch(const Entry& entry, std::int64_t batch) {
+    for (const Entry::EqualExtents& each : entry.equal_extents) {
+        const std::int64_t found = each.found.at(batch), wanted = each.wanted.at(batch);
+        if (found == wanted) continue;
+        return Error{kExitRun, "`" + each.text + "` does not hold for a batch of " +
+                                   std::to_string(batch) + ": " + std::to_string(found) +
+                                   " is not " + std::to_string(wanted)};
+    }
+    return {};
+}
+
 std::int64_t times_called(const Entry& entry, std::size_t call) {
     std::int64_t times = 1;
     for (const Loop& loop : entry.loops) {

@@ -112,6 +112,12 @@ struct Entry {
         std::int64_t limit = 0;
     };
     std::vector<IndexRange> index_ranges;
+    // What `as` says of the batch, checked before anything is written.
+    struct EqualExtents {
+        Extent found, wanted;
+        std::string text;  // f32[B, 3] as f32[4, 3]
+    };
+    std::vector<EqualExtents> equal_extents;
 };
 
 struct VariablePlace {
@@ -139,6 +145,9 @@ struct Program {
 
     const Entry* find(std::string_view entry) const;
 };
+
+// Whether the entry can run at this batch; an Error has status 4.
+Status check_batch(const Entry& entry, std::int64_t batch);
 
 // How often one run of the entry makes this call.
 std::int64_t times_called(const Entry& entry, std::size_t call);

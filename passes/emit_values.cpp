@@ -221,7 +221,10 @@ ScalarId Emitter::read_param(NodeId node, std::vector<Index> index, Outside outs
     bool inside = true;
     for (std::size_t d = 0; d < index.size(); ++d) {
         const std::optional<Range> range = range_of(index[d], axes().static_extents());
-        if (!param.dims[d].is_static()) continue;  // the batch is never padded
+        if (!param.dims[d].is_static()) {
+            inside = inside && !range;  // the batch is never padded, but may stand for a number
+            continue;
+        }
         inside = inside && range && range->low >= 0 && range->high < param.dims[d].constant;
     }
     read.index = std::move(index);

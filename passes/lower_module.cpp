@@ -111,6 +111,7 @@ private:
         const auto origins = static_cast<OriginId>(entry_.origins.size());
         const std::vector<Origin>& own = frame.lowered.function.origins;
         entry_.origins.insert(entry_.origins.end(), own.begin(), own.end());
+        note_ascriptions(frame.lowered.function);
         for (const LoweredCall& lowered : frame.lowered.calls) {
             if (lowered.loop) {
                 if (Status s = add_loop(frame, lowered); !s) return s;
@@ -127,6 +128,19 @@ private:
             entry_.calls.push_back(std::move(call));
         }
         return {};
+    }
+
+    void note_ascriptions(const Function& function) {
+        for (const Node& node : function.nodes) {
+            if (node.op != OpId::ascribe) continue;
+            const Type& from = function[node.inputs[0]].type;
+            for (std::size_t i = 0; i < from.rank(); ++i) {
+                const auto found = from.shape[i].extent(), wanted = node.type.shape[i].extent();
+                if (!found || !wanted || *found == *wanted) continue;
+                entry_.equal_extents.push_back(
+                    {*found, *wanted, from.to_string() + " as " + node.type.to_string()});
+            }
+        }
     }
 
     // The calls of a body, whose inputs and results are slices of what the scan reads and leaves.

@@ -79,6 +79,7 @@ std::optional<NodeId> no_change(Rebuilder& to, const Node& node) {
             return std::nullopt;
         case OpId::cast:
         case OpId::reshape:
+        case OpId::ascribe:
         case OpId::broadcast:
         case OpId::copy:
         case OpId::slice:

@@ -255,6 +255,7 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
             if (Status status = compile({&code}); !status) return status;
         }
     }
+    if (Status status = check_batch(*code.entry, batch); !status) return status;
     bool fault = false;
     // Tiny programs are one call: walking them with a pool would cost more than their work.
     if (pool_ && !(code.plan->small && batch <= program_.batch_hint)) {

@@ -83,6 +83,15 @@ private:
     void check_batch(llvm::Value* batch) {
         refuse_if(b_.CreateICmpEQ(batch, number(0)), ObjectStatus::batch);
     }
+    void check_extents(const Entry& entry, llvm::Value* batch) {
+        const auto at = [&](const Extent& extent) {
+            return b_.CreateAdd(b_.CreateMul(batch, number(extent.per_batch)),
+                                number(extent.constant));
+        };
+        for (const Entry::EqualExtents& each : entry.equal_extents) {
+            refuse_if(b_.CreateICmpNE(at(each.found), at(each.wanted)), ObjectStatus::batch);
+        }
+    }
     void write_header(llvm::Value* region, std::int64_t size) {
         b_.CreateStore(b_.getInt64(program_.model_hash), region);
         b_.CreateStore(number(size), b_.CreateConstGEP1_64(b_.getInt8Ty(), region, 8));
@@ -274,6 +283,7 @@ private:
         check_region(prepared);
         check_workspace(workspace, entry.workspace);
         check_batch(batch);
+        check_extents(entry, batch);
         check_hash(prepared);
         const auto ins = arguments(1, inputs);
         check_indices(entry, ins, batch);
@@ -300,6 +310,7 @@ private:
         check_region(optimizer);
         check_workspace(workspace, entry.workspace);
         check_batch(batch);
+        check_extents(entry, batch);
         check_hash(weights);
         check_hash(optimizer);
         const auto ins = arguments(2, inputs);
@@ -325,6 +336,7 @@ private:
         check_region(gradients);
         check_workspace(workspace, entry.workspace);
         check_batch(batch);
+        check_extents(entry, batch);
         check_hash(weights);
         const auto ins = arguments(1, inputs);
         check_indices(entry, ins, batch);

@@ -82,6 +82,18 @@ inline std::vector<ObjectCase> object_cases() {
                 "  optimizer = adam(lr = cosine(0.01, over = 30st, warmup = 5st))\n");
     all.push_back(net);
 
+    net = {"lstm",
+           "net 1\nmodel Lstm(x: f32[B, 6, 3]) -> f32[B, 2] {\n  let h = x |> lstm(9)\n"
+           "  return h[:, -1] |> dropout(0.2) |> linear(2)\n}\n",
+           {{"x", {6, 3}}},
+           {{"y", {}, 2}},
+           {{"out", {2}}},
+           7,
+           20};
+    net.source +=
+        section("Lstm", net, "  loss = cross_entropy(out, y)\n  optimizer = adam(lr = 0.01)\n");
+    all.push_back(net);
+
     net = {"lenet5",
            "net 1\nmodel LeNet5(x: f32[B, 1, 28, 28]) -> f32[B, 10] =\n"
            "  x |> conv(6, k=5, pad=2) |> tanh |> avg_pool(2) |> conv(16, k=5, pad=0) |> tanh |> "

@@ -80,6 +80,16 @@ TEST_CASE("the perceptron makes no mistakes") {
     CHECK(train_example({example("perceptron.net")}, directory).last("mistakes") == 0.0);
 }
 
+TEST_CASE("lstm and gru remember the first of sixteen numbers") {
+    for (const char* unit : {"unit=lstm", "unit=gru"}) {
+        INFO(unit);
+        const TemporaryDirectory directory;
+        const Trained trained =
+            train_example({example("lstm_memory.net"), "--set", unit}, directory);
+        CHECK(trained.last("valid.acc") >= 0.99);
+    }
+}
+
 TEST_CASE("linear regression finds what the normal equation gives") {
     const TemporaryDirectory directory;
     const Trained trained = train_example({example("linear_regression.net")}, directory);
