@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/graph_drawing.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -52,9 +53,32 @@ std::string kernels_text(const Program& program) {
     return text;
 }
 
+// The module as `--format` says.
+int print_module(const Module& module, const Options& options) {
+    if (options.format == "text") {
+        print_out(to_text(module));
+        return kExitDone;
+    }
+    const std::string dot = to_dot(module);
+    if (options.format == "dot") {
+        print_out(dot);
+        return kExitDone;
+    }
+    Result<std::string> svg = dot_to_svg(dot);
+    if (!svg) return report(svg.error());
+    print_out(*svg);
+    return kExitDone;
+}
+
 }  // namespace
 
 int verb_dump(Options options) {
+    if (options.format != "text" && options.stage != "graph" && options.stage != "optimized") {
+        return report({kExitUsage,
+                       fmt::format("`--stage={}` is no graph to draw", options.stage),
+                       {},
+                       "`--stage=graph` and `--stage=optimized` are"});
+    }
     if (options.stage == "ast") return dump_ast(options);
     Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
     if (!bench) return report(bench.error());
@@ -63,8 +87,7 @@ int verb_dump(Options options) {
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
     if (options.stage == "graph") {
-        print_out(to_text(*section != nullptr ? (*section)->module : (*model)->module));
-        return kExitDone;
+        return print_module(*section != nullptr ? (*section)->module : (*model)->module, options);
     }
     CompileOptions compile_options;
     compile_options.entries =
@@ -80,8 +103,7 @@ int verb_dump(Options options) {
             return std::ranges::find(compile_options.entries, f.name) ==
                    compile_options.entries.end();
         });
-        print_out(to_text(*module));
-        return kExitDone;
+        return print_module(*module, options);
     }
     Result<Program> program = compile(**model, *section, compile_options, run);
     if (!program) return report(program.error());

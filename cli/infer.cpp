@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arrays.h"
+#include "cli/loaded_network.h"
 #include "cli/section_data.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -17,21 +18,7 @@
 #include "runtime/train/trainer.h"
 
 namespace netc {
-namespace {
 
-// A model with or without a section, compiled and filled with weights.
-struct Loaded {
-    std::unique_ptr<Workbench> bench;
-    const Model* model = nullptr;
-    const TrainSection* section = nullptr;
-    std::unique_ptr<Runnable> runnable;
-    std::optional<Session> session;
-    std::optional<DataStatistics> statistics;
-
-    const Entry& entry(std::string_view name) const { return *runnable->program.find(name); }
-};
-
-// `wants_section`: eval and grad are about a train section, predict about a model.
 Result<Loaded> load_network(Options& options, bool wants_section, std::vector<std::string> entries,
                             std::int64_t batch_hint) {
     Loaded loaded;
@@ -79,6 +66,8 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
         options.seed.value_or(loaded.section != nullptr ? loaded.section->seed : 0));
     return loaded;
 }
+
+namespace {
 
 std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t batch) {
     std::vector<std::int64_t> shape;

@@ -116,6 +116,8 @@ void declare_dump(CLI::App& verb, Options& o) {
     add_target_options(verb, o);
     verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule llvm asm")
         ->check(CLI::IsMember({"ast", "graph", "optimized", "kernels", "schedule", "llvm", "asm"}));
+    verb.add_option("--format", o.format, "of graphs: text, dot or svg (Graphviz)")
+        ->check(CLI::IsMember({"text", "dot", "svg"}));
     verb.add_option("--print-after", o.print_after, "print the graph after this pass, or all");
     verb.add_flag("--time-report", o.time_report, "where compiling spent its time");
     verb.add_option("--entry", o.entries, "init prepare forward evaluate gradient train_step")
@@ -139,11 +141,25 @@ void declare_bench(CLI::App& verb, Options& o) {
     verb.add_flag("--peak", o.peak, "measure the machine");
 }
 void declare_explain(CLI::App& verb, Options& o) {
-    verb.add_option("CODE", o.action, "of a diagnostic: E0303")->required();
+    verb.add_option("WHAT", o.action, "the code of a diagnostic, as E0303, or a .net file")
+        ->required();
+    verb.add_option("NAME", o.name, "the model or train section of the file");
+    verb.add_option("--set", o.settings, "NAME=VALUE: an option of the file");
+    verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+    verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
+    verb.add_option("--weights", o.weights, "a file or a run directory: norms of these weights");
 }
 void declare_plot(CLI::App& verb, Options& o) {
-    verb.add_option("RUN", o.runs, "run directories")->required();
+    verb.add_option("RUN", o.runs, "run directories, or a .net file (and a model's name)")
+        ->required();
     verb.add_option("-o,--output", o.output, "the SVG file")->required();
+    verb.add_option("--weights", o.weights,
+                    "of the .net file's model: its decision boundary over two inputs");
+    verb.add_flag("--filters", o.filters, "instead the filters of its first layer");
+    verb.add_option("--set", o.settings, "NAME=VALUE: an option of the file");
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+    verb.add_option("--data", o.data, "directory that data paths start from");
 }
 void declare_cache(CLI::App& verb, Options& o) {
     verb.add_option("ACTION", o.action, "info or clear")
@@ -168,14 +184,16 @@ const std::vector<Verb>& verbs() {
         {"compile", "an object file and its header", verb_compile, declare_compile},
         {"dump", "any stage of the compiler as text", verb_dump, declare_dump},
         {"bench", "steady-state time per call", verb_bench, declare_bench},
-        {"explain", "the page of a diagnostic", verb_explain, declare_explain},
+        {"explain", "the page of a diagnostic; what theory says about a file", verb_explain,
+         declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
         {"doc", "the reference of the library, or of a file", verb_doc,
          [](CLI::App& verb, Options& o) {
              verb.add_option("FILE", o.file, "a .net file; without it the library");
              verb.add_option("NAME", o.name, "only this declaration");
          }},
-        {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
+        {"plot", "learning curves, decision boundaries and filters as SVG", verb_plot,
+         declare_plot},
         {"lsp", "the language server, for editors", verb_lsp,
          [](CLI::App& verb, Options& o) {
              verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");

@@ -45,6 +45,8 @@ struct Options {
     std::vector<std::string> runs;   // plot
     std::vector<std::string> files;  // fmt
     bool check = false;
+    std::string format = "text";  // dump
+    bool filters = false;         // plot
 };
 
 // What --batch takes.

@@ -1,4 +1,4 @@
-// netc plot: learning curves.
+// netc plot: learning curves, and pictures of what a network has learned.
 
 #include <filesystem>
 #include <map>
@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/curves.h"
+#include "cli/pictures.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
 #include "runtime/files/chart.h"
@@ -77,6 +78,18 @@ Status write_curves(const std::vector<std::string>& runs, const std::string& svg
 }
 
 int verb_plot(Options options) {
+    if (options.runs.front().ends_with(".net")) {
+        options.file = options.runs.front();
+        if (options.runs.size() > 1) options.name = options.runs[1];
+        if (options.weights.empty() || options.runs.size() > 2) {
+            return report({kExitUsage, "a picture of a network wants FILE [MODEL] and --weights"});
+        }
+        Result<std::string> svg =
+            options.filters ? filters_svg(options) : decision_boundary_svg(options);
+        if (!svg) return report(svg.error());
+        Status written = write_file_atomically(options.output, *svg);
+        return written ? kExitDone : report(written.error());
+    }
     if (Status s = write_curves(options.runs, options.output); !s) return report(s.error());
     return kExitDone;
 }

@@ -1,148 +1,65 @@
 // netc summary: a row per layer.
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "cli/cost.h"
+#include "cli/layer_rows.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
-#include "ir/op_def.h"
-#include "passes/pipeline.h"
 
 namespace netc {
+
 namespace {
 
-struct Row {
-    std::string path, kind, shape;
-    std::int64_t parameters = 0, state = 0;
-    double flops = 0;             // a sample
-    double activation_bytes = 0;  // a sample
-};
+// `x f32[B, 784], y i32[B]`
+template <class Items, class TypeOf>
+std::string signature(const Items& items, const TypeOf& type_of) {
+    std::string text;
+    for (const auto& item : items)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", item.name, type_of(item));
+    return text;
+}
 
-double numbers_per_sample(const Type& type) {
-    double count = 1;
-    for (const Dim& dim : type.shape) {
-        const auto extent = dim.extent();
-        count *= static_cast<double>(extent ? extent->at(1) : 1);
+std::string table_of(const Model& model, const std::vector<LayerRow>& rows, std::int64_t numbers,
+                     double flops) {
+    std::size_t width = 8, shape = 12, kind = 4;
+    for (const LayerRow& row : rows) {
+        width = std::max(width, row.path.size());
+        kind = std::max(kind, row.kind.size());
+        shape = std::max(shape, row.shape.size());
     }
-    return count;
-}
-
-std::int64_t numbers(const Type& type) {
-    std::int64_t count = 1;
-    for (const Dim& dim : type.shape) count *= dim.is_static() ? dim.value() : 1;
-    return count;
-}
-
-// 2 for each multiply-accumulate: result elements times the terms of each.
-double node_flops(const Function& f, const Node& node) {
-    if (op_def(node.op).family != OpFamily::contraction || node.inputs.size() < 2) return 0;
-    const Type& w = f[node.inputs[1]].type;
-    const Type& x = f[node.inputs[0]].type;
-    const double out = numbers_per_sample(node.type);
-    if (node.op == OpId::conv_nd)
-        return 2 * out * numbers_per_sample(w) / numbers_per_sample({w.dtype, {w.shape[0]}});
-    // Products: sqrt(|x| |w| |y|) is the number of terms where each axis is in two of three; batch axes
-    // are in all three, and count once.
-    return 2 * std::sqrt(numbers_per_sample(x) * numbers_per_sample(w) * out);
-}
-
-// The instance that owns a value, below the model: `conv_1`.
-std::string owner(const std::string& instance, const std::string& model) {
-    if (instance == model) return {};
-    if (instance.starts_with(model + ".")) return instance.substr(model.size() + 1);
-    return instance;
-}
-
-// What the user wrote where a value of the model itself was made: `avg_pool(2)`.
-std::string written_at(const SourceMap& sources, const Origin& origin) {
-    const Span span = origin.calls.empty() ? origin.span : origin.calls.front();
-    if (!span.known()) return {};
-    std::string text(sources.text(span));
-    constexpr std::size_t kShown = 24;
-    return text.size() > kShown || text.find('\n') != std::string::npos ? std::string{} : text;
-}
-
-std::vector<Row> rows_of(const Model& model, const SourceMap& sources) {
-    std::vector<Row> rows;
-    std::map<std::string, std::size_t> row_of;
-    auto row_at = [&](const std::string& key, const std::string& path) -> Row& {
-        auto [place, fresh] = row_of.emplace(key, rows.size());
-        if (fresh) rows.push_back({path, {}, {}, 0, 0, 0, 0});
-        return rows[place->second];
+    const auto line = [&](std::string_view path, std::string_view layer, std::string_view output,
+                          std::string_view parameters, std::string_view work,
+                          std::string_view memory) {
+        return fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", path, width, layer,
+                           kind, output, shape, parameters, work, memory);
     };
-    auto row = [&](const std::string& path) -> Row& { return row_at(path, path); };
-    // The body of a scan counts as often as it runs.
-    const auto visit = [&](const auto& self, const Function& function, double times) -> void {
-        for (const Node& node : function.nodes) {
-            if (node.op == OpId::scan) {
-                const auto body =
-                    static_cast<std::size_t>(node.attributes.get<std::int64_t>("body"));
-                const Dim& steps = node.attributes.get<Shape>("steps")[0];
-                self(self, function.bodies[body],
-                     times * static_cast<double>(steps.is_static() ? steps.value() : 1));
-                continue;
-            }
-            if (node.op == OpId::input || node.op == OpId::variable || node.op == OpId::constant)
-                continue;
-            const Origin& origin = function.origins[node.origin];
-            const std::string path = owner(origin.instance, model.name);
-            // Values of the model itself: a row for each place in the text.
-            const std::string text = written_at(sources, origin);
-            const Span span = origin.calls.empty() ? origin.span : origin.calls.front();
-            Row& r = path.empty() ? row_at(fmt::format("@{}:{}", span.file, span.begin),
-                                           text.empty() ? std::string(op_def(node.op).name) : text)
-                                  : row(path);
-            r.shape = node.type.to_string();
-            r.flops += times * node_flops(function, node);
-            if (op_def(node.op).family != OpFamily::view) {
-                r.activation_bytes =
-                    numbers_per_sample(node.type) * static_cast<double>(size_of(node.type.dtype));
-            }
-        }
-    };
-    if (const Function* forward = model.module.find("forward")) visit(visit, *forward, 1);
-    for (const Variable& variable : model.module.variables) {
-        const std::size_t dot = variable.name.rfind('.');
-        Row& r = row(dot == std::string::npos ? variable.name : variable.name.substr(0, dot));
-        r.kind = variable.layer;
-        (variable.kind == VariableKind::parameter ? r.parameters : r.state) +=
-            numbers(variable.type);
+    const std::string rule = std::string(width + kind + shape + 48 - 2, '-') + "\n";
+    std::string text;
+    if (const Function* forward = model.module.find("forward")) {
+        text = fmt::format(
+            "{}: {} -> {}\n\n", model.name,
+            signature(model.inputs, [](const Input& input) { return input.type.to_string(); }),
+            signature(forward->results, [&](const Function::Result& result) {
+                return (*forward)[result.value].type.to_string();
+            }));
     }
-    return rows;
-}
-
-std::string with_separators(std::int64_t value) {
-    std::string digits = std::to_string(value);
-    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
-        digits.insert(static_cast<std::size_t>(at), "_");
+    text += line("layer", "kind", "output", "parameters", "FLOP", "activations") + rule;
+    double activations = 0;
+    for (const LayerRow& row : rows) {
+        activations += row.activation_bytes;
+        text +=
+            line(row.path, row.kind, row.shape,
+                 row.parameters + row.state > 0 ? with_separators(row.parameters + row.state) : "",
+                 row.flops > 0 ? amount(row.flops, "") : "",
+                 row.activation_bytes > 0 ? amount(row.activation_bytes, "B") : "");
     }
-    return digits;
-}
-
-std::string amount(double value, const char* unit) {
-    if (value >= 1e9) return fmt::format("{:.2f} G{}", value / 1e9, unit);
-    if (value >= 1e6) return fmt::format("{:.2f} M{}", value / 1e6, unit);
-    if (value >= 1e3) return fmt::format("{:.1f} k{}", value / 1e3, unit);
-    return fmt::format("{:.0f} {}", value, unit);
-}
-
-// Workspace and weights of a call for this batch; optimizer too when training.
-Result<double> memory_of(const Model& model, const TrainSection* section, const Options& options,
-                         const char* entry, std::int64_t batch) {
-    std::vector<std::string> entries{entry};
-    if (std::string_view(entry) == "forward") entries.push_back("prepare");
-    Result<Program> program = make_program(model, section, options, entries, batch);
-    if (!program) return program.error();
-    const bool training = std::string_view(entry) == "train_step";
-    return static_cast<double>(program->find(entry)->workspace.at(batch)) +
-           static_cast<double>(training ? program->weights_size + program->optimizer_size
-                                        : program->prepared_size);
+    return text + rule +
+           line("total", "", "", with_separators(numbers), amount(flops, ""),
+                amount(activations, "B"));
 }
 
 }  // namespace
@@ -154,11 +71,11 @@ int verb_summary(Options options) {
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
-    const std::vector<Row> rows = rows_of(**model, (*bench)->sources);
+    const std::vector<LayerRow> rows = layer_rows(**model, (*bench)->sources);
     const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
     double flops = 0;
     std::int64_t parameters = 0, state = 0;
-    for (const Row& row : rows) {
+    for (const LayerRow& row : rows) {
         flops += row.flops;
         parameters += row.parameters;
         state += row.state;
@@ -175,7 +92,7 @@ int verb_summary(Options options) {
         nlohmann::ordered_json json;
         json["model"] = (*model)->name;
         json["layers"] = nlohmann::ordered_json::array();
-        for (const Row& row : rows) {
+        for (const LayerRow& row : rows) {
             json["layers"].push_back({{"path", row.path},
                                       {"layer", row.kind},
                                       {"output", row.shape},
@@ -194,20 +111,7 @@ int verb_summary(Options options) {
         print_out(json.dump() + "\n");
         return kExitDone;
     }
-    std::size_t width = 8, shape = 12;
-    for (const Row& row : rows) {
-        width = std::max(width, row.path.size());
-        shape = std::max(shape, row.shape.size());
-    }
-    print_out(fmt::format("{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", "layer", width, "output",
-                          shape, "parameters", "FLOP", "activations"));
-    for (const Row& row : rows) {
-        print_out(fmt::format(
-            "{:<{}}  {:<{}}  {:>12}  {:>12}  {:>12}\n", row.path, width, row.shape, shape,
-            row.parameters + row.state > 0 ? with_separators(row.parameters + row.state) : "",
-            row.flops > 0 ? amount(row.flops, "") : "",
-            row.activation_bytes > 0 ? amount(row.activation_bytes, "B") : ""));
-    }
+    print_out(table_of(**model, rows, parameters + state, flops));
     print_out(fmt::format("\nparameters {}{}, of which trainable {}\n", with_separators(parameters),
                           state > 0 ? fmt::format(" and state {}", with_separators(state)) : "",
                           with_separators((*model)->parameter_count)));

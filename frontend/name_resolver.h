@@ -12,6 +12,12 @@
 
 namespace netc::frontend {
 
+// std::visit with a lambda a kind.
+template <class... Functions>
+struct Overloaded : Functions... {
+    using Functions::operator()...;
+};
+
 class NameResolver {
 public:
     NameResolver(const SourceMap& sources, const ast::File& main, const ast::File* library,

@@ -91,6 +91,10 @@ class Client:
         return self.ask("textDocument/" + method, textDocument={"uri": self.uri},
                         position=position(self.text, offset), **params)
 
+    def processor_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def close(self):
         self.ask("shutdown")
         self.notify("exit")
@@ -327,6 +331,7 @@ layer block{i}(out: int)(x: real[B, C, H, W]) -> real[B, out, H, W] {{
         c.open(text)
         self.assertEqual([p for p in c.problems() if p["severity"] == 1], [])
         times = []
+        used = c.processor_seconds()
         for i in range(20):
             typed = text[:-1] + " |> re" + "lu"[: i % 3] + "\n"
             start = time.perf_counter()
@@ -334,9 +339,11 @@ layer block{i}(out: int)(x: real[B, C, H, W]) -> real[B, out, H, W] {{
             c.at("completion", " |> re", 6) if i % 2 else c.problems()
             times.append(time.perf_counter() - start)
         times.sort()
-        print(f"a keystroke: median {times[10] * 1e3:.1f} ms, longest {times[-1] * 1e3:.1f} ms")
-        if not PATIENT:
-            self.assertLess(times[10], 0.05)
+        used = (c.processor_seconds() - used) / len(times)
+        print(f"a keystroke: median {times[10] * 1e3:.1f} ms, longest {times[-1] * 1e3:.1f} ms, "
+              f"{used * 1e3:.1f} ms of a processor")
+        if not PATIENT:  # of a processor: other programs on the machine are not the server's fault
+            self.assertLess(used, 0.05)
 
     def test_malformed_input(self):
         c = self.client
