@@ -4,6 +4,7 @@
 #include <set>
 
 #include "passes/group.h"
+#include "passes/in_place.h"
 
 namespace netc {
 namespace {
@@ -43,6 +44,44 @@ std::int64_t place_part(std::vector<ArenaValue>& values, Part part) {
     return end;
 }
 
+Bytes place_apart(std::vector<ArenaValue>& values) {
+    Bytes end;
+    end.constant = place_part(values, &Bytes::constant);
+    end.per_16 = place_part(values, &Bytes::per_16);
+    // The growing part lies behind the constant one.
+    for (ArenaValue& value : values) {
+        if (value.size.per_16 > 0) value.offset.constant = end.constant;
+    }
+    return end;
+}
+
+// Lets results take the memory of operands that die with them.
+void find_in_place(const Lowered& lowered, const GroupInfo& info,
+                   const std::map<NodeId, std::size_t>& number, std::vector<ArenaValue>& values) {
+    for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
+        const LoweredCall& call = lowered.calls[c];
+        std::vector<std::optional<std::size_t>> bound;  // per param: its arena value
+        for (const Binding& binding : call.bindings) {
+            const auto found = number.find(*storage_of(info, binding.value));
+            bound.push_back(found == number.end() ? std::nullopt : std::optional(found->second));
+        }
+        for (std::uint32_t to = 0; to < bound.size(); ++to) {
+            if (!bound[to] || !call.bindings[to].written) continue;
+            ArenaValue& result = values[*bound[to]];
+            for (std::uint32_t from = 0; from < bound.size() && !result.over; ++from) {
+                if (!bound[from] || call.bindings[from].written) continue;
+                const ArenaValue& operand = values[*bound[from]];
+                const bool dies = operand.last == c && operand.size == result.size &&
+                                  std::ranges::count(bound, bound[from]) == 1;
+                const bool taken = std::ranges::any_of(
+                    values, [&](const ArenaValue& v) { return v.over == bound[from]; });
+                if (dies && !taken && can_overwrite(call.kernel, from, to))
+                    result.over = bound[from];
+            }
+        }
+    }
+}
+
 std::vector<ArenaValue> arena_values(const Lowered& lowered) {
     const GroupInfo info(lowered.function);
     std::set<NodeId> outside;
@@ -56,12 +95,14 @@ std::vector<ArenaValue> arena_values(const Lowered& lowered) {
             if (info.is_leaf(storage) || outside.count(storage) > 0) continue;
             if (binding.written) {
                 number[storage] = values.size();
-                values.push_back({storage, c, c, arena_bytes(lowered.function[storage].type), {}});
+                values.push_back(
+                    {storage, c, c, arena_bytes(lowered.function[storage].type), {}, {}});
             } else {
                 values[number.at(storage)].last = c;
             }
         }
     }
+    find_in_place(lowered, info, number, values);
     return values;
 }
 
@@ -83,13 +124,20 @@ Bytes arena_bytes(const Type& type) {
 }
 
 Bytes place_values(std::vector<ArenaValue>& values) {
-    Bytes end;
-    end.constant = place_part(values, &Bytes::constant);
-    end.per_16 = place_part(values, &Bytes::per_16);
-    // The growing part lies behind the constant one.
-    for (ArenaValue& value : values) {
-        if (value.size.per_16 > 0) value.offset.constant = end.constant;
+    // What lies over another value only makes that one's life longer; it comes later in the list.
+    std::vector<ArenaValue> places;
+    std::vector<std::size_t> place_of;
+    for (const ArenaValue& value : values) {
+        if (value.over) {
+            place_of.push_back(place_of[*value.over]);
+            places[place_of.back()].last = std::max(places[place_of.back()].last, value.last);
+        } else {
+            place_of.push_back(places.size());
+            places.push_back(value);
+        }
     }
+    const Bytes end = place_apart(places);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i].offset = places[place_of[i]].offset;
     return end;
 }
 
@@ -101,7 +149,8 @@ MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
         std::int64_t alive = 0;
         const ArenaValue* largest = nullptr;
         for (const ArenaValue& value : plan.values) {
-            if (c < value.first || value.last < c) continue;
+            const bool written_over = value.over && c == value.first;
+            if (c < value.first || value.last < c || written_over) continue;
             alive += value.size.at(batch_hint);
             if (largest == nullptr || value.size.at(batch_hint) > largest->size.at(batch_hint)) {
                 largest = &value;
