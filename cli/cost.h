@@ -1,4 +1,4 @@
-// What kernels cost, counted from their text: for summary and bench.
+// What kernels cost, counted from their text: for bench.
 #pragma once
 
 #include <cstdint>

@@ -26,9 +26,9 @@ struct Verb {
     std::function<void(CLI::App&, Options&)> declare;
 };
 
+// A flag with an optional value, so that it never takes the next word for its own.
 void add_profile_option(CLI::App& verb, Options& o) {
-    verb.add_option("--profile", o.profile, "the time of each kernel: a table, or a trace in =FILE")
-        ->expected(0, 1);
+    verb.add_flag("--profile", o.profile, "the time of each kernel: a table, or a trace in =FILE");
 }
 
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }

@@ -31,7 +31,7 @@ struct Options {
     std::string output;
     bool json = false, quiet = false, time_report = false, werror = false, check_finite = false;
     const SourceMap* sources = nullptr;  // of the checked file, for what --check-finite reports
-    std::optional<std::string> profile;  // empty text: a table on standard error
+    std::optional<std::string> profile;  // empty or "true": a table on standard error
 
     // train
     std::string load, run;

@@ -280,7 +280,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
 
 int finish_profile(const Options& options, const Runnable& runnable, int status) {
     if (runnable.profile == nullptr) return status;
-    if (options.profile->empty()) {
+    if (options.profile->empty() || *options.profile == "true") {  // without =FILE
         print_err(runnable.profile->table());
         return status;
     }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "passes/group.h"
+#include "passes/in_place.h"
 
 namespace netc {
 namespace {
@@ -43,6 +44,49 @@ std::int64_t place_part(std::vector<ArenaValue>& values, Part part) {
     return end;
 }
 
+Bytes place_apart(std::vector<ArenaValue>& values) {
+    Bytes end;
+    end.constant = place_part(values, &Bytes::constant);
+    end.per_16 = place_part(values, &Bytes::per_16);
+    // The growing part lies behind the constant one.
+    for (ArenaValue& value : values) {
+        if (value.size.per_16 > 0) value.offset.constant = end.constant;
+    }
+    return end;
+}
+
+// Lets results take the memory of operands that die with them. `positions`: of the calls of this function; a
+// loop has none. What a carry shares its memory with lives on, so carries stay as they are.
+void find_in_place(const Lowered& lowered, const GroupInfo& info,
+                   const std::map<NodeId, std::size_t>& number,
+                   const std::vector<std::optional<std::size_t>>& positions,
+                   std::vector<ArenaValue>& values) {
+    for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
+        if (!positions[c]) continue;
+        const LoweredCall& call = lowered.calls[c];
+        std::vector<std::optional<std::size_t>> bound;  // per param: its arena value
+        for (const Binding& binding : call.bindings) {
+            const auto found = number.find(*storage_of(info, binding.value));
+            bound.push_back(found == number.end() ? std::nullopt : std::optional(found->second));
+        }
+        for (std::uint32_t to = 0; to < bound.size(); ++to) {
+            if (!bound[to] || !call.bindings[to].written) continue;
+            ArenaValue& result = values[*bound[to]];
+            for (std::uint32_t from = 0; from < bound.size() && !result.over; ++from) {
+                if (!bound[from] || call.bindings[from].written) continue;
+                const ArenaValue& operand = values[*bound[from]];
+                const bool dies = operand.last == *positions[c] && operand.size == result.size &&
+                                  operand.parts.empty() && result.parts.empty() &&
+                                  std::ranges::count(bound, bound[from]) == 1;
+                const bool taken = std::ranges::any_of(
+                    values, [&](const ArenaValue& v) { return v.over == bound[from]; });
+                if (dies && !taken && can_overwrite(call.kernel, from, to))
+                    result.over = bound[from];
+            }
+        }
+    }
+}
+
 // Collects the values of a function and of the bodies in it.
 class LifeFinder {
 public:
@@ -62,6 +106,7 @@ public:
             }
         }
         std::map<NodeId, std::size_t> number;
+        std::vector<std::optional<std::size_t>> positions;
         for (const LoweredCall& call : lowered.calls) {
             const std::size_t begin = calls.size();
             if (call.loop) {
@@ -70,6 +115,7 @@ public:
                 calls.push_back(&call);
             }
             const std::size_t end = calls.size() - 1;
+            positions.push_back(call.loop ? std::nullopt : std::optional(end));
             for (const Binding& binding : call.bindings) {
                 const NodeId storage = *storage_of(info, binding.value);
                 const bool result = lowered.function[storage].op == OpId::scan_result;
@@ -90,6 +136,7 @@ public:
                 values.push_back(std::move(value));
             }
         }
+        find_in_place(lowered, info, number, positions, values);
     }
 
 private:
@@ -145,13 +192,20 @@ Bytes dense_bytes(const Type& type) {
 }
 
 Bytes place_values(std::vector<ArenaValue>& values) {
-    Bytes end;
-    end.constant = place_part(values, &Bytes::constant);
-    end.per_16 = place_part(values, &Bytes::per_16);
-    // The growing part lies behind the constant one.
-    for (ArenaValue& value : values) {
-        if (value.size.per_16 > 0) value.offset.constant = end.constant;
+    // What lies over another value only makes that one's life longer; it comes later in the list.
+    std::vector<ArenaValue> places;
+    std::vector<std::size_t> place_of;
+    for (const ArenaValue& value : values) {
+        if (value.over) {
+            place_of.push_back(place_of[*value.over]);
+            places[place_of.back()].last = std::max(places[place_of.back()].last, value.last);
+        } else {
+            place_of.push_back(places.size());
+            places.push_back(value);
+        }
     }
+    const Bytes end = place_apart(places);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i].offset = places[place_of[i]].offset;
     return end;
 }
 
@@ -165,7 +219,8 @@ MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
         std::int64_t alive = 0;
         const ArenaValue* largest = nullptr;
         for (const ArenaValue& value : plan.values) {
-            if (c < value.first || value.last < c) continue;
+            const bool written_over = value.over && c == value.first;
+            if (c < value.first || value.last < c || written_over) continue;
             alive += value.size.at(batch_hint);
             if (largest == nullptr || value.size.at(batch_hint) > largest->size.at(batch_hint)) {
                 largest = &value;

@@ -3,6 +3,7 @@
 //     call 0 writes %a (64 B/sample)            %a at 0
 //     call 1 reads %a, writes %b          ->    %b at 1024 * ceil(B/16)
 //     call 2 reads %b, writes %c                %c at 0, since %a is dead
+//     call 3 writes %d = tanh %c                %d over %c, whose last reader it is
 //
 // The arena has a constant part, in front, and a part in units of 16 samples: within each part, one
 // plan holds for every batch. Largest buffers first, each at the lowest place that is free throughout
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,8 @@ struct ArenaValue {
     const Lowered* home = nullptr;  // whose function `value` is of
     // Further values in the same memory, from its offset on: what a scan makes of a carry.
     std::vector<std::pair<NodeId, Bytes>> parts = {};
+    // The value, by its number, in whose memory this one is written by that one's last reader (in_place.h).
+    std::optional<std::size_t> over = {};
 };
 
 struct MemoryPlan {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/c_header.h"
+#include "backends/cpu/object_tables.h"
 #include "ir/finite_check.h"
 
 namespace netc {
@@ -59,36 +60,21 @@ llvm::Value* status_of_checks(llvm::IRBuilder<>& b, llvm::Function* function,
 }
 
 void add_not_finite(llvm::Module& module, const Program& program, const std::string& prefix) {
-    // One text with offsets into it: a table of pointers would need relocations.
-    std::string text;
-    std::vector<std::uint32_t> offsets;
+    std::vector<std::string> texts;
     for (const Entry& entry : program.entries) {
         for (const Call& call : entry.calls) {
-            if (!is_check(call)) continue;
-            offsets.push_back(static_cast<std::uint32_t>(text.size()));
-            text += call.label.substr(kFiniteCheck.size()) + '\0';
+            if (is_check(call)) texts.push_back(call.label.substr(kFiniteCheck.size()));
         }
     }
-    llvm::LLVMContext& context = module.getContext();
-    llvm::IRBuilder<> b(context);
-    const auto constant = [&](const char* name, llvm::Constant* value) {
-        return new llvm::GlobalVariable(module, value->getType(), true,
-                                        llvm::GlobalValue::InternalLinkage, value, name);
-    };
-    auto* bytes = constant("netc_places", llvm::ConstantDataArray::getString(context, text, false));
-    auto* table = constant("netc_place_offsets", llvm::ConstantDataArray::get(context, offsets));
+    llvm::IRBuilder<> b(module.getContext());
     auto* function =
         llvm::Function::Create(llvm::FunctionType::get(b.getPtrTy(), {b.getPtrTy()}, false),
                                llvm::Function::ExternalLinkage, prefix + "_not_finite", module);
     function->addFnAttr(llvm::Attribute::NoUnwind);
-    b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
-    llvm::Value* number = b.CreateLoad(b.getInt32Ty(), function->getArg(0));
+    b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", function));
     // Whatever lies there when no check failed names no text beyond the last.
-    llvm::Value* last = b.getInt32(static_cast<std::uint32_t>(offsets.size() - 1));
-    llvm::Value* row = b.CreateSelect(b.CreateICmpULT(number, last), number, last);
-    llvm::Value* offset = b.CreateLoad(
-        b.getInt32Ty(), b.CreateGEP(b.getInt32Ty(), table, b.CreateZExt(row, b.getInt64Ty())));
-    b.CreateRet(b.CreateGEP(b.getInt8Ty(), bytes, b.CreateZExt(offset, b.getInt64Ty())));
+    llvm::Value* number = b.CreateLoad(b.getInt32Ty(), function->getArg(0));
+    b.CreateRet(text_of(b, module, "places", texts, number));
 }
 
 }  // namespace netc

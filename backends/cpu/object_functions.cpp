@@ -4,6 +4,7 @@
 
 #include "backends/c_header.h"
 #include "backends/cpu/object_finite.h"
+#include "backends/cpu/object_tables.h"
 
 namespace netc {
 namespace {
@@ -22,11 +23,11 @@ public:
         init();
         prepare();
         forward();
-        strerror();
+        add_strerror(module_, options_.prefix);
         if (has_finite_checks(*program_.find("forward"))) {
             add_not_finite(module_, program_, options_.prefix);
         }
-        tensors();
+        add_tensors(module_, program_, options_.prefix);
         begin("_optimizer_size", b_.getInt64Ty(), {});
         b_.CreateRet(number(options_.train ? program_.optimizer_size : 0));
         if (!options_.train) return;
@@ -356,76 +357,6 @@ private:
         llvm::Value* hyper = hyper_from(at(2 + inputs));
         call_and_return("gradient", {.weights = weights, .workspace = workspace, .hyper = hyper},
                         ins, outputs, batch);
-    }
-
-    // One text with offsets into it: a table of pointers would need relocations, and so writable memory.
-    void strerror() {
-        std::string text;
-        std::vector<std::uint32_t> offsets;
-        auto add = [&](const char* message) {
-            offsets.push_back(static_cast<std::uint32_t>(text.size()));
-            text += message;
-            text += '\0';
-        };
-        for (int i = 0; i < kObjectStatusCount; ++i)
-            add(info(static_cast<ObjectStatus>(i)).message);
-        add("unknown status");
-        auto* bytes = constant(
-            "messages", llvm::ConstantDataArray::getString(module_.getContext(), text, false));
-        auto* table = constant("message_offsets",
-                               llvm::ConstantDataArray::get(module_.getContext(), offsets));
-        begin("_strerror", b_.getPtrTy(), {b_.getInt32Ty()});
-        llvm::Value* code = function_->getArg(0);
-        llvm::Value* last = b_.getInt32(kObjectStatusCount);
-        llvm::Value* row = b_.CreateSelect(b_.CreateICmpULT(code, last), code, last);
-        llvm::Value* offset =
-            b_.CreateLoad(b_.getInt32Ty(), b_.CreateGEP(b_.getInt32Ty(), table,
-                                                        b_.CreateZExt(row, b_.getInt64Ty())));
-        b_.CreateRet(b_.CreateGEP(b_.getInt8Ty(), bytes, b_.CreateZExt(offset, b_.getInt64Ty())));
-    }
-
-    llvm::GlobalVariable* constant(const char* name, llvm::Constant* value) {
-        return new llvm::GlobalVariable(module_, value->getType(), true,
-                                        llvm::GlobalValue::InternalLinkage, value,
-                                        "netc_" + std::string(name));
-    }
-
-    void tensors() {
-        const TensorTable layout = tensor_table(program_);
-        llvm::LLVMContext& context = module_.getContext();
-        auto* name_type = llvm::ArrayType::get(b_.getInt8Ty(), layout.name_size);
-        auto* shape_type = llvm::ArrayType::get(b_.getInt64Ty(), layout.max_rank);
-        auto* row_type = llvm::StructType::get(
-            context, {name_type, b_.getInt32Ty(), b_.getInt32Ty(), shape_type, b_.getInt64Ty(),
-                      b_.getInt64Ty(), b_.getInt32Ty(), b_.getInt32Ty()});
-        std::vector<llvm::Constant*> rows;
-        for (const VariablePlace& place : program_.weights) {
-            std::string name = place.name;
-            name.resize(layout.name_size);
-            std::vector<std::uint64_t> shape(layout.max_rank);
-            for (std::size_t d = 0; d < place.dims.size(); ++d)
-                shape[d] = static_cast<std::uint64_t>(place.dims[d]);
-            const std::uint32_t kind = place.kind == VariableKind::parameter ? 0 : 1;
-            rows.push_back(llvm::ConstantStruct::get(
-                row_type, {llvm::ConstantDataArray::getString(context, name, false),
-                           b_.getInt32(static_cast<std::uint32_t>(place.dtype)),
-                           b_.getInt32(static_cast<std::uint32_t>(place.dims.size())),
-                           llvm::ConstantDataArray::get(context, shape),
-                           b_.getInt64(static_cast<std::uint64_t>(place.offset)),
-                           b_.getInt64(static_cast<std::uint64_t>(place.size)), b_.getInt32(kind),
-                           b_.getInt32(place.frozen ? 1 : 0)}));
-        }
-        auto* table = constant(
-            "tensors", llvm::ConstantArray::get(llvm::ArrayType::get(row_type, rows.size()), rows));
-        begin("_tensors", b_.getPtrTy(), {b_.getPtrTy()});
-        llvm::BasicBlock* count = block("count");
-        llvm::BasicBlock* done = block("done");
-        b_.CreateCondBr(b_.CreateICmpEQ(function_->getArg(0), null()), done, count);
-        b_.SetInsertPoint(count);
-        b_.CreateStore(number(static_cast<std::int64_t>(rows.size())), function_->getArg(0));
-        b_.CreateBr(done);
-        b_.SetInsertPoint(done);
-        b_.CreateRet(table);
     }
 
     // Feature bits of CPUID that the code uses: leaf, register (0 eax .. 3 edx), bit.

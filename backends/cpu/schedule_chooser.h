@@ -1,0 +1,71 @@
+// Choosing a schedule: what describes a kernel to the model, the model, the search. Private to
+// choose_schedule.cpp, which searches, and schedule_cost.cpp, which is the model.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "backends/cpu/schedule.h"
+
+namespace netc::choosing {
+
+inline constexpr std::int64_t kMostBody = 280;  // operations in a body: more compile too slowly
+
+// How a read or a store lies in memory, as far as the model knows.
+struct Access {
+    std::vector<std::vector<std::pair<AxisId, std::int64_t>>>
+        dims;                          // axes and coefficients of each index
+    std::vector<std::int64_t> stride;  // of each axis, elements; 0: does not depend
+    std::vector<bool> known;           // whether the stride is known
+    std::uint64_t axes = 0;
+    bool local = false;
+    bool indirect = false;
+};
+
+struct StageInfo {
+    std::vector<std::uint32_t> step_reads, post_reads;
+    double step_work = 0, post_work = 0;
+    double states = 0;
+    std::int64_t element_size = 4;
+    double work = 0;
+};
+
+class Chooser {
+public:
+    Chooser(const Kernel& kernel, const Machine& machine, std::int64_t hint)
+        : kernel_(kernel), machine_(machine), hint_(std::max<std::int64_t>(1, hint)) {
+        describe();
+    }
+    Schedule choose();
+
+private:
+    void describe();
+    Access access_of(const Buffer& buffer, const std::vector<Index>& index, bool indirect) const;
+    std::int64_t extent(AxisId axis) const { return kernel_.axes[axis].extent.at(hint_); }
+    double cost(const Schedule& schedule, bool main_only) const;
+    double code_size(const Schedule& schedule) const;
+    const std::vector<Guard>& guards_of_main() const;
+    double stage_cost(const Schedule& schedule, std::size_t stage) const;
+    double access_cost(const Access& access, const std::optional<AxisId>& vector,
+                       const std::vector<std::int64_t>& count, double registers, bool packed) const;
+    double distinct(const Access& access, const std::vector<std::int64_t>& count,
+                    const std::optional<AxisId>& vector) const;
+    bool packable(const Schedule& schedule, std::uint32_t read) const;
+    void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
+    void consider(Schedule schedule, bool thorough);
+    void try_tiles(const std::optional<AxisId>& vector, bool lane);
+    void finish(Schedule& schedule) const;
+
+    const Kernel& kernel_;
+    const Machine& machine_;
+    std::int64_t hint_;
+    std::vector<Access> reads_;
+    std::vector<std::vector<Access>> stores_;
+    std::vector<StageInfo> stages_;
+    std::size_t main_ = 0;
+    bool scatter_ = false;
+    std::vector<std::pair<double, Schedule>> best_;
+};
+
+}  // namespace netc::choosing

@@ -1,0 +1,378 @@
+// The model that ranks schedules.
+//
+// The model counts, for the body that is unrolled, arithmetic and loads after sharing; two of each go through
+// a cycle. Accumulators that do not fit in registers, chains too short to hide the latency of a multiply-add,
+// gathers, conditions inside of loops and vectors that are not full cost extra. It ranks the tiles that
+// design/experiments measured in the order found there.
+#include <array>
+#include <cmath>
+
+#include "backends/cpu/schedule_chooser.h"
+
+namespace netc::choosing {
+namespace {
+
+constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
+constexpr double kLatency = 4;      // cycles of a multiply-add
+constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them
+
+void collect_axes(const Index& index, std::uint64_t& axes) {
+    for (const IndexTerm& term : index.terms()) {
+        if (term.kind == IndexTerm::Kind::axis) {
+            axes |= std::uint64_t{1} << term.axis;
+        } else {
+            collect_axes(term.inner[0], axes);
+        }
+    }
+}
+
+}  // namespace
+
+Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
+                          bool indirect) const {
+    Access access;
+    access.local = buffer.kind == Buffer::Kind::local;
+    access.indirect = indirect;
+    access.stride.assign(kernel_.axes.size(), 0);
+    access.known.assign(kernel_.axes.size(), true);
+    std::vector<std::int64_t> strides(index.size(), 1);
+    bool lanes = false;
+    if (access.local) {
+        const Local& local = kernel_.locals[buffer.index];
+        std::int64_t stride = 1;
+        for (std::size_t d = index.size(); d-- > 0;) {
+            strides[d] = stride;
+            stride *= local.dims[d];
+        }
+    } else {
+        const Param& param = kernel_.params[buffer.index];
+        lanes = param.layout.lanes;
+        std::int64_t stride = lanes ? kLanes : 1;
+        for (std::size_t i = param.layout.order.size(); i-- > 0;) {
+            const auto d = static_cast<std::size_t>(param.layout.order[i]);
+            strides[d] = stride;
+            stride *= param.dims[d].at(hint_);
+            if (i + 1 == param.layout.order.size()) stride += param.layout.extra;
+        }
+    }
+    for (std::size_t d = 0; d < index.size(); ++d) {
+        std::uint64_t axes = 0;
+        collect_axes(index[d], axes);
+        access.axes |= axes;
+        access.dims.emplace_back();
+        for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
+            if (((axes >> axis) & 1) == 0) continue;
+            const auto coefficient = index[d].coefficient(axis);
+            access.dims.back().push_back({axis, coefficient.value_or(1)});
+            if (lanes && d == 0) {
+                access.stride[axis] = 1;
+                access.known[axis] = index[d].is_axis(axis);
+            } else {
+                access.stride[axis] += coefficient.value_or(1) * strides[d];
+                access.known[axis] = access.known[axis] && coefficient.has_value();
+            }
+        }
+    }
+    return access;
+}
+
+void Chooser::describe() {
+    for (const Read& read : kernel_.reads)
+        reads_.push_back(access_of(read.source, read.index, read.indirect >= 0));
+    for (const Stage& stage : kernel_.stages) {
+        stores_.emplace_back();
+        StageInfo info;
+        for (const Store& store : stage.stores) {
+            stores_.back().push_back(access_of(store.target, store.index, store.indirect >= 0));
+            scatter_ = scatter_ || store.indirect >= 0;
+        }
+        std::vector<bool> seen;
+        const auto walk = [&](ScalarId root, std::vector<std::uint32_t>& found) {
+            double work = 0;
+            std::vector<ScalarId> open{root};
+            while (!open.empty()) {
+                const ScalarId id = open.back();
+                open.pop_back();
+                if (id == kNoScalar || seen[id]) continue;
+                seen[id] = true;
+                const Scalar& scalar = kernel_.scalars[id];
+                if (scalar.op == ScalarOp::read) {
+                    const auto number = static_cast<std::uint32_t>(scalar.integer);
+                    found.push_back(number);
+                    if (kernel_.reads[number].indirect >= 0)
+                        open.push_back(kernel_.reads[number].position);
+                }
+                if (scalar.op == ScalarOp::div || scalar.op == ScalarOp::sqrt) work += 8;
+                if (scalar.op == ScalarOp::philox) work += 80;
+                if (!scalar.operands.empty()) work += 1;
+                open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
+            }
+            return work;
+        };
+        seen.assign(kernel_.scalars.size(), false);
+        for (const Store& store : stage.stores) {
+            info.post_work += walk(store.value, info.post_reads);
+            if (store.indirect >= 0) info.post_work += walk(store.position, info.post_reads);
+        }
+        if (stage.reduction) {
+            seen.assign(kernel_.scalars.size(), false);
+            for (ScalarId id : stage.reduction->step) info.step_work += walk(id, info.step_reads);
+            info.states = static_cast<double>(stage.reduction->states.size());
+            info.element_size = size_of(stage.reduction->states[0].dtype);
+        }
+        double points = 1;
+        for (AxisId axis : kernel_.outer) points *= static_cast<double>(extent(axis));
+        for (AxisId axis : stage.axes) points *= static_cast<double>(extent(axis));
+        info.work = points * (info.post_work + 1);
+        if (stage.reduction) {
+            for (AxisId axis : stage.reduction->axes) points *= static_cast<double>(extent(axis));
+            info.work += points * (info.step_work + 0.5);
+        }
+        stages_.push_back(info);
+        if (info.work > stages_[main_].work) main_ = stages_.size() - 1;
+    }
+}
+
+// Different elements (or vectors) that the unrolled points read.
+double Chooser::distinct(const Access& access, const std::vector<std::int64_t>& count,
+                         const std::optional<AxisId>& vector) const {
+    double product = 1;
+    for (const auto& dim : access.dims) {
+        std::int64_t several = 0;
+        double plain = 1;
+        for (const auto& [axis, coefficient] : dim) {
+            if (count[axis] > 1) ++several;
+            plain *= static_cast<double>(count[axis]);
+        }
+        if (several < 2) {
+            product *= plain;
+            continue;
+        }
+        std::array<bool, 256> found{};
+        std::vector<std::int64_t> sums{0};
+        for (const auto& [axis, coefficient] : dim) {
+            std::vector<std::int64_t> next;
+            const std::int64_t step = coefficient * (vector == axis ? kLanes : 1);
+            for (std::int64_t sum : sums) {
+                for (std::int64_t i = 0; i < count[axis]; ++i) next.push_back(sum + i * step);
+            }
+            sums = std::move(next);
+        }
+        double different = 0;
+        for (std::int64_t sum : sums) {
+            bool& here = found[static_cast<std::size_t>(sum & 255)];
+            if (!here) different += 1;
+            here = true;
+        }
+        product *= different;
+    }
+    return product;
+}
+
+double Chooser::access_cost(const Access& access, const std::optional<AxisId>& vector,
+                            const std::vector<std::int64_t>& count, double registers,
+                            bool packed) const {
+    const double number = distinct(access, count, vector);
+    const bool depends = vector && ((access.axes >> *vector) & 1) != 0;
+    if (access.indirect) return number * kGather;
+    if (!depends) return number;
+    if (packed || (access.known[*vector] && access.stride[*vector] == 1)) return number * registers;
+    for (AxisId axis = 0; axis < count.size(); ++axis) {
+        if (axis != *vector && count[axis] >= 4 && access.known[axis] && access.stride[axis] == 1) {
+            return number * registers * kTransposed;
+        }
+    }
+    return number * kGather;
+}
+
+bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
+    if (!schedule.vector_axis || scatter_) return false;
+    const Access& access = reads_[number];
+    if (access.local || access.indirect || ((access.axes >> *schedule.vector_axis) & 1) == 0)
+        return false;
+    double reuse = 1;
+    for (const AxisTile& tile : schedule.outer) {
+        if (tile.axis != *schedule.vector_axis) {
+            reuse *=
+                std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
+        }
+    }
+    if (reuse < 4) return false;
+    Schedule tried = schedule;
+    std::stable_partition(tried.outer.begin(), tried.outer.end(),
+                          [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
+    tried.packs = {{number, 1}};
+    return legal(kernel_, tried).ok();
+}
+
+double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
+    const Stage& stage = kernel_.stages[number];
+    const StageInfo& info = stages_[number];
+    const StageSchedule& how = schedule.stages[number];
+    const bool lanes = stage.reduction && stage.reduction->order.kind == OrderKind::lanes;
+    const std::optional<AxisId> step_vector =
+        schedule.vector_axis ? schedule.vector_axis : how.vector_axis;
+    const bool lane_vector = lanes && step_vector == stage.reduction->order.lane_axis;
+    const std::optional<AxisId> post_vector = lane_vector ? std::nullopt : step_vector;
+    const double registers = static_cast<double>(machine_.registers_per_vector() *
+                                                 std::max<std::int64_t>(1, info.element_size / 4));
+    std::vector<std::int64_t> count(kernel_.axes.size(), 1);
+    double iterations = 1;
+    double points = 1;
+    const auto take = [&](const AxisTile& tile) {
+        const std::int64_t unit = step_vector == tile.axis ? kLanes : 1;
+        const std::int64_t size = extent(tile.axis);
+        const std::int64_t units = (size + unit - 1) / unit;
+        const std::int64_t now = std::min(tile.tile, units);
+        count[tile.axis] = now;
+        points *= static_cast<double>(now);
+        if (kernel_.axes[tile.axis].extent.is_static()) {
+            const double tiles = std::ceil(static_cast<double>(units) / static_cast<double>(now));
+            // Even splits: the average tile is a little smaller.
+            iterations *= 0.5 * tiles + 0.5 * static_cast<double>(units) / static_cast<double>(now);
+        } else {
+            const std::int64_t full = size / (unit * now);
+            const std::int64_t rest = (size - full * unit * now + unit - 1) / unit;
+            iterations *= static_cast<double>(full) +
+                          static_cast<double>(rest) * std::max(0.4, 1.0 / static_cast<double>(now));
+        }
+    };
+    for (const AxisTile& tile : schedule.outer) take(tile);
+    for (const AxisTile& tile : how.own) take(tile);
+    const double vector_size = step_vector ? registers : 1;
+    double total = 0;
+    if (stage.reduction) {
+        double steps = 1;
+        double unrolled = 1;
+        std::vector<std::int64_t> step_count = count;
+        for (const AxisTile& tile : how.reduced) {
+            const bool lane_axis = lanes && stage.reduction->order.lane_axis == tile.axis;
+            const double size = static_cast<double>(extent(tile.axis));
+            if (lane_axis) {
+                steps *= std::ceil(size / kLanes);
+            } else {
+                const std::int64_t now = std::min(tile.tile, extent(tile.axis));
+                step_count[tile.axis] = now;
+                unrolled *= static_cast<double>(now);
+                steps *= std::ceil(size / static_cast<double>(now));
+            }
+        }
+        const double copies = lanes && !lane_vector ? kLanes : 1;
+        double loads = 0;
+        double vector_loads = 0;
+        for (std::uint32_t read : info.step_reads) {
+            if (reads_[read].local) {
+                loads += 0.5 * distinct(reads_[read], step_count, step_vector) * vector_size;
+                continue;
+            }
+            const bool packed =
+                step_vector &&
+                !(reads_[read].known[*step_vector] && reads_[read].stride[*step_vector] <= 1) &&
+                packable(schedule, read);
+            loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
+            if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
+                vector_loads += distinct(reads_[read], count, step_vector) * registers;
+            }
+        }
+        const double arithmetic =
+            points * unrolled * copies * std::max(1.0, info.step_work) * vector_size;
+        double cycles = std::max(arithmetic, loads) / 2 + 0.3 * std::min(arithmetic, loads) / 2;
+        cycles = std::max(cycles, kLatency * unrolled * info.states);
+        cycles += 1.5;
+        const double live =
+            points * copies * info.states * vector_size + std::min(vector_loads, 6.0) + 1;
+        const double spare = static_cast<double>(machine_.vector_registers) - live;
+        if (spare < 0) cycles += -spare * 3 * unrolled;
+        if (arithmetic > static_cast<double>(kMostBody)) cycles *= 3;
+        for (const Guard& guard : stage.reduction->guards) {
+            int rolled = 0;
+            bool several = false;
+            bool vectors = false;
+            for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
+                if (!guard.index.depends_on(axis)) continue;
+                if (step_count[axis] > 1) several = true;
+                if (step_count[axis] < extent(axis)) ++rolled;
+                if (step_vector == axis) vectors = true;
+            }
+            if (vectors) cycles *= 1.5;
+            if (several && rolled >= 2) cycles = cycles * 1.4 + 2 * unrolled;
+        }
+        total += iterations * steps * cycles +
+                 iterations * (copies > 1 || lane_vector ? 20 * points : 2);
+    }
+    double post = points * info.post_work * (post_vector ? registers : 1) / 2;
+    for (std::uint32_t read : info.post_reads) {
+        if (!reads_[read].local)
+            post += access_cost(reads_[read], post_vector, count, registers, false) / 2;
+    }
+    for (const Access& store : stores_[number]) {
+        if (store.local) {
+            post += 0.5 * points;
+        } else {
+            post += access_cost(store, post_vector, count, registers, false);
+        }
+    }
+    return total + iterations * (post + 2);
+}
+
+// Operations in the function, with all copies of its bodies: what compiling takes.
+double Chooser::code_size(const Schedule& schedule) const {
+    double copies = 1;
+    for (const AxisTile& tile : schedule.outer) {
+        const bool vector = schedule.vector_axis == tile.axis;
+        const Extent size = kernel_.axes[tile.axis].extent;
+        const double part = 1.0 / static_cast<double>(tile.tile);
+        const std::int64_t units =
+            vector ? (extent(tile.axis) + kLanes - 1) / kLanes : extent(tile.axis);
+        if (!size.is_static()) {
+            if (tile.tile > 1) copies *= 1 + part;
+        } else {
+            if (units % tile.tile != 0) copies *= 2 - part;
+            if (vector && size.constant % kLanes != 0) copies += 1;
+        }
+        // Borders cut a loop into three.
+        for (const Guard& guard : guards_of_main()) {
+            if (guard.index.depends_on(tile.axis) && units > tile.tile && !vector) {
+                copies *= tile.tile > 1 ? 3 : 1;
+                break;
+            }
+        }
+    }
+    double sum = 0;
+    for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
+        double points = 1;
+        for (const AxisTile& tile : schedule.outer) points *= static_cast<double>(tile.tile);
+        for (const AxisTile& tile : schedule.stages[s].own)
+            points *= static_cast<double>(tile.tile);
+        double unrolled = 1;
+        for (const AxisTile& tile : schedule.stages[s].reduced)
+            unrolled *= static_cast<double>(tile.tile);
+        double stored = 0;
+        for (const Access& store : stores_[s]) {
+            const auto& vector = schedule.vector_axis;
+            const bool scatters =
+                vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
+            stored += scatters ? 20 : 1;
+        }
+        sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
+                         static_cast<double>(stages_[s].post_reads.size()));
+    }
+    return sum * copies * static_cast<double>(machine_.registers_per_vector());
+}
+
+const std::vector<Guard>& Chooser::guards_of_main() const {
+    static const std::vector<Guard> none;
+    const auto& reduction = kernel_.stages[main_].reduction;
+    return reduction ? reduction->guards : none;
+}
+
+double Chooser::cost(const Schedule& schedule, bool main_only) const {
+    const double compile = 1 + code_size(schedule) / kCodeSize;
+    if (main_only) return stage_cost(schedule, main_) * compile;
+    double sum = 0;
+    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) sum += stage_cost(schedule, i);
+    return sum * compile;
+}
+
+}  // namespace netc::choosing
