@@ -20,7 +20,10 @@
 namespace netc::frontend {
 
 inline constexpr std::size_t kNodeBudget = 1'000'000;
+inline constexpr std::size_t kStepBudget = 10'000'000;
 inline constexpr int kCallDepth = 200;
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;  // of a tensor, for one sample
+inline constexpr std::size_t kMaxDimText = 4000;  // letters of a size as a polynomial
 
 // ---- names
 
@@ -146,6 +149,7 @@ struct Session {
     FileScope* library = nullptr;
     FileScope* main = nullptr;
     std::uint64_t elaborations = 0;
+    std::size_t steps = 0;  // of kStepBudget
     std::vector<std::string> used_dims;
     std::map<const Declaration*, std::unique_ptr<ModelResult>> models;
 
@@ -163,6 +167,8 @@ Span blame(const Context& context, Span place);
 std::string_view blamed_callee(const Context& context, Span place);
 // Adds it, with notes on the calls that lead there; gives a failed value.
 Datum report(const Context& context, Diagnostic diagnostic);
+// Counts work of the static world; false beyond the budget (reported, once).
+bool spend(Context& context, Span place, std::size_t steps = 1);
 // `linear(10)`: the text of a span on one line, shortened.
 std::string source_text(const Context& context, Span place, std::size_t limit = 60);
 
@@ -253,8 +259,8 @@ bool match_inputs(Context& context, const FunctionValue& function,
 // Dimensions that may be anything (`_`) are not allowed here.
 std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& type,
                                     const ScopePointer& scope);
-// Whether every dimension of a declared input or target is at least 1, as far as it is known; otherwise
-// E0307 at the place. `what`: "the input `x`".
+// Whether a declared input or target has a size that can be: every dimension at least 1, as far as it
+// is known (E0307), and not too many elements (E0316). `what`: "the input `x`".
 bool check_dimensions(Context& context, const Shape& shape, Span place, std::string_view what);
 // Compares a result with the declared type; reports E0305, E0205.
 bool check_result(Context& context, const ast::Type& type, const Datum& value,
@@ -266,6 +272,8 @@ std::string type_text(const Context& context, const ast::Type& type);
 netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
 Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor*>& sources);
+// Whether a machine could hold it; otherwise E0316. `what`: "the input `x`".
+bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

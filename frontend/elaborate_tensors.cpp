@@ -1,4 +1,6 @@
 // Nodes from the elaborator's side: appending, broadcasting, and where a dimension's number comes from.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "frontend/elaborate.h"
@@ -73,6 +75,15 @@ Datum tensor_datum(netc::Value value, Span place, const std::vector<const Tensor
     return {TensorPointer(std::move(tensor)), place};
 }
 
+bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what) {
+    double elements = 1;
+    for (const Dim& dim : shape) elements *= std::max(dim.magnitude(), 1.0);
+    if (elements <= static_cast<double>(kMaxElements)) return true;
+    report(context, diagnose<Code::tensor_too_large>(blame(context, place), what, kMaxElements)
+                        .note("its shape is {}", shape_text(shape)));
+    return false;
+}
+
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
@@ -95,6 +106,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
         return report(context, diagnose<Code::malformed_specification>(blame(context, place),
                                                                        made.error().message));
     }
+    if (!check_elements(context, made->type().shape, place, "this result")) return failed_datum();
     return tensor_datum(*made, place, inputs);
 }
 
