@@ -20,7 +20,10 @@
 namespace netc::frontend {
 
 inline constexpr std::size_t kNodeBudget = 1'000'000;
+inline constexpr std::size_t kStepBudget = 10'000'000;
 inline constexpr int kCallDepth = 200;
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;  // of a tensor, for one sample
+inline constexpr std::size_t kMaxDimText = 4000;  // letters of a size as a polynomial
 
 // ---- names
 
@@ -152,6 +155,7 @@ struct Session {
     FileScope* library = nullptr;
     FileScope* main = nullptr;
     std::uint64_t elaborations = 0;
+    std::size_t steps = 0;  // of kStepBudget
     std::vector<std::string> used_dims;
     std::map<const Declaration*, std::unique_ptr<ModelResult>> models;
 
@@ -169,6 +173,8 @@ Span blame(const Context& context, Span place);
 std::string_view blamed_callee(const Context& context, Span place);
 // Adds it, with notes on the calls that lead there; gives a failed value.
 Datum report(const Context& context, Diagnostic diagnostic);
+// Counts work of the static world; false beyond the budget (reported, once).
+bool spend(Context& context, Span place, std::size_t steps = 1);
 // `linear(10)`: the text of a span on one line, shortened.
 std::string source_text(const Context& context, Span place, std::size_t limit = 60);
 
@@ -261,8 +267,8 @@ bool match_inputs(Context& context, const FunctionValue& function,
 // Dimensions that may be anything (`_`) are not allowed here.
 std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& type,
                                     const ScopePointer& scope);
-// Whether every dimension of a declared input or target is at least 1, as far as it is known; otherwise
-// E0307 at the place. `what`: "the input `x`".
+// Whether a declared input or target has a size that can be: every dimension at least 1, as far as it
+// is known (E0307), and not too many elements (E0317). `what`: "the input `x`".
 bool check_dimensions(Context& context, const Shape& shape, Span place, std::string_view what);
 // Compares a result with the declared type; reports E0305, E0205.
 bool check_result(Context& context, const ast::Type& type, const Datum& value,
@@ -277,6 +283,8 @@ Datum tensor_datum(Context& context, netc::Value value, Span place,
                    const std::vector<const Tensor*>& sources);
 // True, and reported, where an operator would calculate in 16 bits.
 bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place);
+// Whether a machine could hold it; otherwise E0317. `what`: "the input `x`".
+bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

@@ -14,6 +14,18 @@ std::string_view kind_of(const FunctionValue& function) {
     return function.is_layer() ? "layer" : "function";
 }
 
+// Calls in calls without an end, or only very many.
+Datum too_deep(Context& context, const Declaration* declaration, std::string_view name,
+               Span place) {
+    bool again = declaration == nullptr;
+    for (const Frame* frame = context.frame; frame && !again; frame = frame->caller) {
+        again = frame->declaration == declaration;
+    }
+    const Span at = blame(context, place);
+    return report(context, again ? diagnose<Code::recursion>(at, name)
+                                 : diagnose<Code::nested_too_deeply>(at, "this call", kCallDepth));
+}
+
 Datum apply_declared(Context& context, const FunctionPointer& function, std::vector<Datum> values,
                      Span place, Span callee_place) {
     const Declaration& declaration = *function->declaration;
@@ -26,9 +38,7 @@ Datum apply_declared(Context& context, const FunctionPointer& function, std::vec
                 context.frame ? context.frame->instance : context.root,
                 0,
                 context.frame ? context.frame->depth + 1 : 0};
-    if (frame.depth > kCallDepth) {
-        return report(context, diagnose<Code::recursion>(blame(context, place), function->name()));
-    }
+    if (frame.depth > kCallDepth) return too_deep(context, &declaration, function->name(), place);
     const auto scope = std::make_shared<Scope>();
     if (callable.configuration) {
         for (std::size_t i = 0; i < callable.configuration->formals.size(); ++i) {
@@ -139,9 +149,7 @@ Datum apply_lambda(Context& context, const FunctionValue& function,
                 context.frame ? context.frame->instance : context.root,
                 0,
                 context.frame ? context.frame->depth + 1 : 0};
-    if (frame.depth > kCallDepth) {
-        return report(context, diagnose<Code::recursion>(blame(context, place), "the lambda"));
-    }
+    if (frame.depth > kCallDepth) return too_deep(context, nullptr, "the lambda", place);
     const auto scope = std::make_shared<Scope>();
     scope->parent = function.scope;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -152,6 +160,20 @@ Datum apply_lambda(Context& context, const FunctionValue& function,
     Datum result = evaluate(context, *lambda.body, scope);
     context.frame = frame.caller;
     return result;
+}
+
+// A hundred turns show what all of them will take: `repeat 1000000` need not fill the memory first.
+bool fits_budget(Context& context, const FunctionValue& composition, std::size_t turn,
+                 std::size_t nodes_before) {
+    constexpr std::size_t kSample = 100;
+    const std::size_t turns = composition.parts.size();
+    if (turn != kSample || turns < 10 * kSample || !context.function) return true;
+    const std::size_t made = context.function->nodes.size() - nodes_before;
+    if (made * (turns / kSample) <= 2 * kNodeBudget) return true;
+    context.over_budget = true;
+    report(context, diagnose<Code::node_budget>(blame(context, composition.place), kNodeBudget)
+                        .text("{} turns", turns));
+    return false;
 }
 
 Datum apply_composition(Context& context, const FunctionPointer& function,
@@ -165,9 +187,15 @@ Datum apply_composition(Context& context, const FunctionPointer& function,
     Instance* outer = frame ? frame->instance : nullptr;
     if (frame) frame->instance = instance;
     Datum result = values.empty() ? failed_datum() : values[0];
+    const std::size_t nodes = context.function ? context.function->nodes.size() : 0;
+    std::size_t turn = 0;
     for (const FunctionPointer& part : function->parts) {
         // Parts written by the user are where the user's numbers come from.
         const Span at = is_library(context, part->place) ? place : part->place;
+        if (!spend(context, at) || !fits_budget(context, *function, ++turn, nodes)) {
+            result = failed_datum();
+            break;
+        }
         if (const auto* tuple = result.as<TupleValue>()) values = *tuple->items;
         result = apply(context, part, std::move(values), at, at);
         if (result.failed()) break;

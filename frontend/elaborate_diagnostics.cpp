@@ -33,6 +33,16 @@ std::string_view blamed_callee(const Context& context, Span place) {
     return name;
 }
 
+bool spend(Context& context, Span place, std::size_t steps) {
+    Session& session = context.session;
+    if (session.detached) return true;  // data is made with it, as much as is wanted
+    const bool told = session.steps > kStepBudget;
+    session.steps += steps;
+    if (session.steps <= kStepBudget) return true;
+    if (!told) report(context, diagnose<Code::step_budget>(blame(context, place), kStepBudget));
+    return false;
+}
+
 std::string source_text(const Context& context, Span place, std::size_t limit) {
     if (!place.known() || context.session.detached) return {};
     std::string text;

@@ -369,6 +369,7 @@ struct Evaluator {
 }  // namespace
 
 Datum evaluate(Context& context, const ast::Expr& expression, const ScopePointer& scope) {
+    if (!spend(context, expression.span)) return failed_datum();
     Datum value = std::visit(Evaluator{context, expression, scope}, expression.kind);
     if (!value.failed()) value.place = expression.span;
     note_type(context, expression.span, value);

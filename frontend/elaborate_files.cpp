@@ -1,11 +1,11 @@
 // What happens to a file: read, parse, import, check names, then elaborate its models, its train
 // sections and its asserts.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -13,6 +13,7 @@
 #include "frontend/elaborate_names.h"
 #include "frontend/elaborate_variables.h"
 #include "frontend/parse.h"
+#include "frontend/scan.h"
 #include "frontend/standard_library.h"
 #include "frontend/suggest.h"
 #include "frontend/train_section.h"
@@ -46,18 +47,30 @@ Datum global_value(Context& context, Global& global) {
 namespace {
 
 std::optional<std::string> read_text(const std::string& path, std::string& reason) {
-    std::error_code code;
-    if (std::filesystem::is_directory(path, code)) {
+    const std::filesystem::file_type type = [&] {
+        std::error_code ignored;
+        return std::filesystem::status(path, ignored).type();
+    }();
+    std::string text;
+    if (type == std::filesystem::file_type::directory) {
         reason = "it is a directory";
-        return std::nullopt;
+    } else if (type == std::filesystem::file_type::not_found) {
+        reason = "there is no such file";
+    } else if (type != std::filesystem::file_type::regular &&
+               type != std::filesystem::file_type::unknown) {
+        reason = "it is a device, a pipe or a socket, not a file";  // it may never end
+    } else {
+        // Only what parse needs to see that a file is too large.
+        std::ifstream stream(path, std::ios::binary);
+        std::array<char, 1 << 16> block;
+        do {
+            stream.read(block.data(), block.size());
+            text.append(block.data(), static_cast<std::size_t>(stream.gcount()));
+        } while (stream && text.size() <= kMaxFileBytes);
+        if (!stream && !stream.eof()) reason = "it cannot be read";
     }
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) {
-        reason =
-            std::filesystem::exists(path, code) ? "it cannot be read" : "there is no such file";
-        return std::nullopt;
-    }
-    return std::string(std::istreambuf_iterator<char>(stream), {});
+    if (!reason.empty()) return std::nullopt;
+    return text;
 }
 
 struct Loader {

@@ -1,4 +1,6 @@
 // Warnings about what the user's calls of library layers are applied to.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "frontend/elaborate.h"
@@ -13,6 +15,39 @@ bool is_affine(std::string_view name) {
 
 bool applies_own_activation(std::string_view loss) {
     return loss == "cross_entropy" || loss == "bce_with_logits" || loss == "one_vs_rest";
+}
+
+// The ints of an argument that is one for all axes, or a list.
+std::vector<std::int64_t> integers_of(const FunctionValue& function, std::string_view name) {
+    std::vector<std::int64_t> integers;
+    const std::vector<std::string> names = configuration_names(function);
+    for (std::size_t i = 0; i < names.size() && i < function.configuration.size(); ++i) {
+        if (names[i] != name) continue;
+        const Datum& value = function.configuration[i];
+        if (const auto* integer = value.as<std::int64_t>()) integers.push_back(*integer);
+        if (!value.items()) continue;
+        for (const Datum& item : *value.items()) {
+            if (const auto* integer = item.as<std::int64_t>()) integers.push_back(*integer);
+        }
+    }
+    return integers;
+}
+
+// Padded by half of k - 1, an even kernel takes a row from an image that should keep its size.
+void lint_even_kernel(Context& context, const FunctionValue& function, Span place) {
+    const auto all_are = [&](std::string_view name, std::int64_t wanted) {
+        const std::vector<std::int64_t> given = integers_of(function, name);
+        return std::ranges::all_of(given, [&](std::int64_t value) { return value == wanted; });
+    };
+    if (!all_are("stride", 1) || !all_are("dilation", 1)) return;
+    for (const std::int64_t k : integers_of(function, "k")) {
+        const bool half = k % 2 == 0 && k > 2 && !integers_of(function, "pad").empty() &&
+                          all_are("pad", (k - 1) / 2);
+        if (!half) continue;
+        context.session.diagnostics.add(diagnose<Code::even_kernel>(place, k).help(
+            "an odd kernel keeps the size: `k={}`", k - 1));
+        return;
+    }
 }
 
 }  // namespace
@@ -50,6 +85,9 @@ void lint_call(Context& context, const FunctionValue& function, const std::vecto
                                 .label(place, "this removes it")
                                 .help("configure it with `bias=false`"));
         }
+    }
+    if (name == "conv" || name == "conv1d" || name == "depthwise_conv") {
+        lint_even_kernel(context, function, place);
     }
     const Tensor* made = result.tensor();
     if (!made) return;

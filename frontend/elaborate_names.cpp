@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,7 +23,14 @@ struct Reference {
     const Declaration* target = nullptr;
     Span place;
 };
-using CallGraph = std::map<const Declaration*, std::vector<Reference>>;
+// In the order of the texts: what is said does not depend on where in memory things lie.
+struct ByPlace {
+    bool operator()(const Declaration* a, const Declaration* b) const {
+        const Span first = a->callable->name.span, second = b->callable->name.span;
+        return std::pair(first.file, first.begin) < std::pair(second.file, second.begin);
+    }
+};
+using CallGraph = std::map<const Declaration*, std::vector<Reference>, ByPlace>;
 
 class NameChecker {
 public:

@@ -355,7 +355,7 @@ bool check_dimensions(Context& context, const Shape& shape, Span place, std::str
                             place, fmt::format("{} has a dimension of {}", what, dim.value())));
         return false;
     }
-    return true;
+    return check_elements(context, shape, place, what);
 }
 
 }  // namespace netc::frontend

@@ -94,12 +94,25 @@ struct Operation {
         return {result, place};
     }
 
+    // A size of many symbols stays one that a message can show.
+    Datum checked(Datum value) const {
+        const Dim* dim = value.as<Dim>();
+        if (!dim || dim->to_string().size() <= kMaxDimText) return value;
+        return report(context,
+                      diagnose<Code::number_too_large>(blame(context, place),
+                                                       source_text(context, place), "a dimension")
+                          .text("a polynomial of more than {} letters", kMaxDimText));
+    }
+
     Datum range(std::int64_t begin, std::int64_t end) const {
         if (end - begin > static_cast<std::int64_t>(kNodeBudget)) {
             return report(context, diagnose<Code::node_budget>(blame(context, place), kNodeBudget)
                                        .text("a range of {} turns", end - begin));
         }
         Items items;
+        if (end > begin && !spend(context, place, static_cast<std::size_t>(end - begin))) {
+            return failed_datum();
+        }
         for (std::int64_t i = begin; i < end; ++i) items.push_back({i, place});
         return make_list(std::move(items), place);
     }
@@ -225,10 +238,14 @@ Datum static_binary(Context& context, BinaryOperator op, const Datum& left, cons
     if (op == BinaryOperator::concat) {
         if (left.items() && right.items()) {
             Items items = *left.items();
+            if (!spend(context, place, items.size() + right.items()->size())) return failed_datum();
             items.insert(items.end(), right.items()->begin(), right.items()->end());
             return make_list(std::move(items), place);
         }
         if (left.is<std::string>() && right.is<std::string>()) {
+            const std::size_t size =
+                left.as<std::string>()->size() + right.as<std::string>()->size();
+            if (!spend(context, place, size)) return failed_datum();
             return {*left.as<std::string>() + *right.as<std::string>(), place};
         }
         return report(context,
@@ -241,7 +258,7 @@ Datum static_binary(Context& context, BinaryOperator op, const Datum& left, cons
         return operation.integers(*left.as<std::int64_t>(), *right.as<std::int64_t>(), right);
     }
     if (left.is_integer() && right.is_integer()) {
-        return operation.sizes(dim_of(left), dim_of(right), left, right);
+        return operation.checked(operation.sizes(dim_of(left), dim_of(right), left, right));
     }
     if (left.is_number() && right.is_number()) {
         if (left.is<Dim>() || right.is<Dim>()) return operation.at_run_time(left, right);

@@ -1,4 +1,6 @@
 // Nodes from the elaborator's side: appending, broadcasting, and where a dimension's number comes from.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "frontend/elaborate_scan.h"
@@ -87,6 +89,15 @@ bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place)
     return true;
 }
 
+bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what) {
+    double elements = 1;
+    for (const Dim& dim : shape) elements *= std::max(dim.magnitude(), 1.0);
+    if (elements <= static_cast<double>(kMaxElements)) return true;
+    report(context, diagnose<Code::tensor_too_large>(blame(context, place), what, kMaxElements)
+                        .note("its shape is {}", shape_text(shape)));
+    return false;
+}
+
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
@@ -110,6 +121,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
                                                                        made.error().message));
     }
     if (refuse_half_arithmetic(context, op, made->type().dtype, place)) return failed_datum();
+    if (!check_elements(context, made->type().shape, place, "this result")) return failed_datum();
     return tensor_datum(context, *made, place, inputs);
 }
 

@@ -120,6 +120,10 @@ struct Declaring {
                 return std::nullopt;
             }
         }
+        if (!check_elements(context, *shape, name.span,
+                            fmt::format("the {} `{}`", word(), name.text))) {
+            return std::nullopt;
+        }
         const DType dtype = resolve(context, tensor->dtype);
         if (!is_float(dtype) && kind == VariableKind::parameter) {
             report(context, diagnose<Code::wrong_static_type>(

@@ -1,6 +1,7 @@
 // Diagnostics as text for people.
 #include "frontend/render.h"
 
+#include "frontend/explanations.h"
 #include "frontend/render_snippet.h"
 
 #include <algorithm>
@@ -74,6 +75,23 @@ std::string render(const Diagnostics& diagnostics, const SourceMap& sources,
     return out;
 }
 
+namespace {
+
+std::string indented(std::string_view program) {
+    constexpr std::size_t kLongest = 100;
+    std::string out;
+    while (!program.empty()) {
+        const std::size_t end = program.find('\n');
+        const std::string_view line = program.substr(0, end);
+        out += "    " + std::string(line.substr(0, kLongest)) +
+               (line.size() > kLongest ? "...\n" : "\n");
+        program = end == std::string_view::npos ? "" : program.substr(end + 1);
+    }
+    return out.empty() ? "    (an empty file)\n" : out;
+}
+
+}  // namespace
+
 std::string render_explanation(const DiagnosticInfo& info) {
     std::string out = fmt::format("{} {} ({})\n\n    {}\n\n",
                                   info.severity == Severity::error ? "error" : "warning", info.code,
@@ -95,7 +113,12 @@ std::string render_explanation(const DiagnosticInfo& info) {
         column += word.size();
         rest = space == std::string_view::npos ? std::string_view() : rest.substr(space + 1);
     }
-    return out + "\n";
+    out += "\n";
+    if (const auto programs = explained_programs(info.code)) {
+        out +=
+            "\nWrong:\n\n" + indented(programs->wrong) + "\nRight:\n\n" + indented(programs->right);
+    }
+    return out;
 }
 
 }  // namespace netc

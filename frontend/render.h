@@ -21,7 +21,7 @@ std::string render(const Diagnostics& diagnostics, const SourceMap& sources,
                    const RenderOptions& options = {});
 // {"diagnostics": [...]} on one line, with a line break.
 std::string render_json(const Diagnostics& diagnostics, const SourceMap& sources);
-// The page of `netc explain`: code, message, explanation.
+// The page of `netc explain`: code, message, explanation, a wrong and a right program.
 std::string render_explanation(const DiagnosticInfo& info);
 
 }  // namespace netc

@@ -274,9 +274,9 @@ bool Scanner::foreign() {
     const std::size_t run = std::min(rest.find_first_not_of(rest.front()), rest.size());
     if (run > 3) length = run;  // a drawn line is one mistake
     const auto byte = static_cast<unsigned char>(rest.front());
-    const std::string shown = byte < 0x20 || byte == 0x7F
-                                  ? fmt::format("character U+{:04X}", byte)
-                                  : fmt::format("`{}`", rest.substr(0, length));
+    const std::uint32_t character = code_point(rest);
+    const std::string shown = is_invisible(character) ? fmt::format("character U+{:04X}", character)
+                                                      : fmt::format("`{}`", rest.substr(0, length));
     report(diagnose<Code::unexpected_text>(span(at_, at_ + length), shown)
                .text("{}", byte >= 0x80 ? "names are made of the letters a to z, digits and `_`"
                                         : "this sign has no meaning here")

@@ -28,6 +28,25 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
     return 0;
 }
 
+std::uint32_t code_point(std::string_view text) {
+    const std::size_t length = utf8_length(text, 0);
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (length < 2) return first;
+    std::uint32_t character = first & (0x7Fu >> length);
+    for (std::size_t i = 1; i < length; ++i) {
+        character = character << 6u | (static_cast<unsigned char>(text[i]) & 0x3Fu);
+    }
+    return character;
+}
+
+bool is_invisible(std::uint32_t character) {
+    const auto within = [&](std::uint32_t first, std::uint32_t last) {
+        return character >= first && character <= last;
+    };
+    return within(0, 0x1F) || within(0x7F, 0x9F) || character == 0xAD || within(0x200B, 0x200F) ||
+           within(0x2028, 0x202E) || within(0x2060, 0x206F) || character == 0xFEFF;
+}
+
 ByteOffsets::ByteOffsets(std::string_view text) {
     const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
     if (std::all_of(text.begin(), text.end(), ascii)) return;

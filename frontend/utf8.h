@@ -16,6 +16,11 @@ inline bool begins_character(std::string_view text, std::size_t at) {
     return (static_cast<unsigned char>(text[at]) & 0xC0u) != 0x80u;
 }
 
+// The character that a UTF-8 text begins with.
+std::uint32_t code_point(std::string_view text);
+// Control characters, marks of no width and of direction: a message names them by number.
+bool is_invisible(std::uint32_t character);
+
 // From the number of a code point of a text to the offset of its first byte. The text must be
 // UTF-8.
 class ByteOffsets {

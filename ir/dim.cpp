@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -237,15 +238,22 @@ Dim operator*(const Dim& a, const Dim& b) {
     Dim result;
     for (const auto& [left_atoms, left] : a.terms_) {
         for (const auto& [right_atoms, right] : b.terms_) {
-            Dim term;
             std::vector<std::string> atoms = left_atoms;
             atoms.insert(atoms.end(), right_atoms.begin(), right_atoms.end());
             std::sort(atoms.begin(), atoms.end());
-            term.terms_[atoms] = multiply_saturating(left, right);
-            result = result + term;
+            std::int64_t& total = result.terms_[std::move(atoms)];
+            total = add_saturating(total, multiply_saturating(left, right));
         }
     }
+    std::erase_if(result.terms_, [](const auto& term) { return term.second == 0; });
     return result;
+}
+
+double Dim::magnitude() const {
+    double sum = 0;
+    for (const auto& [atoms, coefficient] : terms_)
+        sum += std::abs(static_cast<double>(coefficient));
+    return sum;
 }
 
 Dim floor_div(const Dim& a, std::int64_t divisor) {

@@ -48,6 +48,8 @@ public:
     std::int64_t value() const;
     // a*B + c, where the dimension is that.
     std::optional<Extent> extent() const;
+    // The sum of all |coefficients|: no less than the size where every symbol is 1.
+    double magnitude() const;
     // Names that occur, ascending, also those inside opaque atoms.
     std::vector<std::string> symbols() const;
     // Replaces a symbol by a value, inside opaque atoms too.

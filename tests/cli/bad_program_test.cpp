@@ -2,6 +2,8 @@
 // Command lines and .net files that are wrong: one message, at its place, the right status.
 #include <catch2/catch.hpp>
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <string>
 
@@ -61,6 +63,60 @@ TEST_CASE("what there is, is shown") {
     const Outcome version = run_netc({"--version"}, ".");
     CHECK(version.status == 0);
     CHECK(version.out.starts_with("netc "));
+}
+
+TEST_CASE("what is no file is not read as one") {
+    const TemporaryDirectory directory;
+    REQUIRE(::mkfifo(directory.file("pipe").c_str(), 0600) == 0);  // a read would wait for ever
+    for (const char* path :
+         {"pipe", "/dev/zero", "/dev/null", ".", "nosuch.net", "", "/proc/self/mem"}) {
+        INFO(path);
+        expect_refusal(run_netc({"check", path}, directory.path()), 3, {"cannot read", path});
+        directory.write("importing.net",
+                        "net 1\nimport \"" + std::string(path) + "\"\n" + kXor.substr(6));
+        expect_refusal(run_netc({"check", "importing.net"}, directory.path()), 1,
+                       {"importing.net:2:8", "E0701", path});
+    }
+    directory.write("self.net", "net 1\nimport \"self.net\"\n" + kXor.substr(6));
+    expect_refusal(run_netc({"check", "self.net"}, directory.path()), 1, {"self.net:2:8", "E0702"});
+}
+
+TEST_CASE("a program that would take for ever or hold too much is refused") {
+    const TemporaryDirectory directory;
+    const auto check = [&](const std::string& text) {
+        directory.write("bad.net", "net 1\n" + text);
+        const auto start = std::chrono::steady_clock::now();
+        const Outcome outcome = run_netc({"check", "bad.net"}, directory.path());
+        CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+        return outcome;
+    };
+    const std::string model = "model M(x: f32[B, 8]) -> f32[B, 8] = x |> ";
+    std::string doubling = "fn f0(x: real[*S]) -> real[*S] = x\n";
+    std::string lists = "const a0 = [1, 2]\n";
+    for (int i = 0; i < 60; ++i) {
+        const std::string last = std::to_string(i), next = std::to_string(i + 1);
+        if (next != "16" && next != "32") {
+            const std::string before = last == "16" ? "15" : last == "32" ? "31" : last;
+            doubling +=
+                "fn f" + next + "(x: real[*S]) -> real[*S] = f" + before + "(f" + before + "(x))\n";
+        }
+        lists += "const a" + next + " = a" + last + " ++ a" + last + "\n";
+    }
+    SECTION("turns") {
+        expect_refusal(check(model + "repeat 1000000 { linear(8) >> relu }\n"), 1, {"E0213"});
+    }
+    SECTION("calls of calls") { expect_refusal(check(doubling + model + "f60\n"), 1, {"E0214"}); }
+    SECTION("lists of lists") {
+        expect_refusal(check(lists + model + "repeat (i) in a60 { relu }\n"), 1, {"E0214"});
+    }
+    SECTION("a weight") {
+        expect_refusal(check(model + "linear(9223372036854775807) |> linear(8)\n"), 1, {"E0317"});
+    }
+    SECTION("a kernel") {
+        expect_refusal(check("model M(x: f32[B, 1, 8, 8]) -> f32[B, 4, 8, 8] = x |> conv(4, "
+                             "k=4611686018427387905)\n"),
+                       1, {"E0317"});
+    }
 }
 
 TEST_CASE("a .net file that is none is status 1, one that is not there status 3") {

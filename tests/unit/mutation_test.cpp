@@ -10,7 +10,7 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 
 using namespace netc;
@@ -38,10 +38,11 @@ TEST_CASE("a mutant checks, or is refused in the user's terms") {
         std::ofstream("mutant.net", std::ios::binary) << mutant.text;
         SourceMap sources;
         Diagnostics diagnostics;
-        const auto start = std::chrono::steady_clock::now();
+        const std::clock_t start =
+            std::clock();  // of this process: others may keep the machine busy
         const Result<CheckedFile> file =
             check_text(mutant.file, mutant.text, {}, sources, diagnostics);
-        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
         const std::string answer = render(diagnostics, sources);
         INFO("mutant " << number++ << " of " << mutant.file << ", " << mutant.change << "\n"
                        << answer);
@@ -58,7 +59,7 @@ TEST_CASE("a mutant checks, or is refused in the user's terms") {
             }
         }
         expect_no_inside_words(answer);
-        if (!kSanitized) CHECK(seconds.count() < 1);
+        if (!kSanitized) CHECK(seconds < 1);
     }
     // The mutants are no mere copies, and not all noise.
     CHECK(refused > mutants.size() / 2);
