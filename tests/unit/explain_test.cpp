@@ -17,7 +17,6 @@ namespace {
 const std::map<std::string_view, const char*> kWithoutProgram = {
     {"E0005", "bytes that are no text"},
     {"E0007", "a file of megabytes"},
-    {"E0502", "`scan` waits"},
     {"E0613", "told when the data is there"},
     {"E0614", "told when the data is there"},
     {"W0604", "told when the data is there"},
