@@ -60,17 +60,15 @@ std::optional<NodeId> pool(Rebuilder& to, const Node& window, NodeId x) {
     return append(to, OpId::window, {x}, window.attributes, window.origin);
 }
 
-// Where the number is the second operand, a tie gives it the derivative, whatever the window chooses.
+// Not max and min with a number, though they are monotone too: relu costs nothing in the convolution's kernel, and
+// its gradient less there than in a kernel of the pooled value.
 std::optional<NodeId> maximum_first(Rebuilder& to, const Node& window, const Node& f) {
     const OpDef& def = op_def(f.op);
-    const bool monotone =
-        f.inputs.size() == 1 && def.monotone_increasing && def.family == OpFamily::elementwise;
-    const bool clamp = (f.op == OpId::max || f.op == OpId::min) && is_number(to, f.inputs[1]);
-    if (!monotone && !clamp) return std::nullopt;
+    if (f.inputs.size() != 1 || !def.monotone_increasing || def.family != OpFamily::elementwise) {
+        return std::nullopt;
+    }
     const std::optional<NodeId> pooled = pool(to, window, f.inputs[0]);
-    if (!pooled) return std::nullopt;
-    return clamp ? with_number(to, f, *pooled)
-                 : append(to, f.op, {*pooled}, f.attributes, f.origin);
+    return pooled ? append(to, f.op, {*pooled}, f.attributes, f.origin) : std::nullopt;
 }
 
 // A convolution that mixes channels only, with all its spatial axes under the window.

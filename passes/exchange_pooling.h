@@ -6,7 +6,7 @@
 //
 // Why: the pooled value is smaller by the stride's product, and the backward pass then keeps no unpooled activation.
 // When, with no other reader of what stands before:
-//   maximum behind a monotone function, or behind max and min with a number
+//   maximum behind a monotone function of one operand
 //   sum behind a product or quotient with a number, a 1x1 convolution, its bias too
 //   sum of sums of windows that lie edge to edge; maximum of maxima along one axis, where "the first" stays it
 // A maximum behind a function keeps its value up to rounding, NaN too, and its derivative wherever the function does
