@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,6 +32,8 @@ public:
     virtual ~Executable() = default;
     // Runs an entry. An Error has status 4 (a bad index among the data: says which).
     virtual Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) = 0;
+    // Entries, places and sizes; without kernels where the code came from the cache.
+    virtual const Program& program() const = 0;
 };
 
 struct CpuTarget {
@@ -52,6 +55,7 @@ struct ObjectOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
     std::string prefix;       // lenet5
     std::string source_name;  // lenet5.net, for the header
+    std::string doc;          // the model's documentation comment, for the header
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
@@ -62,7 +66,15 @@ struct ObjectFiles {
 
 // The reference: runs kernels in double precision, element by element.
 Result<std::unique_ptr<Executable>> interpret(const Program& program);
+// A program that need not be made where the cache has its code. `key` names all that `make` depends on; an
+// empty one keeps nothing. `make` gives the same program each time.
+struct ProgramSource {
+    std::string key;
+    std::function<Result<Program>()> make;
+};
+
 // Machine code for this machine.
+Result<std::unique_ptr<Executable>> jit(ProgramSource source, const JitOptions& options);
 Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options);
 Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& options);
 

@@ -9,10 +9,11 @@
 #include <cmath>
 #include <limits>
 
+#include "backends/expand_pow.h"
 #include "backends/function_coefficients.h"
 #include "backends/scalar_builder.h"
 
-namespace netc {
+namespace netc::f32 {
 using namespace coefficients;
 namespace {
 
@@ -242,23 +243,8 @@ ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent) {
     const ScalarId product = f.mul(f.graph.cast(exponent, DType::f64), logarithm);
     const ScalarId y = exp_in_f64(f, f.at_least(f.at_most(product, 200), -200));
     const ScalarId is_number = f.equal(product, product);
-    ScalarId result = f.graph.cast(f.select(is_number, y, product), DType::f32);
-    result = f.select(f.equal(magnitude, 1.0), f.number(1), result);
-
-    const auto floor = [&](ScalarId a) { return f.graph.unary(ScalarOp::floor, a); };
-    const ScalarId is_integer = f.equal(floor(exponent), exponent);
-    const ScalarId half = f.mul(exponent, 0.5);
-    const ScalarId is_odd = f.both(is_integer, f.no(f.equal(floor(half), half)));
-    const ScalarId negative = f.less(f.bits(base), f.integer(0));
-    const ScalarId no_root =
-        f.both(f.both(f.less(base, 0.0), f.no(is_integer)), f.less(magnitude, kInfinity));
-    result = f.select(f.both(negative, is_odd), f.neg(result), result);
-    result = f.select(no_root, f.number(kNaN), result);
-    // x^0 = 1 and 1^y = 1, whatever the other is; NaN otherwise.
-    const ScalarId unordered =
-        f.either(f.no(f.equal(base, base)), f.no(f.equal(exponent, exponent)));
-    result = f.select(unordered, f.number(kNaN), result);
-    return f.select(f.either(f.equal(exponent, 0.0), f.equal(base, 1.0)), f.number(1), result);
+    return with_pow_specials(f, base, exponent,
+                             f.graph.cast(f.select(is_number, y, product), DType::f32));
 }
 
-}  // namespace netc
+}  // namespace netc::f32

@@ -3,7 +3,7 @@
 
 #include "backends/scalar_builder.h"
 
-namespace netc {
+namespace netc::f32 {
 
 ScalarId expand_exp(Formula& f, ScalarId x);
 ScalarId expand_expm1(Formula& f, ScalarId x);
@@ -14,4 +14,4 @@ ScalarId expand_erf(Formula& f, ScalarId x);
 ScalarId expand_sin_or_cos(Formula& f, ScalarId x, bool is_cos);
 ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent);
 
-}  // namespace netc
+}  // namespace netc::f32

@@ -1,11 +1,15 @@
-// The functions of f64 as formulas: the methods of expand_f32.cpp with longer series. erf and pow are
-// missing: nullopt.
+// The functions of f64 as formulas: the methods of expand_f32.cpp with longer series, where a second
+// number carries what the first one lost. sin and cos have a file of their own.
 #include "backends/expand_f64.h"
 
 #include <array>
 #include <limits>
 
-namespace netc {
+#include "backends/expand_pow.h"
+#include "backends/function_coefficients_f64.h"
+
+namespace netc::f64 {
+using namespace coefficients;
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -14,6 +18,7 @@ constexpr double kLog2E = 1.44269504088896341;
 constexpr double kLn2High = 0x1.62e42feep-1;  // 32 bits: products with exponents are exact
 constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
 constexpr double kRound = 0x1.8p52;
+constexpr double kTooLarge = 0x1.62e42fefa39fp+9;  // e^x overflows from here on
 
 // 1/2!, 1/3!, ... : e^r = 1 + r + r^2 q(r)
 constexpr std::array<double, 13> exp_series() {
@@ -24,53 +29,41 @@ constexpr std::array<double, 13> exp_series() {
     return result;
 }
 
-// sin(x) = x + x z s(z) from first = 1, cos(x) = 1 - z/2 + z^2 c(z) from first = 2
-constexpr std::array<double, 8> circle_series(int first) {
-    std::array<double, 8> result{};
-    double term = first == 1 ? -1.0 / 6 : 1.0 / 24;
-    int n = first == 1 ? 3 : 4;
-    for (double& each : result) {
-        each = term;
-        term = -term / ((n + 1) * (n + 2));
-        n += 2;
-    }
-    return result;
-}
-
+// x = n ln 2 + rest + error, and e^(rest + error) = 1 + rest + tail
 struct Reduced {
-    ScalarId rounded, rest;
+    ScalarId rounded;  // n + kRound
+    ScalarId rest, tail;
 };
 
-Reduced reduce(Formula& f, ScalarId x) {
+Reduced reduce(Formula& f, ScalarId x, ScalarId x_low = kNoScalar) {
     const ScalarId rounded = f.fma(x, kLog2E, f.like(x, kRound));
     const ScalarId n = f.add(rounded, -kRound);
-    return {rounded, f.fma(n, -kLn2Low, f.fma(n, -kLn2High, x))};
+    const ScalarId high = f.fma(n, -kLn2High, x);
+    Twofold rest{f.fma(n, -kLn2Low, high), kNoScalar};
+    rest.low = f.fma(n, -kLn2Low, f.sub(high, rest.high));
+    if (x_low != kNoScalar) rest = exact_sum(f, rest.high, f.add(rest.low, x_low));
+    const ScalarId square = f.mul(rest.high, rest.high);
+    return {rounded, rest.high, f.fma(f.polynomial(rest.high, exp_series()), square, rest.low)};
 }
 
-ScalarId exp_of(Formula& f, ScalarId x) {
-    const Reduced reduced = reduce(f, x);
-    const ScalarId r = reduced.rest;
-    const ScalarId y = f.fma(f.polynomial(r, exp_series()), f.mul(r, r), f.add(r, 1.0));
-    const ScalarId scaled = f.from_bits(
-        f.graph.binary(ScalarOp::add, f.bits(y), f.shift_left(f.bits(reduced.rounded), 52)));
-    const ScalarId upper = f.select(f.less(x, 709.782712893384), scaled, f.mul(x, kInfinity));
-    return f.select(f.less(x, -708.3964185322641), f.like(x, 0), upper);
-}
-
-ScalarId expm1_of(Formula& f, ScalarId argument) {
-    const ScalarId x = f.at_least(argument, -40);
-    const Reduced reduced = reduce(f, x);
-    const ScalarId r = reduced.rest;
-    const ScalarId p = f.fma(f.polynomial(r, exp_series()), f.mul(r, r), r);
-    const ScalarId half = f.from_bits(
-        f.integer_add(f.shift_left(f.bits(reduced.rounded), 52), std::int64_t{1022} << 52));
-    const ScalarId y = f.fma(half, p, f.add(half, -0.5));
-    const ScalarId result = f.select(f.equal(reduced.rounded, kRound), p, f.add(y, y));
-    return f.select(f.less(x, 709.782712893384), result, f.mul(x, kInfinity));
+// e^(x + low) for any x; low is small against x.
+ScalarId exp_of(Formula& f, ScalarId argument, ScalarId low = kNoScalar) {
+    const ScalarId x = f.at_least(argument, -746);
+    const Reduced reduced = reduce(f, x, low);
+    const ScalarId y = f.add(f.add(reduced.rest, reduced.tail), 1.0);
+    // n goes into the exponent of y, by way of 2^200 where the result may be subnormal.
+    const ScalarId small = f.less(x, -700.0);
+    const ScalarId up =
+        f.select(small, f.integer(std::int64_t{200} << 52, DType::i64), f.integer(0, DType::i64));
+    const ScalarId down = f.select(small, f.like(x, 0x1p-200), f.like(x, 1));
+    const auto sum = [&](ScalarId a, ScalarId b) { return f.graph.binary(ScalarOp::add, a, b); };
+    const ScalarId exponent = f.shift_left(f.bits(reduced.rounded), 52);
+    const ScalarId scaled = f.mul(f.from_bits(sum(sum(f.bits(y), exponent), up)), down);
+    return f.select(f.less(x, kTooLarge), scaled, f.mul(x, kInfinity));
 }
 
 struct Parts {
-    ScalarId exponent_bits, exponent, mantissa;
+    ScalarId exponent_bits, exponent, mantissa;  // mantissa in [2/3, 4/3)
 };
 
 Parts split(Formula& f, ScalarId x) {
@@ -83,79 +76,134 @@ Parts split(Formula& f, ScalarId x) {
     return {exponent_bits, f.graph.cast(e, DType::f64), f.from_bits(mantissa)};
 }
 
+// Of subnormal numbers too.
+Parts split_any(Formula& f, ScalarId x) {
+    const ScalarId small = f.less(x, std::numeric_limits<double>::min());
+    Parts parts = split(f, f.select(small, f.mul(x, 0x1p54), x));
+    parts.exponent = f.add(parts.exponent, f.select(small, f.like(x, -54), f.like(x, 0)));
+    return parts;
+}
+
+// 1 / (2k + 1) from k = first: atanh(s) = s (1 + z/3 + z^2/5 + ...), z = s^2
+template <std::size_t count>
+constexpr std::array<double, count> atanh_series(int first) {
+    std::array<double, count> result{};
+    for (double& each : result) each = 1.0 / (2 * first++ + 1);
+    return result;
+}
+
 // e ln 2 + log(1 + g) = e ln 2 + 2 atanh(s), s = g / (2 + g)
 ScalarId log_of_parts(Formula& f, ScalarId exponent, ScalarId g) {
-    std::array<double, 12> atanh{};
-    for (std::size_t k = 0; k < atanh.size(); ++k) atanh[k] = 2 / (2 * static_cast<double>(k) + 3);
     const ScalarId s = f.div(g, f.add(g, 2.0));
     const ScalarId z = f.mul(s, s);
+    const ScalarId series = f.mul(f.mul(z, 2.0), f.polynomial(z, atanh_series<12>(1)));
     // 2 s = g - s g, so that g enters without an error.
-    const ScalarId tail =
-        f.fma(s, f.sub(f.mul(z, f.polynomial(z, atanh)), g), f.mul(exponent, kLn2Low));
+    const ScalarId tail = f.fma(s, f.sub(series, g), f.mul(exponent, kLn2Low));
     return f.fma(exponent, kLn2High, f.add(tail, g));
 }
 
-ScalarId with_specials(Formula& f, ScalarId x, ScalarId result) {
+// log of what is no positive number: 0 gives -inf, negative NaN; inf and NaN stay.
+ScalarId with_log_specials(Formula& f, ScalarId x, ScalarId result) {
     const ScalarId special = f.select(f.equal(x, 0.0), f.like(x, -kInfinity),
                                       f.select(f.less(x, 0.0), f.like(x, kNaN), x));
     return f.select(f.both(f.less(0.0, x), f.less(x, kInfinity)), result, special);
 }
 
-ScalarId log_of(Formula& f, ScalarId x) {
-    const Parts parts = split(f, x);
-    return with_specials(f, x, log_of_parts(f, parts.exponent, f.add(parts.mantissa, -1.0)));
+// ln x of a positive finite number, to 2^-65.
+Twofold twofold_log(Formula& f, ScalarId x) {
+    const Parts parts = split_any(f, x);
+    const ScalarId m = parts.mantissa;
+    const ScalarId numerator = f.add(m, -1.0);
+    const Twofold denominator = ordered_sum(f, f.like(m, 1), m);
+    Twofold s{f.div(numerator, denominator.high), kNoScalar};
+    const ScalarId left = f.fma(f.neg(s.high), denominator.high, numerator);
+    s.low = f.div(f.fma(f.neg(s.high), denominator.low, left), denominator.high);
+    const Twofold z = product(f, s, s);
+    // log m = 2 s (1 + z (1/3 + z (1/5 + z ...))), z <= 0.04: the first terms need all digits.
+    const ScalarId rest = f.mul(z.high, f.polynomial(z.high, atanh_series<13>(3)));
+    constexpr double kThird = 1.0 / 3, kFifth = 1.0 / 5;
+    const Twofold fifth = plus(f, kFifth, -0x1.999999999999ap-57, {rest, f.like(rest, 0)});
+    const Twofold third = plus(f, kThird, 0x1.5555555555555p-56, product(f, z, fifth));
+    const Twofold series = plus(f, 1, 0, product(f, z, third));
+    const Twofold half = product(f, s, series);
+    const Twofold sum = ordered_sum(f, f.mul(parts.exponent, kLn2High), f.mul(half.high, 2.0));
+    const ScalarId low = f.fma(parts.exponent, kLn2Low, f.fma(half.low, 2.0, sum.low));
+    return ordered_sum(f, sum.high, low);
 }
 
-ScalarId log1p_of(Formula& f, ScalarId x) {
+ScalarId with_sign_of(Formula& f, ScalarId x, ScalarId magnitude) {
+    const ScalarId sign = f.bit_and(f.bits(x), std::numeric_limits<std::int64_t>::min());
+    return f.from_bits(f.graph.binary(ScalarOp::bit_or, f.bits(magnitude), sign));
+}
+
+}  // namespace
+
+ScalarId expand_exp(Formula& f, ScalarId x) { return exp_of(f, x); }
+
+ScalarId expand_expm1(Formula& f, ScalarId argument) {
+    const ScalarId x = f.at_least(argument, -40);
+    const Reduced reduced = reduce(f, x);
+    // 2^(n-1), since 2^n overflows before the result does.
+    const ScalarId half = f.from_bits(
+        f.integer_add(f.shift_left(f.bits(reduced.rounded), 52), std::int64_t{1022} << 52));
+    const Twofold sum = ordered_sum(f, f.add(half, -0.5), f.mul(half, reduced.rest));
+    const ScalarId y = f.add(sum.high, f.fma(half, reduced.tail, sum.low));
+    // Without n the rest is all; half of it may be too small.
+    const ScalarId result =
+        f.select(f.equal(reduced.rounded, kRound), f.add(reduced.rest, reduced.tail), f.add(y, y));
+    return f.select(f.less(x, kTooLarge), result, f.mul(x, kInfinity));
+}
+
+ScalarId expand_log(Formula& f, ScalarId x) {
+    const Parts parts = split_any(f, x);
+    return with_log_specials(f, x, log_of_parts(f, parts.exponent, f.add(parts.mantissa, -1.0)));
+}
+
+ScalarId expand_log1p(Formula& f, ScalarId x) {
     const ScalarId u = f.add(x, 1.0);
     const Parts parts = split(f, u);
+    // What u = 1 + x lost in rounding, scaled like the mantissa.
     const ScalarId lost =
         f.select(f.less(x, 1.0), f.sub(x, f.add(u, -1.0)), f.add(f.sub(x, u), 1.0));
     const ScalarId scale_bits =
         f.integer_add(f.graph.unary(ScalarOp::neg, parts.exponent_bits), std::int64_t{1023} << 52);
     const ScalarId scale = f.from_bits(f.op(ScalarOp::max, scale_bits, 0));
     const ScalarId rest = f.fma(lost, scale, f.add(parts.mantissa, -1.0));
-    return with_specials(f, u, log_of_parts(f, parts.exponent, rest));
+    return with_log_specials(f, u, log_of_parts(f, parts.exponent, rest));
 }
 
-ScalarId tanh_of(Formula& f, ScalarId x) {
+ScalarId expand_tanh(Formula& f, ScalarId x) {
     const ScalarId a = f.at_most(f.abs(x), 22);
-    const ScalarId e = expm1_of(f, f.add(a, a));
-    const ScalarId y = f.div(e, f.add(e, 2.0));
-    const ScalarId sign = f.bit_and(f.bits(x), std::numeric_limits<std::int64_t>::min());
-    return f.from_bits(f.graph.binary(ScalarOp::bit_or, f.bits(y), sign));
+    // e / (e + 2), and what the sum and the quotient lost.
+    const ScalarId e = expand_expm1(f, f.add(a, a));
+    const Twofold divisor = exact_sum(f, e, f.like(e, 2));
+    const ScalarId y = f.div(e, divisor.high);
+    const ScalarId rest = f.fma(f.neg(y), divisor.low, f.fma(f.neg(y), divisor.high, e));
+    return with_sign_of(f, x, f.add(y, f.div(rest, divisor.high)));
 }
 
-// Three parts of pi/2; good for |x| below 2^27, NaN beyond.
-ScalarId sin_or_cos(Formula& f, ScalarId x, bool is_cos) {
-    const ScalarId rounded = f.fma(x, 0.63661977236758134, f.like(x, kRound));
-    const ScalarId n = f.add(rounded, -kRound);
-    ScalarId angle = f.fma(n, -0x1.921fb54442d18p+0, x);
-    angle = f.fma(n, -0x1.1a62633145c07p-54, angle);
-    angle = f.fma(n, 0x1.f1976b7ed8fbcp-110, angle);
-    const ScalarId quadrant = f.integer_add(f.bits(rounded), is_cos ? 1 : 0);
-    const ScalarId z = f.mul(angle, angle);
-    const ScalarId sine = f.fma(f.mul(angle, z), f.polynomial(z, circle_series(1)), angle);
-    const ScalarId cosine =
-        f.fma(f.mul(z, z), f.polynomial(z, circle_series(2)), f.fma(z, -0.5, f.like(z, 1)));
-    const ScalarId odd = f.equal(f.bit_and(quadrant, 1), f.integer(1, DType::i64));
-    const ScalarId sign = f.shift_left(f.bit_and(quadrant, 2), 62);
-    const ScalarId y =
-        f.from_bits(f.graph.binary(ScalarOp::bit_xor, f.bits(f.select(odd, cosine, sine)), sign));
-    return f.select(f.less(f.abs(x), 0x1p27), y, f.like(x, kNaN));
+ScalarId expand_erf(Formula& f, ScalarId x) {
+    const ScalarId a = f.at_most(f.abs(x), 6);
+    const ScalarId square = f.mul(a, a);
+    const ScalarId near = f.fma(a, f.polynomial(square, kErfNear), a);
+    const ScalarId t = f.div(f.add(a, -2.0), f.add(a, 2.0));
+    const ScalarId complement = f.mul(exp_of(f, f.neg(square)), f.polynomial(t, kErfFar));
+    const ScalarId far = f.sub(f.like(x, 1), complement);
+    return with_sign_of(f, x, f.select(f.less(a, 1.0), near, far));
 }
 
-}  // namespace
-
-std::optional<ScalarId> expand_f64(Formula& f, ScalarOp op, ScalarId x) {
-    if (op == ScalarOp::exp) return exp_of(f, x);
-    if (op == ScalarOp::expm1) return expm1_of(f, x);
-    if (op == ScalarOp::log) return log_of(f, x);
-    if (op == ScalarOp::log1p) return log1p_of(f, x);
-    if (op == ScalarOp::sin) return sin_or_cos(f, x, false);
-    if (op == ScalarOp::cos) return sin_or_cos(f, x, true);
-    if (op == ScalarOp::tanh) return tanh_of(f, x);
-    return std::nullopt;
+ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent) {
+    const ScalarId magnitude = f.abs(base);
+    const ScalarId finite = f.both(f.less(0.0, magnitude), f.less(magnitude, kInfinity));
+    const Twofold exact = twofold_log(f, magnitude);
+    const ScalarId logarithm = f.select(
+        finite, exact.high, f.select(f.equal(magnitude, 0.0), f.like(base, -kInfinity), magnitude));
+    const ScalarId power = f.mul(exponent, logarithm);
+    const ScalarId clamped = f.at_least(f.at_most(power, 1000), -1000);
+    const ScalarId low = f.fma(exponent, exact.low, f.fma(exponent, logarithm, f.neg(power)));
+    const ScalarId y = exp_of(f, clamped, f.select(f.equal(clamped, power), low, f.like(base, 0)));
+    const ScalarId is_number = f.equal(power, power);
+    return with_pow_specials(f, base, exponent, f.select(is_number, y, power));
 }
 
-}  // namespace netc
+}  // namespace netc::f64

@@ -1,13 +1,17 @@
-// The formulas of f64. Private to expand_functions.cpp.
+// The formulas of f64, one function each. Private to expand_functions.cpp.
 #pragma once
 
-#include <optional>
+#include "backends/twofold.h"
 
-#include "backends/scalar_builder.h"
+namespace netc::f64 {
 
-namespace netc {
+ScalarId expand_exp(Formula& f, ScalarId x);
+ScalarId expand_expm1(Formula& f, ScalarId x);
+ScalarId expand_log(Formula& f, ScalarId x);
+ScalarId expand_log1p(Formula& f, ScalarId x);
+ScalarId expand_tanh(Formula& f, ScalarId x);
+ScalarId expand_erf(Formula& f, ScalarId x);
+ScalarId expand_sin_or_cos(Formula& f, ScalarId x, bool is_cos);
+ScalarId expand_pow(Formula& f, ScalarId base, ScalarId exponent);
 
-// Nothing where there is no formula yet: erf and pow.
-std::optional<ScalarId> expand_f64(Formula& f, ScalarOp op, ScalarId x);
-
-}  // namespace netc
+}  // namespace netc::f64

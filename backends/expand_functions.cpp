@@ -10,27 +10,46 @@ namespace netc {
 
 bool is_function(ScalarOp op) { return op >= ScalarOp::exp && op <= ScalarOp::pow; }
 
+namespace {
+
+// The formulas of one precision.
+using Unary = ScalarId (*)(Formula&, ScalarId);
+struct Formulas {
+    Unary exp, expm1, log, log1p;
+    ScalarId (*sin_or_cos)(Formula&, ScalarId, bool);
+    Unary tanh, erf;
+    ScalarId (*pow)(Formula&, ScalarId, ScalarId);
+};
+
+constexpr Formulas kF32{f32::expand_exp,   f32::expand_expm1,      f32::expand_log,
+                        f32::expand_log1p, f32::expand_sin_or_cos, f32::expand_tanh,
+                        f32::expand_erf,   f32::expand_pow};
+constexpr Formulas kF64{f64::expand_exp,   f64::expand_expm1,      f64::expand_log,
+                        f64::expand_log1p, f64::expand_sin_or_cos, f64::expand_tanh,
+                        f64::expand_erf,   f64::expand_pow};
+
+}  // namespace
+
 ScalarId expand_function(ScalarGraph& graph, std::vector<std::vector<double>>& tables, ScalarOp op,
                          std::span<const ScalarId> operands) {
     Formula f{graph, tables};
     const ScalarId x = operands[0];
-    if (graph.type(x) != DType::f32) {
-        if (graph.type(x) == DType::f64) {
-            if (const std::optional<ScalarId> result = expand_f64(f, op, x)) return *result;
-        }
-        Scalar scalar{.op = op, .type = graph.type(x), .operands = {}};
+    const DType type = graph.type(x);
+    if (type != DType::f32 && type != DType::f64) {
+        Scalar scalar{.op = op, .type = type, .operands = {}};
         scalar.operands.assign(operands.begin(), operands.end());
         return graph.add_node(std::move(scalar));
     }
-    if (op == ScalarOp::exp) return expand_exp(f, x);
-    if (op == ScalarOp::expm1) return expand_expm1(f, x);
-    if (op == ScalarOp::log) return expand_log(f, x);
-    if (op == ScalarOp::log1p) return expand_log1p(f, x);
-    if (op == ScalarOp::sin) return expand_sin_or_cos(f, x, false);
-    if (op == ScalarOp::cos) return expand_sin_or_cos(f, x, true);
-    if (op == ScalarOp::tanh) return expand_tanh(f, x);
-    if (op == ScalarOp::erf) return expand_erf(f, x);
-    return expand_pow(f, x, operands[1]);
+    const Formulas& formulas = type == DType::f64 ? kF64 : kF32;
+    if (op == ScalarOp::exp) return formulas.exp(f, x);
+    if (op == ScalarOp::expm1) return formulas.expm1(f, x);
+    if (op == ScalarOp::log) return formulas.log(f, x);
+    if (op == ScalarOp::log1p) return formulas.log1p(f, x);
+    if (op == ScalarOp::sin) return formulas.sin_or_cos(f, x, false);
+    if (op == ScalarOp::cos) return formulas.sin_or_cos(f, x, true);
+    if (op == ScalarOp::tanh) return formulas.tanh(f, x);
+    if (op == ScalarOp::erf) return formulas.erf(f, x);
+    return formulas.pow(f, x, operands[1]);
 }
 
 namespace {

@@ -74,6 +74,8 @@ class Interpreter final : public Executable {
 public:
     explicit Interpreter(Program program) : program_(std::move(program)) {}
 
+    const Program& program() const override { return program_; }
+
     Status run(std::string_view name, const CallMemory& memory, std::int64_t batch) override {
         const Entry* const entry = program_.find(name);
         if (entry == nullptr) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/array_files.h"
+
 namespace netc {
 namespace {
 
@@ -82,13 +84,6 @@ Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
     return batched ? batch : -1;
 }
 
-Result<Array> read_array(const std::string& file) {
-    if (file.ends_with(".npy") || file.ends_with(".npy.gz")) return read_npy(file);
-    Error error{kExitData, fmt::format("{}: this kind of file is not read here", file)};
-    error.help = "inputs are .npy files; tables are read with `--rows`";
-    return error;
-}
-
 }  // namespace
 
 Result<Array> convert(const Array& array, DType dtype, const std::string& what) {
@@ -152,7 +147,7 @@ Result<CallInputs> read_call_inputs(const Entry& entry, const std::vector<std::s
                          {},
                          fmt::format("add --input {}=FILE.npy", input.name)};
         }
-        Result<Array> array = read_array(file);
+        Result<Array> array = read_array_file(file, input);
         if (!array) return array.error();
         Result<std::int64_t> batch = batch_of(*array, input, file);
         if (!batch) return batch.error();

@@ -187,7 +187,7 @@ int verb_bench(Options options) {
         std::vector<std::string> entries{"init", entry_name};
         if (!train) entries.push_back("prepare");
         Result<std::unique_ptr<Runnable>> runnable =
-            make_runnable(**model, *section, options, entries, batch);
+            make_runnable(**model, *section, options, entries, batch, false, true);
         if (!runnable) return report(runnable.error());
         const Program& program = (*runnable)->program;
         const Entry& entry = *program.find(entry_name);

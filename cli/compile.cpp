@@ -116,6 +116,7 @@ int verb_compile(Options options) {
     object_options.target = cpu_target(options);
     object_options.prefix = prefix;
     object_options.source_name = options.file.substr(options.file.rfind('/') + 1);
+    object_options.doc = (*model)->doc;
     object_options.train = train;
     object_options.seed = train ? (*section)->seed : 0;
     object_options.assembly = wants_file(options, "asm");

@@ -9,7 +9,7 @@
 namespace netc {
 
 // Multiply-accumulates of contractions count two, nothing else counts (the convention of bench/).
-// Terms that guards exclude are counted, as frameworks do.
+// Terms that guards exclude, under the padding of a convolution for one, do not exist and do not count.
 double contraction_flops(const Kernel& kernel, std::int64_t batch);
 double contraction_flops(const Program& program, const Entry& entry, std::int64_t batch);
 

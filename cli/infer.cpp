@@ -13,6 +13,7 @@
 #include "cli/weights_file.h"
 #include "cli/workbench.h"
 #include "runtime/files/files.h"
+#include "runtime/files/npz.h"
 #include "runtime/train/trainer.h"
 
 namespace netc {
@@ -163,10 +164,19 @@ Status write_outputs(const std::string& path, const Entry& entry, const Session&
     if (path.ends_with(".json")) {
         return write_file_atomically(path, outputs_json(entry, session, batch).dump() + "\n");
     }
+    if (path.ends_with(".npz")) {
+        std::vector<TensorView> arrays;
+        for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+            const EntryArgument& output = entry.outputs[i];
+            arrays.push_back(
+                {output.name, output.dtype, shape_at(output, batch), session.output(i)});
+        }
+        return write_npz(path, arrays);
+    }
     const bool npy = path.ends_with(".npy");
     if (!npy && !path.ends_with(".csv")) {
         return Error{kExitUsage,
-                     fmt::format("{}: outputs are written as .npy, .csv or .json", path)};
+                     fmt::format("{}: outputs are written as .npy, .npz, .csv or .json", path)};
     }
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
         const EntryArgument& output = entry.outputs[i];
@@ -271,7 +281,7 @@ int verb_eval(Options options) {
         for (const auto& [name, value] : *values)
             print_out(fmt::format("{:<12} {:.6g}\n", name, value));
     }
-    return kExitDone;
+    return finish_profile(options, *loaded->runnable, kExitDone);
 }
 
 int verb_predict(Options options) {
@@ -293,14 +303,14 @@ int verb_predict(Options options) {
     }
     if (!options.output.empty()) {
         Status s = write_outputs(options.output, entry, *loaded->session, inputs->batch);
-        return s ? kExitDone : report(s.error());
+        return finish_profile(options, *loaded->runnable, s ? kExitDone : report(s.error()));
     }
     if (options.json) {
         print_out(outputs_json(entry, *loaded->session, inputs->batch).dump() + "\n");
     } else {
         print_table(entry, *loaded->session, inputs->batch);
     }
-    return kExitDone;
+    return finish_profile(options, *loaded->runnable, kExitDone);
 }
 
 int verb_grad(Options options) {

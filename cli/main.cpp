@@ -26,7 +26,17 @@ struct Verb {
     std::function<void(CLI::App&, Options&)> declare;
 };
 
+void add_profile_option(CLI::App& verb, Options& o) {
+    verb.add_option("--profile", o.profile, "the time of each kernel: a table, or a trace in =FILE")
+        ->expected(0, 1);
+}
+
 void declare_check(CLI::App& verb, Options& o) { add_program_options(verb, o, false); }
+void declare_fmt(CLI::App& verb, Options& o) {
+    verb.add_option("FILE", o.files, ".net files")->required();
+    verb.add_flag("--check", o.check,
+                  "write nothing; status 1 and the names if a file would change");
+}
 void declare_summary(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
@@ -40,6 +50,7 @@ void declare_init(CLI::App& verb, Options& o) {
 void declare_train(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--epochs", o.epochs, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--load", o.load, "start from these weights");
@@ -56,6 +67,7 @@ void declare_train(CLI::App& verb, Options& o) {
 void declare_eval(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
     verb.add_option("--on", o.on, "train, valid or test")
         ->check(CLI::IsMember({"train", "valid", "test"}));
@@ -63,16 +75,17 @@ void declare_eval(CLI::App& verb, Options& o) {
 void declare_predict(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
+    add_profile_option(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--input", o.inputs, "NAME=FILE.npy, for every input");
+    verb.add_option("--input", o.inputs, "NAME=FILE for every input: .npy .npz .csv .png .jpg .pgm .ppm");
     verb.add_option("--rows", o.rows, "a table that the section's selectors read");
-    verb.add_option("-o,--output", o.output, ".npy, .csv or .json; default: a table");
+    verb.add_option("-o,--output", o.output, ".npy, .npz, .csv or .json; default: a table");
 }
 void declare_grad(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--input", o.inputs, "NAME=FILE.npy, inputs and targets")->required();
+    verb.add_option("--input", o.inputs, "NAME=FILE, inputs and targets, as for predict")->required();
     verb.add_option("--wrt", o.wrt, "an input whose gradient is wanted too");
     verb.add_option("-o,--output", o.output, "the safetensors file")->required();
 }
@@ -95,6 +108,8 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_option("--weights", o.weights, "for --emit=weights");
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
+    verb.add_flag("--check-finite", o.check_finite,
+                  "calls return E_NAN at the first NaN or infinity");
 }
 void declare_dump(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
@@ -140,6 +155,7 @@ void declare_cache(CLI::App& verb, Options& o) {
 const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all = {
         {"check", "parse and check everything in a file", verb_check, declare_check},
+        {"fmt", "write files in their canonical form", verb_fmt, declare_fmt},
         {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary,
          declare_summary},
         {"init", "write initial weights", verb_init, declare_init},
@@ -154,15 +170,23 @@ const std::vector<Verb>& verbs() {
         {"bench", "steady-state time per call", verb_bench, declare_bench},
         {"explain", "the page of a diagnostic", verb_explain, declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
+        {"doc", "the reference of the library, or of a file", verb_doc,
+         [](CLI::App& verb, Options& o) {
+             verb.add_option("FILE", o.file, "a .net file; without it the library");
+             verb.add_option("NAME", o.name, "only this declaration");
+         }},
         {"plot", "learning curves of runs as SVG", verb_plot, declare_plot},
+        {"lsp", "the language server, for editors", verb_lsp,
+         [](CLI::App& verb, Options& o) {
+             verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
+         }},
         {"cache", "the compile cache", verb_cache, declare_cache},
     };
     return all;
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"fmt",    "doc",      "weights", "runs",   "import",
-                                  "export", "quantize", "lsp",     "migrate"};
+constexpr const char* kLater[] = {"weights", "runs", "import", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

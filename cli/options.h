@@ -8,6 +8,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ir/source.h"
+
 namespace netc {
 
 struct Options {
@@ -27,7 +29,9 @@ struct Options {
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;
-    bool json = false, quiet = false, time_report = false, werror = false;
+    bool json = false, quiet = false, time_report = false, werror = false, check_finite = false;
+    const SourceMap* sources = nullptr;  // of the checked file, for what --check-finite reports
+    std::optional<std::string> profile;  // empty text: a table on standard error
 
     // train
     std::string load, run;
@@ -37,8 +41,10 @@ struct Options {
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
     bool depfile = false, peak = false, kernels = false;
-    std::string action;             // cache info|clear; a code for explain
-    std::vector<std::string> runs;  // plot
+    std::string action;              // cache info|clear; a code for explain
+    std::vector<std::string> runs;   // plot
+    std::vector<std::string> files;  // fmt
+    bool check = false;
 };
 
 // What --batch takes.

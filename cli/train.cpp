@@ -239,8 +239,9 @@ int verb_train(Options options) {
     const TrainObserver observer = make_observer(options, plan, line);
     Result<TrainOutcome> outcome = train(*session, plan, observer, interrupts);
     line.clear();
-    if (!outcome) return report(outcome.error());
-    return finish(options, *directory, *outcome, line);
+    const int status =
+        outcome ? finish(options, *directory, *outcome, line) : report(outcome.error());
+    return finish_profile(options, **runnable, status);
 }
 
 }  // namespace netc

@@ -6,6 +6,9 @@
 namespace netc {
 
 int verb_check(Options options);
+int verb_fmt(Options options);
+int verb_lsp(Options options);
+int verb_doc(Options options);
 int verb_summary(Options options);
 int verb_init(Options options);
 int verb_train(Options options);

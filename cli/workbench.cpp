@@ -14,6 +14,8 @@
 
 #include "cli/terminal.h"
 #include "frontend/render.h"
+#include "ir/graph_identity.h"
+#include "passes/check_finite.h"
 #include "passes/pipeline.h"
 #include "runtime/files/files.h"
 
@@ -58,7 +60,7 @@ std::string names_of(const Items& items) {
 
 }  // namespace
 
-Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool open_dimensions) {
+Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_dimensions) {
     Result<CheckOptions> check = check_options(options);
     if (!check) return check.error();
     check->open_dimensions = open_dimensions;
@@ -81,6 +83,7 @@ Result<std::unique_ptr<Workbench>> open_workbench(const Options& options, bool o
     }
     if (!file) return file.error();
     bench->file = std::move(*file);
+    options.sources = &bench->sources;
     return bench;
 }
 
@@ -197,6 +200,17 @@ std::string cache_directory(const Options& options) {
     return std::string(user->pw_dir) + "/.cache/netc";
 }
 
+namespace {
+
+void print_times(const Options& options, const PassRunner& run) {
+    if (!options.time_report) return;
+    for (const PassTime& time : run.times) {
+        print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
+    }
+}
+
+}  // namespace
+
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results,
@@ -208,37 +222,70 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
     Result<Program> program = compile(model, section, compile_options, run);
-    if (options.time_report) {
-        for (const PassTime& time : run.times) {
-            print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
-        }
-    }
+    if (program && options.check_finite) check_finite(*program, *options.sources);
+    print_times(options, run);
     return program;
 }
 
 Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
                                                 const Options& options,
                                                 std::vector<std::string> entries,
-                                                std::int64_t batch_hint, bool log_results) {
+                                                std::int64_t batch_hint, bool log_results,
+                                                bool with_kernels) {
     if (options.device != "cpu") {
         Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
                     fmt::format("there is no device `{}`", options.device)};
         error.help = "this version runs on `--device cpu`";
         return error;
     }
-    Result<Program> program =
-        make_program(model, section, options, std::move(entries), batch_hint, log_results);
-    if (!program) return program.error();
-    auto runnable = std::make_unique<Runnable>();
-    runnable->program = std::move(*program);
+    CompileOptions compile_options;
+    compile_options.entries = std::move(entries);
+    compile_options.batch_hint = batch_hint;
+    compile_options.log_results = log_results;
+    const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
+    Result<Module> module = build_module(model, section, compile_options, *run);
+    if (!module) return module.error();
+    ProgramSource source;
+    // Passes that are printed or timed have to run.
+    if (!with_kernels && options.print_after.empty() && !options.time_report) {
+        source.key =
+            fmt::format("hint {}{}\n{}", batch_hint, options.check_finite ? ", check finite" : "",
+                        graph_identity(*module));
+    }
+    // It outlives this call: an entry that is compiled late may ask for it.
+    const SourceMap* const checked = options.check_finite ? options.sources : nullptr;
+    source.make = [module = std::move(*module), compile_options, run,
+                   checked]() -> Result<Program> {
+        Result<Program> program = finish_program(module, compile_options, *run);
+        if (program && checked != nullptr) check_finite(*program, *checked);
+        return program;
+    };
     JitOptions jit_options;
     jit_options.target = cpu_target(options);
     jit_options.threads = thread_count(options);
     jit_options.cache_directory = cache_directory(options);
-    Result<std::unique_ptr<Executable>> executable = jit(runnable->program, jit_options);
+    if (options.profile) {
+        Result<std::unique_ptr<Profile>> profile = Profile::make(std::move(source), jit_options);
+        if (!profile) return profile.error();
+        const Profile* kept = profile->get();
+        auto runnable = std::make_unique<Runnable>(std::move(*profile));
+        runnable->profile = kept;
+        return runnable;
+    }
+    Result<std::unique_ptr<Executable>> executable = jit(std::move(source), jit_options);
     if (!executable) return executable.error();
-    runnable->executable = std::move(*executable);
-    return runnable;
+    print_times(options, *run);
+    return std::make_unique<Runnable>(std::move(*executable));
+}
+
+int finish_profile(const Options& options, const Runnable& runnable, int status) {
+    if (runnable.profile == nullptr) return status;
+    if (options.profile->empty()) {
+        print_err(runnable.profile->table());
+        return status;
+    }
+    const Status written = write_file_atomically(*options.profile, runnable.profile->trace());
+    return written || status != kExitDone ? status : report(written.error());
 }
 
 std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model) {

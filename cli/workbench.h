@@ -10,6 +10,7 @@
 
 #include "backends/backend.h"
 #include "cli/options.h"
+#include "cli/profile.h"
 #include "frontend/frontend.h"
 #include "ir/network.h"
 #include "ir/program.h"
@@ -28,8 +29,7 @@ struct Workbench {
 
 // Checks options.file; prints diagnostics to standard error (with --json to standard output). An Error
 // of status kExitProgram needs no further message.
-Result<std::unique_ptr<Workbench>> open_workbench(const Options& options,
-                                                  bool open_dimensions = false);
+Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_dimensions = false);
 
 // The model or section that NAME, --section and what the file holds decide. Where several are possible:
 // status 2 with the list.
@@ -43,13 +43,19 @@ Result<const TrainSection*> section_of(const Workbench& bench, const Model& mode
 
 // A program that runs on this machine.
 struct Runnable {
-    Program program;
+    explicit Runnable(std::unique_ptr<Executable> made) : executable(std::move(made)) {}
     std::unique_ptr<Executable> executable;
+    const Program& program = executable->program();
+    const Profile* profile = nullptr;  // the executable itself, with --profile
 };
+// At the end of a verb that ended with `status`: with --profile the table, or the file; the exit status.
+int finish_profile(const Options& options, const Runnable& runnable, int status);
+// The program comes without kernels from the cache unless `with_kernels`.
 Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
                                                 const Options& options,
                                                 std::vector<std::string> entries,
-                                                std::int64_t batch_hint, bool log_results = false);
+                                                std::int64_t batch_hint, bool log_results = false,
+                                                bool with_kernels = false);
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,

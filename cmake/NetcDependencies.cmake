@@ -5,9 +5,18 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
 find_package(Threads REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(LLVM 19.1 REQUIRED CONFIG HINTS /usr/lib/llvm-19)
+
+# Its CMake package wants the command line tools too, which nobody needs.
+find_path(NETC_ZIP_INCLUDE zip.h REQUIRED)
+find_library(NETC_ZIP_LIBRARY zip REQUIRED)
+add_library(netc_zip INTERFACE)
+target_include_directories(netc_zip SYSTEM INTERFACE ${NETC_ZIP_INCLUDE})
+target_link_libraries(netc_zip INTERFACE ${NETC_ZIP_LIBRARY})
 
 add_library(netc_llvm INTERFACE)
 target_include_directories(netc_llvm SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})

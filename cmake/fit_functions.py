@@ -1,9 +1,10 @@
-"""Fits the polynomials of backends/expand_functions.cpp; prints backends/function_coefficients.h.
+"""Fits the polynomials of backends/expand_functions.cpp; prints the tables of f32 or of f64.
 
     python3 cmake/fit_functions.py > backends/function_coefficients.h
+    python3 cmake/fit_functions.py f64 > backends/function_coefficients_f64.h
 
 Least squares of the relative error at Chebyshev points; coefficients are rounded to f32 one by one, from
-the lowest degree, and the rest is fitted again. Needs numpy and mpmath; not part of the build.
+the lowest degree, and the rest is fitted again. f64: Chebyshev's interpolation. Needs numpy and mpmath; not part of the build.
 """
 import sys
 
@@ -82,6 +83,43 @@ def print_table(name, function, first_octave, degree):
     for power in range(degree + 1):
         array(f"k{name}{power}", [row[power] for row in rows])
 
+
+def print_f64():
+    mp.mp.dps = 420
+    print("""// Written by cmake/fit_functions.py f64.
+#pragma once
+
+namespace netc::coefficients {
+""")
+    # erf x = x + x q(x^2)
+    coefficients, error = mp.chebyfit(
+        lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1 if z else 2 / mp.sqrt(mp.pi) - 1, [0, 1], 14, error=True)
+    print(f"// erf(x) = x + x q(x^2), |x| <= 1: {float(error * 2**53):.2g} ulp.")
+    array("kErfNear", coefficients[::-1])
+    # 1 - erf x = e^(-x^2) g(t), t = (x - 2) / (x + 2)
+    coefficients, error = mp.chebyfit(
+        lambda t: mp.erfc(2 * (1 + t) / (1 - t)) * mp.exp((2 * (1 + t) / (1 - t))**2), [-1 / mp.mpf(3), mp.mpf(1) / 2], 19,
+        error=True)
+    print(f"\n// 1 - erf(x) = e^(-x^2) g(t), t = (x - 2) / (x + 2), 1 <= x <= 6: {float(error * mp.exp(-1) * 2**53):.2g} ulp.")
+    array("kErfFar", coefficients[::-1])
+    # 2^(32k) * 2 / pi modulo 4, in [-2, 2), for k = 0 .. 30: ten parts of 24 bits, each scaled to exponents of f32.
+    parts = [[] for _ in range(10)]
+    for k in range(32):
+        rest = mp.fmod(mp.mpf(2)**(32 * k) * 2 / mp.pi + 2, 4) - 2
+        for index, values in enumerate(parts):
+            lowest = mp.mpf(2)**(-22 - 24 * index)
+            part = mp.floor(rest / lowest) * lowest
+            values.append(part * mp.mpf(2)**(48 * (index // 2)))
+            rest -= part
+    print("\n// 2^(32k) * 2/pi modulo 4: the sum over j of 2^(-48 j) times parts 2j and 2j + 1.")
+    for index, values in enumerate(parts):
+        array(f"kTwoOverPi64{index}", values)
+    print("\n}  // namespace netc::coefficients")
+
+
+if sys.argv[1:] == ["f64"]:
+    print_f64()
+    sys.exit()
 
 print("""// Written by cmake/fit_functions.py. All numbers are exact in f32.
 #pragma once

@@ -110,7 +110,7 @@ INT         : DIGIT (DIGIT|'_')* ;
 STRING      : '"' ( '\\' . | ~["\\\r\n] )* '"' ;
 ID          : [A-Za-z] [A-Za-z0-9_]* | '_' [A-Za-z0-9_]+ ;
 DOC         : '##' ~[\r\n]* -> channel(HIDDEN) ;
-COMMENT     : '#' ~[\r\n]*  -> skip ;
+COMMENT     : '#' ~[\r\n]*  -> channel(HIDDEN) ;
 WS          : [ \t\r\n]+    -> skip ;
 fragment DIGIT : [0-9] ;
 fragment EXP   : [eE] [+-]? DIGIT+ ;

@@ -17,12 +17,6 @@
 
 namespace netc {
 
-// A line `## text`.
-struct DocLine {
-    Span span;
-    std::string_view text;  // with the marks
-};
-
 // Operators nest in the tree as they are written one behind the other; later stages walk the tree
 // recursively.
 inline constexpr std::size_t kMaxTreeDepth = 500;
@@ -32,7 +26,7 @@ public:
     using ParseExpression = std::function<std::optional<SyntaxNode>(Span)>;
 
     TreeBuilder(const SourceMap& sources, Diagnostics& diagnostics,
-                ParseExpression parse_expression, const std::vector<DocLine>& docs)
+                ParseExpression parse_expression, const std::vector<Comment>& docs)
         : sources_(sources), diagnostics_(diagnostics),
           parse_expression_(std::move(parse_expression)), docs_(docs) {}
 
@@ -92,7 +86,7 @@ private:
     const SourceMap& sources_;
     Diagnostics& diagnostics_;
     ParseExpression parse_expression_;
-    const std::vector<DocLine>& docs_;
+    const std::vector<Comment>& docs_;
     std::size_t next_doc_ = 0;
     std::size_t depth_ = 0;
     bool ok_ = true;

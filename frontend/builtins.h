@@ -58,6 +58,8 @@ struct Builtin {
 
 const Builtin* find_builtin(std::string_view name);
 std::span<const Builtin> all_builtins();
+// reshape(shape)(x): the argument lists as a reader knows them.
+std::string builtin_signature(const Builtin& builtin);
 
 // The families, each in its own file.
 void add_static_builtins(std::vector<Builtin>& table);

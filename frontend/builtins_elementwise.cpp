@@ -181,6 +181,7 @@ Datum random(const BuiltinCall& call) {
         return report(context, diagnose<Code::malformed_specification>(blame(context, call.place),
                                                                        made.error().message));
     }
+    if (refuse_half_arithmetic(context, op, type.dtype, call.place)) return failed_datum();
     std::vector<const Tensor*> sources;
     if (like) sources.push_back(like);
     return tensor_datum(context, *made, call.place, sources);

@@ -1,6 +1,8 @@
 // The registry, the filling of messages, and the collector.
 #include "frontend/diagnostics.h"
 
+#include "frontend/utf8.h"
+
 #include <algorithm>
 #include <cctype>
 #include <utility>
@@ -30,12 +32,9 @@ void shorten(std::string& text) {
     for (std::size_t at = 0; at < text.size();) {
         std::size_t end = std::min(text.find_first_of(" \n", at), text.size());
         if (end - at > kLongest) {
-            const auto inside = [&](std::size_t i) {
-                return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
-            };
             std::size_t head = at + kHead, tail = end - kTail;
-            while (inside(head)) --head;
-            while (inside(tail)) --tail;
+            while (!begins_character(text, head)) --head;
+            while (!begins_character(text, tail)) --tail;
             shortened += text.substr(at, head - at) + "..." + text.substr(tail, end - tail);
         } else {
             shortened += text.substr(at, end - at);
@@ -103,6 +102,16 @@ void Diagnostics::add(Diagnostic diagnostic) {
                    (earlier.severity == Severity::error || earlier.code == diagnostic.code);
         });
     if (same_place) return;
+    const auto told = std::ranges::find_if(diagnostics_, [&](const Diagnostic& earlier) {
+        return !diagnostic.cause.empty() && earlier.code == diagnostic.code &&
+               earlier.cause == diagnostic.cause;
+    });
+    if (told != diagnostics_.end()) {
+        if (told->labels.size() >= kMaxRepeats) return;
+        told->labels.push_back({diagnostic.primary.span, "and here"});
+        told->labels.insert(told->labels.end(), diagnostic.labels.begin(), diagnostic.labels.end());
+        return;
+    }
     if (warnings_are_errors_) diagnostic.severity = Severity::error;
     if (diagnostic.severity == Severity::warning) {
         ++warning_count_;

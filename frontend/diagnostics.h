@@ -69,6 +69,9 @@ struct Diagnostic {
     std::vector<Label> labels;  // marked ---
     std::vector<Note> notes;
     std::vector<std::string> helps;
+    // What it hinges on, where one mistake shows in several places: the name that is missing, the
+    // signature that no call fits. Diagnostics::add tells one cause once.
+    std::string cause{};
 
     // The text at the primary span.
     template <class... Args>
@@ -99,6 +102,10 @@ struct Diagnostic {
     template <class... Args>
     Diagnostic&& help(fmt::format_string<Args...> format, Args&&... args) && {
         helps.push_back(fmt::format(format, std::forward<Args>(args)...));
+        return std::move(*this);
+    }
+    Diagnostic&& caused_by(std::string key) && {
+        cause = std::move(key);
         return std::move(*this);
     }
     // As help, with a text made elsewhere; an empty one adds nothing.
@@ -153,11 +160,12 @@ Diagnostic diagnose(Span span, const Args&... args) {
     return diagnostic;
 }
 
-// Collects diagnostics. Of several errors at one place only the first is kept, and after kMaxErrors
-// errors they are only counted.
+// Collects diagnostics. Of several errors at one place only the first is kept; one of a cause that was
+// told already becomes a mark of the first; after kMaxErrors errors they are only counted.
 class Diagnostics {
 public:
     static constexpr std::size_t kMaxErrors = 20;
+    static constexpr std::size_t kMaxRepeats = 8;  // places marked of one cause
 
     void add(Diagnostic diagnostic);
 

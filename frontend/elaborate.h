@@ -175,6 +175,8 @@ std::string source_text(const Context& context, Span place, std::size_t limit = 
 // ---- evaluation (elaborate_expressions.cpp and neighbours)
 
 Datum evaluate(Context& context, const ast::Expr& expression, const ScopePointer& scope);
+// Remembers what an expression of the user is, where somebody asked for that.
+void note_type(const Context& context, Span place, const Datum& value);
 // As evaluate, and a layer or function of all-default configuration may stand bare.
 Datum evaluate_stage(Context& context, const ast::Expr& expression, const ScopePointer& scope);
 Datum lookup(Context& context, std::string_view name, Span place, const ScopePointer& scope);
@@ -259,6 +261,9 @@ bool match_inputs(Context& context, const FunctionValue& function,
 // Dimensions that may be anything (`_`) are not allowed here.
 std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& type,
                                     const ScopePointer& scope);
+// Whether every dimension of a declared input or target is at least 1, as far as it is known; otherwise
+// E0307 at the place. `what`: "the input `x`".
+bool check_dimensions(Context& context, const Shape& shape, Span place, std::string_view what);
 // Compares a result with the declared type; reports E0305, E0205.
 bool check_result(Context& context, const ast::Type& type, const Datum& value,
                   std::string_view what, const ScopePointer& scope, bool outputs);
@@ -270,6 +275,8 @@ netc::Value graph_value(Context& context, const Tensor& tensor);
 // A tensor of a new node; dimensions take their origins from `sources` where equal, else from `place`.
 Datum tensor_datum(Context& context, netc::Value value, Span place,
                    const std::vector<const Tensor*>& sources);
+// True, and reported, where an operator would calculate in 16 bits.
+bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

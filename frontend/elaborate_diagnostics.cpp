@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "frontend/elaborate.h"
+#include "frontend/utf8.h"
 
 namespace netc::frontend {
 
@@ -45,7 +46,11 @@ std::string source_text(const Context& context, Span place, std::size_t limit) {
         space = false;
         text += c;
     }
-    if (text.size() > limit) text = text.substr(0, limit - 3) + "...";
+    if (text.size() > limit) {
+        std::size_t end = limit - 3;
+        while (!begins_character(text, end)) --end;
+        text = text.substr(0, end) + "...";
+    }
     return text;
 }
 

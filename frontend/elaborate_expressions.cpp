@@ -47,6 +47,7 @@ Datum lookup(Context& context, std::string_view name, Span place, const ScopePoi
     const auto meant = suggest(name, candidates);
     return report(context, diagnose<Code::unknown_name>(blame(context, place), "value", name)
                                .text("not found")
+                               .caused_by(std::string(name))
                                .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
 }
 
@@ -275,6 +276,7 @@ struct Evaluator {
             }
             const FunctionPointer kept = *pointer;
             value = apply(context, kept, std::move(values), stage.value.span, stage.value.span);
+            note_type(context, stage.value.span, value);
         }
         context.pipe = outer;
         return value;
@@ -369,6 +371,7 @@ struct Evaluator {
 Datum evaluate(Context& context, const ast::Expr& expression, const ScopePointer& scope) {
     Datum value = std::visit(Evaluator{context, expression, scope}, expression.kind);
     if (!value.failed()) value.place = expression.span;
+    note_type(context, expression.span, value);
     return value;
 }
 

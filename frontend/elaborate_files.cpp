@@ -298,7 +298,8 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
             std::move(diagnostic).label(node->right->span, "this is {}", describe_value(right));
         }
     }
-    session.diagnostics.add(std::move(diagnostic));
+    // Several that fail, fail because of one thing that was changed; all are shown.
+    session.diagnostics.add(std::move(diagnostic).caused_by("assert"));
 }
 
 void elaborate_items(Session& session, CheckedFile& checked) {

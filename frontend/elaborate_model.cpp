@@ -66,14 +66,8 @@ std::optional<std::vector<Input>> model_inputs(Context& context, const Declarati
         bind_symbols(context, *type, inputs.empty(), scope);
         const std::optional<Shape> shape = evaluate_shape(context, *type, scope);
         if (!shape) return std::nullopt;
-        for (const Dim& dim : *shape) {
-            if (!dim.is_static() || dim.value() >= 1) continue;
-            report(context,
-                   diagnose<Code::dimension_below_one>(
-                       formal.type.span, fmt::format("the input `{}` has a dimension of {}",
-                                                     formal.name.text, dim.value())));
-            return std::nullopt;
-        }
+        const std::string what = fmt::format("the input `{}`", formal.name.text);
+        if (!check_dimensions(context, *shape, formal.type.span, what)) return std::nullopt;
         inputs.push_back(
             {formal.name.text, {resolve(context, type->dtype), *shape}, formal.name.span, ""});
     }

@@ -104,6 +104,7 @@ private:
         }
         session_.diagnostics.add(diagnose<Code::unknown_name>(place, kind, wanted)
                                      .text("not found")
+                                     .caused_by(std::string(wanted))
                                      .help_text(std::move(help)));
     }
 

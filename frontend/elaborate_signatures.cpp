@@ -50,6 +50,12 @@ bool mentions(const ast::TensorType& type, std::string_view name) {
     });
 }
 
+void report_no_size(Context& context, const Datum& value, Span place) {
+    report(context,
+           diagnose<Code::wrong_static_type>(blame(context, place), "a dimension", "an int")
+               .text("this is {}", describe_kind(value)));
+}
+
 struct Matching {
     Context& context;
     const FunctionValue& function;
@@ -72,6 +78,12 @@ struct Matching {
         return "the input";
     }
 
+    // No call fits a signature that is wrong itself: told once, if it is the user's.
+    std::string cause(const ast::Formal& formal) const {
+        const Span place = formal.type.span;
+        return is_library(context, place) ? "" : fmt::format("{}:{}", place.file, place.begin);
+    }
+
     bool wrong_rank(std::size_t at, const ast::TensorType& type, const Tensor& tensor) const {
         const std::size_t wanted = type.dims.size();
         const bool pack = std::any_of(type.dims.begin(), type.dims.end(),
@@ -80,7 +92,8 @@ struct Matching {
         const std::size_t found = tensor.type.rank();
         Diagnostic diagnostic = diagnose<Code::wrong_rank>(blame(context, call), function.name(),
                                                            rank, what(tensor, at), found)
-                                    .text("expects {}", type_text(context, formals[at].type));
+                                    .text("expects {}", type_text(context, formals[at].type))
+                                    .caused_by(cause(formals[at]));
         if (tensor.role != Role::expression) {
             std::move(diagnostic)
                 .label(tensor.place, "{} is {}", tensor.name, tensor.type.to_string());
@@ -142,7 +155,8 @@ struct Matching {
                                           fmt::format("argument `{}` of `{}`, {},",
                                                       formals[at].name.text, function.name(),
                                                       type_text(context, formals[at].type)))
-                .text("this is {}", tensor.type.to_string());
+                .text("this is {}", tensor.type.to_string())
+                .caused_by(cause(formals[at]));
         if (tensor.role == Role::input || tensor.role == Role::target) {
             std::move(diagnostic).label(tensor.place, "`{}` is declared here", tensor.name);
         }
@@ -166,7 +180,8 @@ struct Matching {
         Diagnostic diagnostic =
             diagnose<Code::shapes_do_not_line_up>(blame(context, call), tensor.type.to_string(),
                                                   type_text(context, formals[at].type))
-                .text("`{}` expects {}", function.name(), type_text(context, formals[at].type));
+                .text("`{}` expects {}", function.name(), type_text(context, formals[at].type))
+                .caused_by(cause(formals[at]));
         if (axis < tensor.origins.size()) {
             const Span origin = blame(context, tensor.origins[axis]);
             if (!(origin == blame(context, call))) {
@@ -198,7 +213,11 @@ struct Matching {
         const Datum wanted =
             entry ? entry->value : evaluate(context, *std::get<ast::ExprPtr>(dim.kind), scope);
         if (wanted.failed()) return false;
-        if (wanted.is_integer() && dim_of(wanted) == found) return true;
+        if (!wanted.is_integer()) {
+            report_no_size(context, wanted, dim.span);
+            return false;
+        }
+        if (dim_of(wanted) == found) return true;
         return mismatch(at, dim, axis, tensor);
     }
 
@@ -321,14 +340,22 @@ std::optional<Shape> evaluate_shape(Context& context, const ast::TensorType& typ
         const Datum value = evaluate(context, **expression, scope);
         if (value.failed()) return std::nullopt;
         if (!value.is_integer()) {
-            report(context, diagnose<Code::wrong_static_type>(blame(context, dim.span),
-                                                              "a dimension", "an int")
-                                .text("this is {}", describe_kind(value)));
+            report_no_size(context, value, dim.span);
             return std::nullopt;
         }
         shape.push_back(dim_of(value));
     }
     return shape;
+}
+
+bool check_dimensions(Context& context, const Shape& shape, Span place, std::string_view what) {
+    for (const Dim& dim : shape) {
+        if (!dim.is_static() || dim.value() >= 1) continue;
+        report(context, diagnose<Code::dimension_below_one>(
+                            place, fmt::format("{} has a dimension of {}", what, dim.value())));
+        return false;
+    }
+    return true;
 }
 
 }  // namespace netc::frontend

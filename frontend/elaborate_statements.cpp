@@ -13,6 +13,7 @@ bool bind(Context& context, const ast::Pattern& pattern, const Datum& value, Ent
           const ScopePointer& scope) {
     if (!pattern.is_tuple()) {
         scope->entries.push_back({pattern.name, value, kind, pattern.span, std::nullopt});
+        note_type(context, pattern.span, value);
         return true;
     }
     const Items* items = value.items();
@@ -92,6 +93,7 @@ struct Executor {
         const Datum value = evaluate(context, node.value, scope);
         scope->entries.push_back(
             {node.name.text, value, EntryKind::var, node.name.span, std::nullopt});
+        note_type(context, node.name.span, value);
         if (value.failed()) return Flow::failed;
         return check_annotation(node.type, value, node.name.text) ? Flow::next : Flow::failed;
     }

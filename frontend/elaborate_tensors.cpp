@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "frontend/elaborate_scan.h"
+#include "ir/op_def.h"
 
 namespace netc::frontend {
 
@@ -75,6 +76,17 @@ Datum tensor_datum(Context& context, netc::Value value, Span place,
     return {TensorPointer(std::move(tensor)), place};
 }
 
+bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place) {
+    const OpFamily family = op_def(op).family;
+    const bool moves = family == OpFamily::leaf || family == OpFamily::view || op == OpId::cast ||
+                       op == OpId::select || op == OpId::stop_gradient;
+    if (!is_half(result) || moves) return false;
+    const std::string what = fmt::format("`{}` of {}", name_of(op), name_of(result));
+    report(context, diagnose<Code::not_supported_yet>(blame(context, place), what)
+                        .help("calculate in `real`: `cast(x, real)`"));
+    return true;
+}
+
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
@@ -97,6 +109,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
         return report(context, diagnose<Code::malformed_specification>(blame(context, place),
                                                                        made.error().message));
     }
+    if (refuse_half_arithmetic(context, op, made->type().dtype, place)) return failed_datum();
     return tensor_datum(context, *made, place, inputs);
 }
 

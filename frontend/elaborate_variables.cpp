@@ -128,6 +128,13 @@ struct Declaring {
                                 .text("only real numbers can be trained"));
             return std::nullopt;
         }
+        if (is_half(dtype)) {
+            const std::string what = fmt::format("a {} of {}", word(), name_of(dtype));
+            report(context,
+                   diagnose<Code::not_supported_yet>(blame(context, tensor->dtype_span), what)
+                       .help("store it as `real`"));
+            return std::nullopt;
+        }
         return Type{dtype, *shape};
     }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,12 +21,26 @@
 
 namespace netc {
 
+// What expressions of the user's files were found to be, by where they begin and end: a tensor's type
+// (`f32[B, 10]`) or a static value (`3`). The stage of a pipeline has what flows out of it. An
+// expression that was evaluated several times keeps what it was first.
+struct ExpressionTypes {
+    struct Type {
+        std::string text;
+        bool tensor = false;
+    };
+    std::map<std::pair<std::uint64_t, std::uint32_t>, Type> all;  // file and begin, end
+    const Type* find(Span place) const;
+    void add(Span place, Type type);
+};
+
 struct CheckOptions {
     std::vector<std::pair<std::string, std::string>> settings;  // --set NAME=VALUE, of an `option`
     std::vector<std::pair<std::string, std::int64_t>> dims;     // --dim T=128
     // Symbolic dimensions other than the batch may stay open: for `check` and `doc`, where no code
     // is generated. Otherwise an open one is E0404.
     bool open_dimensions = false;
+    ExpressionTypes* types = nullptr;  // where given, filled during the elaboration
 };
 
 // Reads, parses and elaborates a file with all that it imports. Afterwards `sources` holds every text

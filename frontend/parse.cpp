@@ -60,10 +60,11 @@ TokenKind kind_of(std::size_t type) {
 }
 
 // ANTLR's tokens as ours; `numbers` maps the index of each of ANTLR's to that of ours. Comments go
-// to `docs`.
+// to `comments`.
 std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std::uint32_t file,
                                   std::string_view text, std::uint32_t base,
-                                  std::vector<std::size_t>& numbers, std::vector<DocLine>& docs) {
+                                  std::vector<std::size_t>& numbers,
+                                  std::vector<Comment>& comments) {
     const ByteOffsets bytes(text.substr(base));
     std::vector<Token> tokens;
     tokens.reserve(theirs.size());
@@ -78,7 +79,7 @@ std::vector<Token> convert_tokens(const std::vector<antlr4::Token*>& theirs, std
         const Span span{file, begin, stop};
         const std::string_view spelled = text.substr(begin, stop - begin);
         if (token->getChannel() != antlr4::Token::DEFAULT_CHANNEL) {
-            docs.push_back({span, spelled});
+            comments.push_back({span, spelled});
             continue;
         }
         const bool closes = spelled == ")" || spelled == "]" || spelled == "}";
@@ -294,8 +295,9 @@ public:
         lexer_.removeErrorListeners();
         stream_.fill();
         const std::string_view text = sources.text(file).substr(0, end);
-        context.tokens = convert_tokens(stream_.getTokens(), file, text,
-                                        static_cast<std::uint32_t>(begin), context.numbers, docs);
+        context.tokens =
+            convert_tokens(stream_.getTokens(), file, text, static_cast<std::uint32_t>(begin),
+                           context.numbers, comments);
         parser.emplace(&stream_, context);
         parser->removeErrorListeners();
         parser->setErrorHandler(std::make_shared<Strategy>(context));
@@ -324,7 +326,7 @@ public:
     }
 
     Context context;
-    std::vector<DocLine> docs;
+    std::vector<Comment> comments;
 
 private:
     antlr4::ANTLRInputStream input_;
@@ -358,7 +360,8 @@ std::optional<SyntaxNode> parse_expression(const SourceMap& sources, Span span,
 
 }  // namespace
 
-ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics) {
+ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics,
+                 SyntaxText* written) {
     ParsedFile parsed;
     parsed.file.file = file;
     parsed.ok = scan(sources, file, diagnostics);
@@ -368,13 +371,20 @@ ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diag
     const auto expressions = [&](Span span) {
         return parse_expression(sources, span, diagnostics);
     };
-    TreeBuilder builder(sources, diagnostics, expressions, session.docs);
+    std::vector<Comment> docs;
+    std::ranges::copy_if(session.comments, std::back_inserter(docs), &Comment::documents);
+    TreeBuilder builder(sources, diagnostics, expressions, docs);
+    const auto convert_part = [&](antlr4::ParserRuleContext* part) {
+        SyntaxNode node = convert(part, session.context);
+        if (written != nullptr) written->parts.push_back(node);
+        return node;
+    };
     try {
         if (session.token().text == "net") {
             antlr4::ParserRuleContext* version = session.parser->versionDecl();
             if (!session.report_errors(diagnostics)) {
                 parsed.ok = false;
-            } else if (!builder.version(convert(version, session.context), parsed.file)) {
+            } else if (!builder.version(convert_part(version), parsed.file)) {
                 parsed.ok = false;
                 return parsed;
             }
@@ -384,7 +394,7 @@ ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diag
         while (!session.at_end()) {
             antlr4::ParserRuleContext* item = session.parser->item();
             if (session.report_errors(diagnostics))
-                builder.item(convert(item, session.context), parsed.file);
+                builder.item(convert_part(item), parsed.file);
             else
                 parsed.ok = false;
             session.parser->getTreeTracker().reset();
@@ -394,6 +404,7 @@ ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diag
         parsed.ok = false;
     }
     if (!builder.ok()) parsed.ok = false;
+    if (written != nullptr) written->comments = std::move(session.comments);
     return parsed;
 }
 

@@ -3,6 +3,7 @@
 
 #include "frontend/ast.h"
 #include "frontend/diagnostics.h"
+#include "frontend/syntax_tree.h"
 #include "ir/source.h"
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct ParsedFile {
 };
 
 // Parses a file of the source map. Never throws, for no bytes whatever; what is wrong with them
-// goes to `diagnostics`.
-ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics);
+// goes to `diagnostics`. `written`, where given, receives the text as it stands, with its comments.
+ParsedFile parse(const SourceMap& sources, std::uint32_t file, Diagnostics& diagnostics,
+                 SyntaxText* written = nullptr);
 
 }  // namespace netc

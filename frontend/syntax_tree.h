@@ -77,6 +77,14 @@ enum class TokenKind : std::uint8_t {
     identifier
 };
 
+// `# text` or `## text`, with its marks.
+struct Comment {
+    Span span;
+    std::string_view text;
+
+    bool documents() const { return text.starts_with("##"); }
+};
+
 // A token of the text, comments left out. The list of a file's tokens ends with one of kind none
 // and no text.
 struct Token {
@@ -110,6 +118,12 @@ struct SyntaxNode {
         }
         return nullptr;
     }
+};
+
+// A whole file as it was written: the version and the items in their order, and all comments.
+struct SyntaxText {
+    std::vector<SyntaxNode> parts;
+    std::vector<Comment> comments;
 };
 
 }  // namespace netc

@@ -126,6 +126,8 @@ struct SectionBuilder {
             }
             const std::optional<Shape> shape = evaluate_shape(context, *type, building.scope);
             if (!shape) return false;
+            const std::string what = fmt::format("the target `{}`", target->name.text);
+            if (!check_dimensions(context, *shape, target->type.span, what)) return false;
             const Shape& sample = inputs[0].type.shape;
             const bool batch = !shape->empty() && !sample.empty() && (*shape)[0] == sample[0];
             if (!batch) {
@@ -270,6 +272,7 @@ struct SectionBuilder {
         const Datum total = loss(building);
         if (total.failed()) return false;
         building.function.results.push_back({"loss", total.tensor()->id, items.loss->span, ""});
+        if (trains_through_half(building.function)) return false;
         lint_gradient(building.function, *total.tensor());
         if (items.penalty) {
             const Datum penalty = penalty_value(building.context, reader, *items.penalty);
@@ -317,6 +320,24 @@ struct SectionBuilder {
         Diagnostics silent;
         auto outputs = run_body(building);
         return outputs;
+    }
+
+    // Gradients of 16 bits would have to be added in 16 bits.
+    bool trains_through_half(const Function& function) {
+        std::vector<bool> trained(function.nodes.size(), false);
+        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+            const Node& node = function.nodes[i];
+            if (node.op == OpId::stop_gradient) continue;
+            trained[i] = node.op == OpId::variable && is_float(node.type.dtype);
+            for (const NodeId input : node.inputs) trained[i] = trained[i] || trained[input.index];
+            if (!trained[i] || !is_half(node.type.dtype)) continue;
+            const std::string what = fmt::format("training through {}", name_of(node.type.dtype));
+            session.diagnostics.add(
+                diagnose<Code::not_supported_yet>(function.origins[node.origin].span, what)
+                    .help("`stop_gradient` before the conversion keeps gradients out of it"));
+            return true;
+        }
+        return false;
     }
 
     // Parameters that the loss reads, but only through operators without a derivative.

@@ -168,6 +168,7 @@ std::string field_name(SettingReader& reader, const ast::Expr* expression) {
     const auto meant = suggest(name, fields);
     reader.error(diagnose<Code::unknown_name>(expression->span, "input or target",
                                               name.empty() ? "this" : name)
+                     .caused_by(name)
                      .help_text(meant ? "did you mean `" + *meant + "`?" : ""));
     return {};
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,6 +23,12 @@ constexpr std::string_view kWaiting[] = {"solver", "restarts", "load",      "fre
                                          "rate",   "sample",   "precision", "matmul"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
                                                     "weight_decay", "nesterov",      "clip"};
+
+}  // namespace
+
+std::span<const std::string_view> setting_names() { return kSettings; }
+
+namespace {
 
 // Which way a metric of the library improves.
 std::optional<Direction01> direction_of(const ast::Expr& expression) {
@@ -201,8 +208,11 @@ struct SectionReader {
     std::optional<DataSource> source(const std::string& name) {
         const ast::Expr* expression = setting(name);
         if (!expression) return std::nullopt;
+        const bool failed = std::exchange(reader.failed, false);
         std::optional<DataSource> read = read_source(reader, *expression);
-        if (read) check_fields(*read, name);
+        // A field that was given under a wrong name is also missing: one mistake, told already.
+        if (read && !reader.failed) check_fields(*read, name);
+        reader.failed = reader.failed || failed;
         return read;
     }
 

@@ -177,6 +177,7 @@ SettingArguments::SettingArguments(SettingReader& reader, const SettingCall& cal
         }
         reader.error(diagnose<Code::unknown_argument>(argument.name->span, call.name, given)
                          .text("unknown argument")
+                         .caused_by(fmt::format("{}.{}", call.name, given))
                          .note("{}({})", call.name, list)
                          .help_text(std::move(help)));
     }

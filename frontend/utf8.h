@@ -11,6 +11,11 @@ namespace netc {
 // The length of the UTF-8 sequence that begins at `at`, or 0 when the bytes there are none.
 std::size_t utf8_length(std::string_view text, std::size_t at);
 
+// Whether a character begins at `at` in a UTF-8 text: where it may be cut.
+inline bool begins_character(std::string_view text, std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0u) != 0x80u;
+}
+
 // From the number of a code point of a text to the offset of its first byte. The text must be
 // UTF-8.
 class ByteOffsets {

@@ -54,6 +54,9 @@ constexpr bool is_float(DType type) {
     return type == DType::f64 || type == DType::f32 || type == DType::f16 || type == DType::bf16;
 }
 
+// Stored and converted, not calculated with.
+constexpr bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
+
 constexpr bool is_int(DType type) { return !is_float(type) && type != DType::b1; }
 
 }  // namespace netc

@@ -91,12 +91,16 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     return s;
 }
 
+Result<Program> finish_program(Module module, const CompileOptions& options, PassRunner& run) {
+    if (Status s = optimize(module, options, run); !s) return s.error();
+    return lower_module(module, options.batch_hint);
+}
+
 Result<Program> compile(const Model& model, const TrainSection* section,
                         const CompileOptions& options, PassRunner& run) {
     Result<Module> module = build_module(model, section, options, run);
     if (!module) return module.error();
-    if (Status s = optimize(*module, options, run); !s) return s.error();
-    return lower_module(*module, options.batch_hint);
+    return finish_program(std::move(*module), options, run);
 }
 
 }  // namespace netc

@@ -29,6 +29,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
                             const CompileOptions& options, PassRunner& run);
 // Grouping and layouts, in place: what --stage=optimized shows.
 Status optimize(Module& module, const CompileOptions& options, PassRunner& run);
+// From there to kernels at their places.
+Result<Program> finish_program(Module module, const CompileOptions& options, PassRunner& run);
 // All of it.
 Result<Program> compile(const Model& model, const TrainSection* section,
                         const CompileOptions& options, PassRunner& run);

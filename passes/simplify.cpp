@@ -1,8 +1,10 @@
 #include "passes/simplify.h"
 
 #include <cmath>
+#include <vector>
 
 #include "ir/op_def.h"
+#include "passes/exchange_pooling.h"
 #include "passes/rewrite.h"
 
 namespace netc {
@@ -166,11 +168,37 @@ std::optional<NodeId> simplify_node(Rebuilder& to, const Node& node) {
 
 }  // namespace
 
+namespace {
+
+// How often each node is read.
+std::vector<std::size_t> count_readers(const Function& function) {
+    std::vector<std::size_t> readers(function.nodes.size(), 0);
+    for (const Node& node : function.nodes) {
+        for (const NodeId input : node.inputs) ++readers[input.index];
+    }
+    for (const Function::Result& result : function.results) ++readers[result.value.index];
+    for (const Function::Update& update : function.updates) ++readers[update.value.index];
+    return readers;
+}
+
+bool simplify_once(Function& function) {
+    const std::vector<std::size_t> readers = count_readers(function);
+    std::size_t next = 0;  // the rule sees the nodes in order
+    return rewrite(function, [&](Rebuilder& to, const Node& node) -> std::optional<NodeId> {
+        const Node& old = function.nodes[next++];
+        if (auto simpler = simplify_node(to, node)) return simpler;
+        const bool alone = old.inputs.size() == 1 && readers[old.inputs[0].index] == 1;
+        return exchange_pooling(to, node, alone);
+    });
+}
+
+}  // namespace
+
 void simplify(Function& function) {
     for (Function& body : function.bodies) simplify(body);
     // Each round removes or shortens at least one chain; the bound only guards against a rule that
     // undoes another.
-    for (int round = 0; round < 100 && rewrite(function, simplify_node); ++round) {
+    for (int round = 0; round < 100 && simplify_once(function); ++round) {
     }
 }
 

@@ -6,7 +6,8 @@
 //
 // Why: the elaborator and the backward pass write what is plainest, not what is shortest. Runs before and after
 // differentiate. Every rule keeps every bit but those listed in ir/README.md ("rewrites that change
-// rounding"): pow(x, 2) becomes x*x, pow(x, 0.5) sqrt(x), division by a power of two a product.
+// rounding"): pow(x, 2) becomes x*x, pow(x, 0.5) sqrt(x), division by a power of two a product; pooling
+// changes places with what stands before it (exchange_pooling.h).
 #pragma once
 
 #include "ir/graph.h"

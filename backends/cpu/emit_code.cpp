@@ -63,33 +63,27 @@ void install_llvm_handlers() {
     });
 }
 
-Result<std::string> emit_code(llvm::Module& module, const Machine& machine, CodeForm form) {
-    install_llvm_handlers();
-    const auto target = make_target_machine(machine, false);
-    if (!target) return code_failed();
+Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form) {
     Diagnostics diagnostics;
     module.getContext().setDiagnosticHandlerCallBack(on_diagnostic, &diagnostics);
 #ifndef NDEBUG
     if (llvm::verifyModule(module)) return code_failed();
 #endif
-    optimize(module, *target);
+    optimize(module, target);
     llvm::SmallVector<char, 0> bytes;
     llvm::raw_svector_ostream stream(bytes);
     llvm::legacy::PassManager passes;
     const auto type = form == CodeForm::object ? llvm::CodeGenFileType::ObjectFile
                                                : llvm::CodeGenFileType::AssemblyFile;
-    if (target->addPassesToEmitFile(passes, stream, nullptr, type)) return code_failed();
+    if (target.addPassesToEmitFile(passes, stream, nullptr, type)) return code_failed();
     passes.run(module);
     module.getContext().setDiagnosticHandlerCallBack(nullptr, nullptr);
     if (diagnostics.failed) return code_failed();
     return std::string(bytes.data(), bytes.size());
 }
 
-Result<std::string> module_text(llvm::Module& module, const Machine& machine) {
-    install_llvm_handlers();
-    const auto target = make_target_machine(machine, false);
-    if (!target) return code_failed();
-    optimize(module, *target);
+std::string module_text(llvm::Module& module, llvm::TargetMachine& target) {
+    optimize(module, target);
     std::string text;
     llvm::raw_string_ostream stream(text);
     module.print(stream, nullptr);

@@ -11,6 +11,9 @@ namespace netc {
 Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& options) {
     Result<Machine> machine = machine_for(options.target);
     if (!machine) return machine.error();
+    install_llvm_handlers();
+    auto target = make_target_machine(*machine);
+    if (!target) return target.error();
     const ProgramCode code = plan_code(program, *machine);
     std::vector<std::string> entries{"init", "prepare", "forward"};
     if (options.train) entries.insert(entries.end(), {"gradient", "train_step"});
@@ -19,15 +22,14 @@ Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& opt
     ObjectFiles files;
     auto emit = [&](CodeForm form) -> Result<std::string> {
         llvm::LLVMContext context;
-        Result<std::unique_ptr<llvm::Module>> module = emit_program(context, code, entries);
+        Result<std::unique_ptr<llvm::Module>> module =
+            emit_program(context, **target, code, entries);
         if (!module) return module.error();
         add_object_functions(**module, code, options);
         if (form == CodeForm::object && options.llvm_ir) {
-            Result<std::string> text = module_text(**module, *machine);
-            if (!text) return text.error();
-            files.llvm_ir = std::move(*text);
+            files.llvm_ir = module_text(**module, **target);
         }
-        return emit_code(**module, *machine, form);
+        return emit_code(**module, **target, form);
     };
     Result<std::string> object = emit(CodeForm::object);
     if (!object) return object.error();

@@ -207,19 +207,20 @@ bool is_small(const ProgramCode& code, const Entry& entry) {
     return work < kSmallWork && entry.calls.size() <= 64;
 }
 
+std::string kernel_symbol(const std::string& key) { return "netc_kernel_" + key.substr(0, 24); }
+
 std::string kernel_symbol(const ProgramCode& code, std::uint32_t kernel) {
-    return "netc_kernel_" + code.keys[kernel].substr(0, 24);
+    return kernel_symbol(code.keys[kernel]);
 }
 
 std::string entry_symbol(std::string_view entry) { return "netc_entry_" + std::string(entry); }
 
-std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Machine& machine,
+std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context,
+                                          const llvm::TargetMachine& target,
                                           const std::string& name) {
     auto module = std::make_unique<llvm::Module>(name, context);
-    module->setTargetTriple(machine.triple);
-    if (const auto target = make_target_machine(machine, false)) {
-        module->setDataLayout(target->createDataLayout());
-    }
+    module->setTargetTriple(target.getTargetTriple().str());
+    module->setDataLayout(target.createDataLayout());
     module->setPICLevel(llvm::PICLevel::BigPIC);
     return module;
 }
@@ -292,9 +293,10 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
 }
 
 Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
+                                                   const llvm::TargetMachine& target,
                                                    const ProgramCode& code,
                                                    const std::vector<std::string>& entries) {
-    auto module = make_module(context, code.machine, code.program->name);
+    auto module = make_module(context, target, code.program->name);
     for (const std::string& name : entries) {
         const Entry* entry = code.program->find(name);
         if (entry == nullptr) return Error{kExitInternal, "the program has no entry " + name};

@@ -36,11 +36,12 @@ ProgramCode plan_code(const Program& program, const Machine& machine);
 // Whether the entry is so small that it also gets a copy of its kernels for exactly the batch hint.
 bool is_small(const ProgramCode& code, const Entry& entry);
 
+std::string kernel_symbol(const std::string& key);
 std::string kernel_symbol(const ProgramCode& code, std::uint32_t kernel);
 std::string entry_symbol(std::string_view entry);
 
-std::unique_ptr<llvm::Module> make_module(llvm::LLVMContext& context, const Machine& machine,
-                                          const std::string& name);
+std::unique_ptr<llvm::Module>
+make_module(llvm::LLVMContext& context, const llvm::TargetMachine& target, const std::string& name);
 
 // Defines one kernel in the module; external where `exported`. Code for exactly `batch`, if given.
 Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kernel,
@@ -55,15 +56,16 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
 // All of it in one module, everything internal: what an object file is made of. The caller adds public
 // functions, which call entry_symbol(name).
 Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
+                                                   const llvm::TargetMachine& target,
                                                    const ProgramCode& code,
                                                    const std::vector<std::string>& entries);
 
 // The short pipeline, then machine code. Bytes of an object file, or assembly text.
 enum class CodeForm : std::uint8_t { object, assembly };
-Result<std::string> emit_code(llvm::Module& module, const Machine& machine, CodeForm form);
+Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form);
 
 // Text of a module after the short pipeline.
-Result<std::string> module_text(llvm::Module& module, const Machine& machine);
+std::string module_text(llvm::Module& module, llvm::TargetMachine& target);
 
 // Fatal errors of LLVM end the process with status 70 and a message of ours.
 void install_llvm_handlers();

@@ -1,5 +1,5 @@
 // The JIT: objects of kernels and entries, from the cache or compiled in parallel, linked in memory and run
-// on one or several threads.
+// on one or several threads. With everything in the cache neither passes nor the scheduler run.
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -11,9 +11,10 @@
 
 #include "backends/backend.h"
 #include "backends/cpu/arithmetic.h"
-#include "backends/cpu/code_cache.h"
-#include "backends/cpu/emit_program.h"
+#include "backends/cpu/compile_jobs.h"
+#include "backends/cpu/program_plan.h"
 #include "backends/cpu/thread_pool.h"
+#include "ir/program_archive.h"
 
 namespace netc {
 namespace {
@@ -27,59 +28,6 @@ using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::
 using KernelFunction = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t,
                                 std::int32_t*);
 
-// One object to make: a kernel (entry is null) or an entry.
-struct CodeJob {
-    std::uint32_t kernel = 0;
-    const Entry* entry = nullptr;
-    std::string key;
-    std::string object;
-    std::optional<Error> error;
-};
-
-void run_job(const ProgramCode& code, const CodeCache& cache, CodeJob& job) {
-    if (auto known = cache.load(job.key)) {
-        job.object = std::move(*known);
-        return;
-    }
-    llvm::LLVMContext context;
-    const auto module = make_module(context, code.machine, "netc");
-    const auto made = job.entry != nullptr ? emit_entry(code, *job.entry, *module, true)
-                                           : emit_kernel(code, job.kernel, *module, true);
-    if (!made) {
-        job.error = made.error();
-        return;
-    }
-    auto object = emit_code(*module, code.machine, CodeForm::object);
-    if (!object) {
-        job.error = object.error();
-        return;
-    }
-    job.object = std::move(*object);
-    cache.save(job.key, job.object);
-}
-
-std::string describe(const ProgramCode& code, const Entry& entry) {
-    std::string text = fmt::format("entry {} hint {}\n", entry.name, code.program->batch_hint);
-    for (const Call& call : entry.calls) {
-        text += code.keys[call.kernel];
-        for (const BufferRef& buffer : call.arguments) {
-            text +=
-                fmt::format(" {}:{}:{}+{}+{}", static_cast<int>(buffer.region), buffer.number,
-                            buffer.offset.constant, buffer.offset.per_16, buffer.offset.per_sample);
-            for (const Stride& stride : buffer.strides) {
-                text += fmt::format("/{}:{}+{}+{}:{}:{}", stride.loop, stride.bytes.constant,
-                                    stride.bytes.per_16, stride.bytes.per_sample, stride.first,
-                                    stride.modulo);
-            }
-        }
-        text += "\n";
-    }
-    for (const Loop& loop : entry.loops) {
-        text += fmt::format("loop {} {} {}\n", loop.begin, loop.end, loop.steps);
-    }
-    return text;
-}
-
 Error failed(llvm::Error error) {
     llvm::consumeError(std::move(error));
     return {kExitInternal, "the compiled program could not be loaded", std::nullopt,
@@ -88,51 +36,82 @@ Error failed(llvm::Error error) {
 
 class CpuExecutable final : public Executable {
 public:
-    CpuExecutable(Program program, int threads) : program_(std::move(program)), threads_(threads) {}
+    CpuExecutable(ProgramSource source, Machine machine, const JitOptions& options)
+        : source_(std::move(source)), machine_(std::move(machine)), cache_(options.cache_directory),
+          threads_(options.threads) {}
 
-    Status load(const Machine& machine, const JitOptions& options);
+    Status load(const JitOptions& options);
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
+    const Program& program() const override { return program_; }
 
 private:
     struct EntryCode {
         const Entry* entry = nullptr;
-        bool small = false;
+        const EntryPlan* plan = nullptr;
         std::atomic<EntryFunction> function{nullptr};  // null until compiled
     };
 
+    std::string program_key() const;
+    bool read_program();
+    void write_program() const;
+    Status make_program();
+    Status start_jit();
     Status compile(const std::vector<EntryCode*>& entries);
+    Status add_objects(std::vector<CodeJob>& jobs);
     Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
                         bool& fault);
     std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
                        const std::vector<std::int64_t>& steps) const;
 
-    Program program_;
+    ProgramSource source_;
+    Machine machine_;
+    CodeCache cache_;
     int threads_;
-    ProgramCode code_;
+    Program program_;  // without kernels where the cache had it
+    ProgramPlan plan_;
+    // Kernels and schedules, made when something has to be compiled.
+    std::optional<Program> made_;
+    std::optional<ProgramCode> code_;
     std::unique_ptr<llvm::orc::LLJIT> jit_;
     std::map<std::string, EntryCode, std::less<>> entries_;
     std::set<std::string> objects_;  // keys of the kernels that the JIT has
     std::map<std::uint32_t, KernelFunction> kernels_;
-    std::string cache_directory_;
     std::unique_ptr<ThreadPool> pool_;
     std::mutex running_;  // the pool serves one call at a time, and nothing is added during it
 };
 
-Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
+std::string CpuExecutable::program_key() const {
+    return code_key({"program", source_.key, machine_.triple, machine_.cpu, machine_.features});
+}
+
+bool CpuExecutable::read_program() {
+    if (source_.key.empty()) return false;
+    const auto bytes = cache_.load(program_key());
+    if (!bytes) return false;
+    ArchiveReader reader(*bytes);
+    reader(program_, plan_);
+    return reader.ok() && reader.at_end();
+}
+
+void CpuExecutable::write_program() const {
+    if (source_.key.empty()) return;
+    ArchiveWriter writer;
+    writer(program_, plan_);
+    cache_.save(program_key(), writer.bytes);
+}
+
+// Passes and schedules. They give the same program every time, so numbers of kernels and keys agree with
+// those that the cache had.
+Status CpuExecutable::make_program() {
+    Result<Program> program = source_.make();
+    if (!program) return program.error();
+    made_ = std::move(*program);
+    code_ = plan_code(*made_, machine_);
+    return {};
+}
+
+Status CpuExecutable::start_jit() {
     install_llvm_handlers();
-    code_ = plan_code(program_, machine);
-    cache_directory_ = options.cache_directory;
-    const auto contains = [](const std::vector<std::string>& names, const std::string& name) {
-        return std::find(names.begin(), names.end(), name) != names.end();
-    };
-    std::vector<EntryCode*> first;
-    for (const Entry& entry : program_.entries) {
-        if (!options.entries.empty() && !contains(options.entries, entry.name)) continue;
-        EntryCode& code = entries_[entry.name];
-        code.entry = &entry;
-        code.small = is_small(code_, entry);
-        if (!contains(options.deferred, entry.name)) first.push_back(&code);
-    }
     auto made = llvm::orc::LLJITBuilder().create();
     if (!made) return failed(made.takeError());
     jit_ = std::move(*made);
@@ -140,6 +119,29 @@ Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
         jit_->getDataLayout().getGlobalPrefix());
     if (!process) return failed(process.takeError());
     jit_->getMainJITDylib().addGenerator(std::move(*process));
+    return {};
+}
+
+Status CpuExecutable::load(const JitOptions& options) {
+    if (!read_program()) {
+        if (Status status = make_program(); !status) return status;
+        program_ = *made_;
+        plan_ = plan_program(*code_);
+        write_program();
+    }
+    const auto contains = [](const std::vector<std::string>& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    std::vector<EntryCode*> first;
+    for (std::size_t e = 0; e < program_.entries.size(); ++e) {
+        const Entry& entry = program_.entries[e];
+        if (!options.entries.empty() && !contains(options.entries, entry.name)) continue;
+        EntryCode& code = entries_[entry.name];
+        code.entry = &entry;
+        code.plan = &plan_.entries[e];
+        if (!contains(options.deferred, entry.name)) first.push_back(&code);
+    }
+    if (Status status = start_jit(); !status) return status;
     if (Status status = compile(first); !status) return status;
     if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
     return {};
@@ -147,58 +149,49 @@ Status CpuExecutable::load(const Machine& machine, const JitOptions& options) {
 
 // The kernels that the JIT does not have yet and the entries themselves, then their addresses.
 Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
-    const Machine& machine = code_.machine;
     std::vector<CodeJob> jobs;
     for (const EntryCode* code : entries) {
         for (const Call& call : code->entry->calls) {
-            if (!objects_.insert(code_.keys[call.kernel]).second) continue;
-            jobs.push_back({call.kernel, nullptr, code_.keys[call.kernel], {}, {}});
+            const KernelPlan& kernel = plan_.kernels[call.kernel];
+            if (!objects_.insert(kernel.key).second) continue;
+            jobs.push_back({.key = kernel.key,
+                            .number = call.kernel,
+                            .is_entry = false,
+                            .work = kernel.work(program_.batch_hint),
+                            .object = {}});
         }
+        jobs.push_back({.key = code->plan->key,
+                        .number = static_cast<std::uint32_t>(code->plan - plan_.entries.data()),
+                        .is_entry = true,
+                        .work = 0,
+                        .object = {}});
     }
-    for (const EntryCode* code : entries) {
-        jobs.push_back({0,
-                        code->entry,
-                        code_key({describe(code_, *code->entry), machine.triple, machine.cpu,
-                                  machine.features}),
-                        {},
-                        {}});
+    if (!load_objects(cache_, jobs)) {
+        if (!code_) {
+            if (Status status = make_program(); !status) return status;
+        }
+        if (Status status = compile_objects(*code_, cache_, jobs); !status) return status;
     }
-    // The heaviest first, so that the threads end together.
-    std::stable_sort(jobs.begin(), jobs.end(), [&](const CodeJob& a, const CodeJob& b) {
-        const auto weight = [&](const CodeJob& job) {
-            return job.entry != nullptr ? 0.0
-                                        : work_of(code_.kernels[job.kernel], program_.batch_hint);
-        };
-        return weight(a) > weight(b);
-    });
-    const CodeCache cache(cache_directory_);
-    std::atomic<std::size_t> next{0};
-    const auto work = [&] {
-        for (std::size_t i = next++; i < jobs.size(); i = next++) run_job(code_, cache, jobs[i]);
-    };
-    std::vector<std::thread> threads;
-    const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
-    while (threads.size() + 1 < std::min(jobs.size(), most)) threads.emplace_back(work);
-    work();
-    for (std::thread& thread : threads) thread.join();
-    for (const CodeJob& job : jobs) {
-        if (job.error) return *job.error;
-    }
-    for (CodeJob& job : jobs) {
-        auto buffer = llvm::MemoryBuffer::getMemBufferCopy(job.object, job.key);
-        if (auto error = jit_->addObjectFile(std::move(buffer))) return failed(std::move(error));
-        job.object.clear();
-    }
+    if (Status status = add_objects(jobs); !status) return status;
     for (EntryCode* code : entries) {
         auto symbol = jit_->lookup(entry_symbol(code->entry->name));
         if (!symbol) return failed(symbol.takeError());
         for (const Call& call : code->entry->calls) {
             if (threads_ <= 1 || kernels_.count(call.kernel) > 0) continue;
-            auto kernel = jit_->lookup(kernel_symbol(code_, call.kernel) + "_array");
+            auto kernel = jit_->lookup(kernel_symbol(plan_.kernels[call.kernel].key) + "_array");
             if (!kernel) return failed(kernel.takeError());
             kernels_[call.kernel] = kernel->toPtr<KernelFunction>();
         }
         code->function = symbol->toPtr<EntryFunction>();
+    }
+    return {};
+}
+
+Status CpuExecutable::add_objects(std::vector<CodeJob>& jobs) {
+    for (CodeJob& job : jobs) {
+        auto buffer = llvm::MemoryBuffer::getMemBufferCopy(job.object, job.key);
+        if (auto error = jit_->addObjectFile(std::move(buffer))) return failed(std::move(error));
+        job.object.clear();
     }
     return {};
 }
@@ -230,9 +223,9 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
         for (const BufferRef& buffer : call.arguments)
             pointers.push_back(address(buffer, memory, batch, steps));
         const KernelFunction function = kernels_.at(call.kernel);
-        const Kernel& kernel = code_.kernels[call.kernel];
-        const std::int64_t chunks = chunk_count(kernel, code_.schedules[call.kernel], batch);
-        if (chunks < 2 || work_of(kernel, batch) < kParallelWork) {
+        const KernelPlan& plan = plan_.kernels[call.kernel];
+        const std::int64_t chunks = plan.chunks.count(batch);
+        if (chunks < 2 || plan.work(batch) < kParallelWork) {
             function(pointers.data(), batch, 0, kUnbounded, &flag);
             return {};
         }
@@ -265,7 +258,7 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
     if (Status status = check_batch(*code.entry, batch); !status) return status;
     bool fault = false;
     // Tiny programs are one call: walking them with a pool would cost more than their work.
-    if (pool_ && !(code.small && batch <= program_.batch_hint)) {
+    if (pool_ && !(code.plan->small && batch <= program_.batch_hint)) {
         if (Status status = run_parallel(*code.entry, memory, batch, fault); !status) return status;
     } else {
         fault = code.function.load()(memory.weights, memory.prepared, memory.optimizer,
@@ -279,38 +272,17 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
 
 }  // namespace
 
-Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options) {
+Result<std::unique_ptr<Executable>> jit(ProgramSource source, const JitOptions& options) {
     auto machine = machine_for(options.target);
     if (!machine) return machine.error();
-    auto executable = std::make_unique<CpuExecutable>(program, options.threads);
-    if (Status status = executable->load(*machine, options); !status) return status.error();
+    auto executable =
+        std::make_unique<CpuExecutable>(std::move(source), std::move(*machine), options);
+    if (Status status = executable->load(options); !status) return status.error();
     return std::unique_ptr<Executable>(std::move(executable));
 }
 
-Result<std::string> print_code(const Program& program, std::string_view entry_name, CodeStage stage,
-                               const CpuTarget& target) {
-    auto machine = machine_for(target);
-    if (!machine) return machine.error();
-    const ProgramCode code = plan_code(program, *machine);
-    const Entry* entry = program.find(entry_name);
-    if (entry == nullptr) {
-        return Error{kExitUsage, fmt::format("the program has no entry {}", entry_name)};
-    }
-    if (stage == CodeStage::schedule) {
-        std::string text;
-        for (const Call& call : entry->calls) {
-            text += fmt::format("{} (kernel {})\n{}", call.label, call.kernel,
-                                to_text(code.kernels[call.kernel], code.schedules[call.kernel]));
-        }
-        return text;
-    }
-    llvm::LLVMContext context;
-    auto module = emit_program(context, code, {std::string(entry_name)});
-    if (!module) return module.error();
-    llvm::Function* function = (*module)->getFunction(entry_symbol(entry_name));
-    function->setLinkage(llvm::Function::ExternalLinkage);
-    return stage == CodeStage::llvm ? module_text(**module, *machine)
-                                    : emit_code(**module, *machine, CodeForm::assembly);
+Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options) {
+    return jit({.key = {}, .make = [program]() -> Result<Program> { return program; }}, options);
 }
 
 }  // namespace netc

@@ -50,13 +50,16 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
     compiled->code.keys = {std::string(64, 'k')};
     if (Status status = legal(expanded, compiled->code.schedules[0]); !status)
         return status.error();
+    install_llvm_handlers();
+    auto target = make_target_machine(machine);
+    if (!target) return target.error();
     for (const CodeForm form : {CodeForm::assembly, CodeForm::object}) {
         if (form == CodeForm::assembly && !with_assembly) continue;
         llvm::LLVMContext context;
-        const auto module = make_module(context, machine, "kernel");
+        const auto module = make_module(context, **target, "kernel");
         if (auto made = emit_kernel(compiled->code, 0, *module, true, batch); !made)
             return made.error();
-        auto object = emit_code(*module, machine, form);
+        auto object = emit_code(*module, **target, form);
         if (!object) return object.error();
         if (form == CodeForm::assembly) {
             compiled->text = std::move(*object);

@@ -37,40 +37,34 @@ std::int64_t cache_bytes(int name, std::int64_t otherwise) {
     return bytes > 0 ? bytes : otherwise;
 }
 
-std::unique_ptr<llvm::TargetMachine> create(const Machine& machine, bool jit,
-                                            std::string& message) {
+std::unique_ptr<llvm::TargetMachine> create(const Machine& machine) {
     initialize_targets();
-    const llvm::Target* target = llvm::TargetRegistry::lookupTarget(machine.triple, message);
+    std::string ignored;
+    const llvm::Target* target = llvm::TargetRegistry::lookupTarget(machine.triple, ignored);
     if (target == nullptr) return nullptr;
     llvm::TargetOptions options;
     options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
     options.MCOptions.AsmVerbose = false;
     return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
         machine.triple, machine.cpu, machine.features, options, llvm::Reloc::PIC_, std::nullopt,
-        llvm::CodeGenOptLevel::Default, jit));
+        llvm::CodeGenOptLevel::Default));
 }
 
 bool has(const llvm::TargetMachine& target, const char* feature) {
     return target.getMCSubtargetInfo()->checkFeatures(feature);
 }
 
-}  // namespace
-
-std::unique_ptr<llvm::TargetMachine> make_target_machine(const Machine& machine, bool jit) {
-    std::string ignored;
-    return create(machine, jit, ignored);
+Error no_target(const Machine& machine) {
+    return {kExitUsage, "no code can be made for the target " + machine.triple};
 }
-
-namespace {
 
 // LLVM warns of names that it does not know on standard error, so they are checked before it sees them.
 Status check_names(const Machine& machine) {
     Machine plain = machine;
     plain.cpu.clear();
     plain.features.clear();
-    std::string message;
-    const auto target = create(plain, false, message);
-    if (!target) return Error{kExitUsage, "no code can be made for the target " + machine.triple};
+    const auto target = create(plain);
+    if (!target) return no_target(machine);
     const llvm::MCSubtargetInfo& info = *target->getMCSubtargetInfo();
     if (!info.isCPUStringValid(machine.cpu)) {
         return Error{kExitUsage, "no processor is called " + machine.cpu};
@@ -93,6 +87,12 @@ Status check_names(const Machine& machine) {
 
 }  // namespace
 
+Result<std::unique_ptr<llvm::TargetMachine>> make_target_machine(const Machine& machine) {
+    auto target = create(machine);
+    if (!target) return no_target(machine);
+    return target;
+}
+
 Result<Machine> machine_for(const CpuTarget& target) {
     initialize_targets();
     Machine machine;
@@ -113,11 +113,8 @@ Result<Machine> machine_for(const CpuTarget& target) {
     if (!native) {
         if (Status status = check_names(machine); !status) return status.error();
     }
-    std::string message;
-    const auto made = create(machine, false, message);
-    if (!made) {
-        return Error{kExitUsage, "no code can be made for the target " + machine.triple};
-    }
+    const auto made = create(machine);
+    if (!made) return no_target(machine);
     const llvm::Triple triple(machine.triple);
     machine.x86 = triple.getArch() == llvm::Triple::x86_64;
     if (machine.x86) {

@@ -33,7 +33,7 @@ struct Machine {
 // Resolves "native" and checks that code can be made: a target of this LLVM with fused multiply-add.
 Result<Machine> machine_for(const CpuTarget& target);
 
-// Of LLVM; a new one for each thread that compiles. Null where LLVM refuses.
-std::unique_ptr<llvm::TargetMachine> make_target_machine(const Machine& machine, bool jit);
+// Of LLVM. Making one takes longer than compiling a small kernel, so each thread that compiles keeps its own.
+Result<std::unique_ptr<llvm::TargetMachine>> make_target_machine(const Machine& machine);
 
 }  // namespace netc

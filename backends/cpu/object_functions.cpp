@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/c_header.h"
+#include "backends/cpu/object_finite.h"
 
 namespace netc {
 namespace {
@@ -22,6 +23,9 @@ public:
         prepare();
         forward();
         strerror();
+        if (has_finite_checks(*program_.find("forward"))) {
+            add_not_finite(module_, program_, options_.prefix);
+        }
         tensors();
         begin("_optimizer_size", b_.getInt64Ty(), {});
         b_.CreateRet(number(options_.train ? program_.optimizer_size : 0));
@@ -154,8 +158,14 @@ private:
             module_.getFunction(entry_symbol(entry)),
             {or_null(r.weights), or_null(r.prepared), or_null(r.optimizer), or_null(r.workspace),
              or_null(r.hyper), pointer_array(inputs), pointer_array(outputs), batch});
-        b_.CreateRet(b_.CreateSelect(b_.CreateICmpNE(fault, b_.getInt32(0)),
-                                     status(ObjectStatus::index), status(ObjectStatus::ok)));
+        llvm::Value* result =
+            b_.CreateSelect(b_.CreateICmpNE(fault, b_.getInt32(0)), status(ObjectStatus::index),
+                            status(ObjectStatus::ok));
+        const Entry& called = *program_.find(entry);
+        if (has_finite_checks(called)) {
+            result = status_of_checks(b_, function_, program_, called, r.workspace, result);
+        }
+        b_.CreateRet(result);
     }
 
     llvm::Value* hyper_block() {

@@ -306,16 +306,19 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     return text;
 }
 
-std::int64_t chunk_count(const Kernel& kernel, const Schedule& schedule, std::int64_t batch) {
-    if (schedule.outer.empty() || has_scatter(kernel)) return 1;
+ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule) {
+    if (schedule.outer.empty() || has_scatter(kernel)) return {};
     const AxisTile& tile = schedule.outer[0];
-    const Extent extent = kernel.axes[tile.axis].extent;
-    const std::int64_t unit = schedule.vector_axis == tile.axis ? kLanes : 1;
+    return {kernel.axes[tile.axis].extent, schedule.vector_axis == tile.axis ? kLanes : 1,
+            tile.tile};
+}
+
+std::int64_t ChunkRule::count(std::int64_t batch) const {
     const std::int64_t size = extent.at(batch);
     const std::int64_t units = (size + unit - 1) / unit;
-    if (extent.is_static()) return (units + tile.tile - 1) / tile.tile;
-    const std::int64_t full = size / (unit * tile.tile);
-    return full + (size - full * unit * tile.tile + unit - 1) / unit;
+    if (extent.is_static()) return (units + tile - 1) / tile;
+    const std::int64_t full = size / (unit * tile);
+    return full + (size - full * unit * tile + unit - 1) / unit;
 }
 
 double work_of(const Kernel& kernel, std::int64_t batch) {

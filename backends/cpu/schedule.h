@@ -57,8 +57,15 @@ Status legal(const Kernel& kernel, const Schedule& schedule);
 
 std::string to_text(const Kernel& kernel, const Schedule& schedule);
 
-// Iterations of the outermost loop: what threads share out. A function of kernel, schedule and B.
-std::int64_t chunk_count(const Kernel& kernel, const Schedule& schedule, std::int64_t batch);
+// Iterations of the outermost loop: what threads share out, as a function of B. It walks an axis in pieces
+// of tile * unit elements, and what is left in pieces of `unit`; a static axis in whole tiles.
+struct ChunkRule {
+    Extent extent{0, 1};
+    std::int64_t unit = 1;
+    std::int64_t tile = 1;
+    std::int64_t count(std::int64_t batch) const;
+};
+ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule);
 
 // Multiply-adds and the like of one call; a rough measure for deciding about threads and copies.
 double work_of(const Kernel& kernel, std::int64_t batch);

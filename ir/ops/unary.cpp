@@ -104,7 +104,6 @@ constexpr OpDef kLog{
     .grad = [](GradBuilder& g) { g.add(0, g.dy() / g.x()); },
     .lower = lower_unary<ScalarOp::log>,
     .samples = positive_samples,
-    .monotone_increasing = true,
 };
 
 constexpr OpDef kLog1p{
@@ -116,7 +115,6 @@ constexpr OpDef kLog1p{
     .grad = [](GradBuilder& g) { g.add(0, g.dy() / (g.x() + 1)); },
     .lower = lower_unary<ScalarOp::log1p>,
     .samples = log1p_samples,
-    .monotone_increasing = true,
 };
 
 constexpr OpDef kSqrt{
@@ -128,7 +126,6 @@ constexpr OpDef kSqrt{
     .grad = [](GradBuilder& g) { g.add(0, g.dy() / (2 * g.y())); },
     .lower = lower_unary<ScalarOp::sqrt>,
     .samples = positive_samples,
-    .monotone_increasing = true,
 };
 
 constexpr OpDef kSin{

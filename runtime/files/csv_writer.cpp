@@ -46,7 +46,7 @@ std::string number(DType dtype, const std::byte* from) {
     return "";
 }
 
-std::string quoted(std::string_view cell) {
+std::string csv_cell(std::string_view cell) {
     if (cell.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(cell);
     std::string text = "\"";
     for (const char c : cell) {
@@ -70,7 +70,7 @@ Status write_csv(const std::string& path, DType dtype, std::span<const std::int6
         std::string line;
         for (const std::string& name : header) {
             if (!line.empty()) line += ',';
-            line += quoted(name);
+            line += csv_cell(name);
         }
         if (!header.empty()) sink.write(line + "\n");
         for (std::size_t at = 0; at < bytes.size() / size; at += columns) {

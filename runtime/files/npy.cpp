@@ -267,8 +267,8 @@ Result<Array> read_npy(const std::string& path) {
     return parse_npy(std::as_bytes(std::span(file->bytes.data(), file->bytes.size())), file->path);
 }
 
-Status write_npy(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
-                 std::span<const std::byte> bytes) {
+Result<std::string> npy_header(const std::string& path, DType dtype,
+                               std::span<const std::int64_t> shape) {
     std::string_view descr;
     switch (dtype) {
         case DType::f64: descr = "<f8"; break;
@@ -296,8 +296,15 @@ Status write_npy(const std::string& path, DType dtype, std::span<const std::int6
     const auto length = static_cast<std::uint16_t>(header.size());
     std::string start(kMagic);
     start += {'\x01', '\x00', static_cast<char>(length & 0xff), static_cast<char>(length >> 8)};
+    return start + header;
+}
+
+Status write_npy(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
+                 std::span<const std::byte> bytes) {
+    const Result<std::string> header = npy_header(path, dtype, shape);
+    if (!header) return header.error();
     return write_file_atomically(path, [&](FileSink& sink) {
-        sink.write(start + header);
+        sink.write(*header);
         sink.write(bytes);
     });
 }

@@ -26,6 +26,9 @@ Result<Array> parse_npy(std::span<const std::byte> file, const std::string& path
 
 Status write_npy(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
                  std::span<const std::byte> bytes);
+// What stands in an npy file before the elements; `path` is for the message where it cannot be.
+Result<std::string> npy_header(const std::string& path, DType dtype,
+                               std::span<const std::int64_t> shape);
 
 // A line per index of the first dimension, its elements side by side; floats with as many digits as
 // their value needs.

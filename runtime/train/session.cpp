@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "ir/finite_check.h"
+
 namespace netc {
 namespace {
 
@@ -18,6 +20,21 @@ std::int64_t bytes_of(const EntryArgument& argument, std::int64_t batch) {
     std::int64_t count = size_of(argument.dtype);
     for (const Extent& extent : argument.dims) count *= extent.at(batch);
     return count;
+}
+
+// The first flag that a check of --check-finite raised.
+Status find_not_finite(const Entry& entry, const std::byte* workspace, std::int64_t batch) {
+    for (const Call& call : entry.calls) {
+        if (!call.label.starts_with(kFiniteCheck)) continue;
+        std::int32_t flag = 0;
+        std::memcpy(&flag, workspace + call.arguments[1].offset.at(batch), sizeof flag);
+        if (flag == static_cast<std::int32_t>(Finite::all)) continue;
+        const bool nan = flag == static_cast<std::int32_t>(Finite::nan);
+        return Error{kExitRun,
+                     std::string(nan ? "the first NaN is in " : "the first infinity is in ") +
+                         call.label.substr(kFiniteCheck.size())};
+    }
+    return {};
 }
 
 }  // namespace
@@ -116,7 +133,8 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
     memory.hyper = hyper_.data();
     memory.inputs = inputs;
     memory.outputs = outputs;
-    return executable_->run(name, memory, batch);
+    Status status = executable_->run(name, memory, batch);
+    return status ? find_not_finite(*entry, workspace_.data(), batch) : status;
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {

@@ -127,7 +127,7 @@ private:
             buffers_.fill(std::span(order).subspan(static_cast<std::size_t>(at),
                                                    static_cast<std::size_t>(size)));
             if (Status s = session_.run("train_step", buffers_.inputs(), size); !s)
-                return s.error();
+                return failed(s.error());
             if (Status s = after_step(size); !s) return s.error();
             // After the very last step there is nothing to save for later: the run ends as it would have.
             const bool more = progress_.step < total_steps_;
@@ -160,11 +160,21 @@ private:
                                 std::isnan(loss) ? "NaN" : "infinite", progress_.step + 1,
                                 progress_.epoch + 1, session_.number("rate"))};
         error.help = "a smaller learning rate or `clip = 1.0` often helps";
+        return with_checkpoint(std::move(error));
+    }
+
+    Error failed(Error error) {
+        error.message = fmt::format("step {} (epoch {}): {}", progress_.step + 1,
+                                    progress_.epoch + 1, error.message);
+        return with_checkpoint(std::move(error));
+    }
+
+    Error with_checkpoint(Error error) {
         // Short runs may end like this before anything was written; the best weights are still at hand.
         if (Status s = write_best(); !s) return s.error();
         if (plan_.directory != nullptr && written_) {
-            error.help +=
-                fmt::format("; the last good checkpoint is in {}", plan_.directory->path());
+            error.help += fmt::format("{}the last good checkpoint is in {}",
+                                      error.help.empty() ? "" : "; ", plan_.directory->path());
         }
         return error;
     }

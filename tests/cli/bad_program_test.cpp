@@ -23,7 +23,7 @@ TEST_CASE("a wrong command line is status 2") {
     };
     refused({}, {"--help"});
     refused({"frobnicate"}, {"frobnicate"});
-    refused({"fmt", "xor.net"}, {"fmt", "later version"});
+    refused({"migrate", "xor.net"}, {"migrate", "later version"});
     refused({"check"}, {"FILE"});
     refused({"check", "xor.net", "--nosuch"}, {"--nosuch"});
     refused({"check", "xor.net", "--set", "nosuch=1"}, {"nosuch"});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/cli/inside_words.h"
 #include "tests/cli/run_command.h"
 
 namespace netc {
@@ -22,16 +23,6 @@ inline std::size_t count_of(const std::string& text, const std::string& part) {
 inline std::size_t count_errors(const std::string& text) {
     const std::string lines = "\n" + text;
     return count_of(lines, "\nerror:") + count_of(lines, "\nerror[");
-}
-
-inline void expect_no_inside_words(const std::string& text) {
-    for (const char* word :
-         {"terminate called", "what():", "std::", "LLVM", "llvm::", "antlr", "ANTLR", "xception",
-          "basic_string", "ssertion", "internal error", "a bug in netc", "mismatched input",
-          "extraneous input", "no viable alternative", "token recognition"}) {
-        INFO(word);
-        CHECK(text.find(word) == std::string::npos);
-    }
 }
 
 // One clear message that names the file and the place, the exit status of docs/cli.md, no signal.

@@ -190,6 +190,17 @@ TEST_CASE("headers are clean C99 and C++, alone and together") {
     expect_success(shell("./all_c && ./all_cpp", directory));
 }
 
+TEST_CASE("the header carries the documentation comment of the model, whatever stands in it") {
+    const TemporaryDirectory directory;
+    directory.write("net.net", "net 1\n## Twice */ as /* much.\n##   Ends in \\\n"
+                               "model Net(x: f32[B, 2]) -> f32[B, 2] = 2.0 * x\n");
+    expect_success(run_netc({"compile", "net.net", "-o", "net.o"}, directory.path()));
+    const std::string header = file_bytes(directory.file("net.h"));
+    CHECK(header.find(" * Twice * / as / * much.\n") != std::string::npos);
+    directory.write("use.c", "#include \"net.h\"\nint main(void) { return NET_OK; }\n");
+    expect_success(shell(kStrict + "use.c net.o -o use && ./use", directory));
+}
+
 TEST_CASE("two networks in one program, and position independent") {
     const TemporaryDirectory directory;
     for (const char* prefix : {"xor", "pair"}) {

@@ -175,6 +175,49 @@ TEST_CASE("objects come from the cache, and damaged ones are made again") {
     CHECK(memory.run(*jitted(make_program(64), options), 7) == first);
 }
 
+TEST_CASE("a program whose code is in the cache is not made") {
+    const auto directory = std::filesystem::temp_directory_path() / "netc_program_cache_test";
+    std::filesystem::remove_all(directory);
+    JitOptions options;
+    options.cache_directory = directory.string();
+    Memory memory(7);
+    int made = 0;
+    const auto run = [&](const std::string& key, int threads) {
+        options.threads = threads;
+        auto executable = jit({.key = key,
+                               .make = [&]() -> Result<Program> {
+                                   ++made;
+                                   return make_program(64);
+                               }},
+                              options);
+        if (!executable) FAIL(to_string(executable.error()));
+        const Program& program = (*executable)->program();
+        CHECK(program.find("forward")->calls[1].label == "mean");
+        CHECK(program.weights_size == 64 + 48 * 40 * 4);
+        return memory.run(**executable, 7);
+    };
+    const auto first = run("one", 1);
+    CHECK(made == 1);
+    CHECK(run("one", 1) == first);
+    CHECK(run("one", 3) == first);
+    CHECK(made == 1);
+    run("two", 1);  // another program, though it has the same kernels
+    CHECK(made == 2);
+    run("", 1);
+    CHECK(made == 3);
+    // Whatever is lost or damaged, the result is the same.
+    std::vector<std::filesystem::path> files;
+    for (const auto& file : std::filesystem::directory_iterator(directory)) files.push_back(file);
+    REQUIRE(files.size() == 5);  // two kernels, an entry, two programs
+    for (const auto& file : files) {
+        std::filesystem::remove(file);
+        CHECK(run("one", 1) == first);
+        std::ofstream(file) << "not code";
+        CHECK(run("one", 2) == first);
+    }
+    std::filesystem::remove_all(directory);
+}
+
 TEST_CASE("an index that is out of range is an error") {
     Program program;
     program.name = "pick";

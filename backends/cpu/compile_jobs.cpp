@@ -1,0 +1,70 @@
+#include "backends/cpu/compile_jobs.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace netc {
+namespace {
+
+Result<std::string> compile(const ProgramCode& code, llvm::TargetMachine& target,
+                            const CodeJob& job) {
+    llvm::LLVMContext context;
+    const auto module = make_module(context, target, "netc");
+    const auto made = job.is_entry
+                          ? emit_entry(code, code.program->entries[job.number], *module, true)
+                          : emit_kernel(code, job.number, *module, true);
+    if (!made) return made.error();
+    return emit_code(*module, target, CodeForm::object);
+}
+
+}  // namespace
+
+bool load_objects(const CodeCache& cache, std::vector<CodeJob>& jobs) {
+    bool complete = true;
+    for (CodeJob& job : jobs) {
+        if (auto known = cache.load(job.key)) {
+            job.object = std::move(*known);
+        } else {
+            complete = false;
+        }
+    }
+    return complete;
+}
+
+Status compile_objects(const ProgramCode& code, const CodeCache& cache,
+                       std::vector<CodeJob>& jobs) {
+    std::vector<CodeJob*> open;
+    for (CodeJob& job : jobs) {
+        if (job.object.empty()) open.push_back(&job);
+    }
+    // The heaviest first, so that the threads end together.
+    std::stable_sort(open.begin(), open.end(),
+                     [](const CodeJob* a, const CodeJob* b) { return a->work > b->work; });
+    std::vector<Status> results(open.size());
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+        auto target = make_target_machine(code.machine);
+        for (std::size_t i = next++; i < open.size(); i = next++) {
+            auto object =
+                target ? compile(code, **target, *open[i]) : Result<std::string>(target.error());
+            if (!object) {
+                results[i] = object.error();
+                continue;
+            }
+            open[i]->object = std::move(*object);
+            cache.save(open[i]->key, open[i]->object);
+        }
+    };
+    std::vector<std::thread> threads;
+    const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
+    while (threads.size() + 1 < std::min(open.size(), most)) threads.emplace_back(work);
+    work();
+    for (std::thread& thread : threads) thread.join();
+    for (const Status& result : results) {
+        if (!result) return result;
+    }
+    return {};
+}
+
+}  // namespace netc

@@ -1,0 +1,97 @@
+// links: runtime ir
+// predict: every kind of file that goes in and comes out.
+#include <catch2/catch.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/files/files.h"
+#include "runtime/files/npz.h"
+#include "tests/cli/expect.h"
+#include "tests/cli/networks.h"
+#include "tests/cli/run_command.h"
+#include "tests/unit/image_files.h"
+
+using namespace netc;
+
+namespace {
+
+// What goes in comes out, doubled.
+const std::string kPixels = "net 1\nmodel Pixels(x: f32[B, 3, 1, 2]) -> f32[B, 3, 1, 2] = x * 2\n";
+const std::string kRow = "net 1\nmodel Row(x: f32[B, 3]) -> f32[B, 3] = x * 2\n";
+
+struct Bench {
+    TemporaryDirectory directory;
+    explicit Bench(const std::string& source) {
+        directory.write("m.net", source);
+        expect_success(run({"init", "m.net", "-o", "w.safetensors"}));
+    }
+    Outcome run(const std::vector<std::string>& arguments) const {
+        return run_netc(arguments, directory.path());
+    }
+    Outcome predict(const std::string& input, std::vector<std::string> more = {"--json"}) const {
+        more.insert(more.begin(),
+                    {"predict", "m.net", "--weights", "w.safetensors", "--input", input});
+        return run(more);
+    }
+    nlohmann::json result(const std::string& input) const {
+        const Outcome outcome = predict(input);
+        expect_success(outcome);
+        return nlohmann::json::parse(outcome.out)["out"];
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an image is a sample, channels first, 0 to 255") {
+    const Bench bench(kPixels);
+    bench.directory.write("a.png", png_bytes(PNG_FORMAT_RGB, 2, 1, {1, 2, 3, 4, 5, 255}));
+    CHECK(bench.result("x=a.png") == nlohmann::json::parse("[[[[2,8]],[[4,10]],[[6,510]]]]"));
+    bench.directory.write("a.ppm", "P3 2 1 255 1 2 3 4 5 6");
+    CHECK(bench.result("x=a.ppm") == nlohmann::json::parse("[[[[2,8]],[[4,10]],[[6,12]]]]"));
+    bench.directory.write("a.pgm", "P2 2 1 255 1 2");
+    CHECK(bench.result("x=a.pgm") == nlohmann::json::parse("[[[[2,4]],[[2,4]],[[2,4]]]]"));
+    bench.directory.write("wide.pgm", "P2 3 1 255 1 2 3");
+    expect_refusal(bench.predict("x=wide.pgm"), 3, {"wide.pgm is 3 pixels wide and 1 high", "`x`"});
+    bench.directory.write("cut.png", png_bytes(PNG_FORMAT_GRAY, 2, 1, {1, 2}).substr(0, 50));
+    expect_refusal(bench.predict("x=cut.png"), 3, {"cut.png is not a whole image"});
+    bench.directory.write("empty.png", "");
+    expect_refusal(bench.predict("x=empty.png"), 3, {"empty.png is no PNG"});
+    expect_refusal(bench.predict("x=nosuch.png"), 3, {"nosuch.png"});
+    expect_refusal(bench.predict("x=a.gif"), 3, {"a.gif", ".png"});
+}
+
+TEST_CASE("a table has a row per sample, with or without a header") {
+    const Bench bench(kRow);
+    const auto expected = nlohmann::json::parse("[[2,4,6],[8,10,-1]]");
+    bench.directory.write("a.csv", "1,2,3\n4,5,-0.5\n");
+    CHECK(bench.result("x=a.csv") == expected);
+    bench.directory.write("b.csv", "\"a\";b;c\r\n1;2;3\r\n4;5;-0.5\r\n\r\n");
+    CHECK(bench.result("x=b.csv") == expected);
+    bench.directory.write("word.csv", "1,2,3\n4,five,6\n");
+    expect_refusal(bench.predict("x=word.csv"), 3, {"word.csv:2:3", "`five` is not a number"});
+    bench.directory.write("gap.csv", "1,2,3\n4,,6\n");
+    expect_refusal(bench.predict("x=gap.csv"), 3, {"gap.csv:2", "missing"});
+    bench.directory.write("ragged.csv", "1,2,3\n4,5\n");
+    expect_refusal(bench.predict("x=ragged.csv"), 3, {"ragged.csv"});
+    bench.directory.write("narrow.csv", "1,2\n4,5\n");
+    expect_refusal(bench.predict("x=narrow.csv"), 3, {"narrow.csv", "f32[B, 3]"});
+    bench.directory.write("empty.csv", "");
+    expect_refusal(bench.predict("x=empty.csv"), 3, {"empty.csv"});
+}
+
+TEST_CASE("archives in and out") {
+    const Bench bench(kRow);
+    const std::vector<float> values = {1, 2, 3};
+    const std::vector<TensorView> arrays = {{"x", DType::f32, {1, 3}, bytes_of(values)},
+                                            {"other", DType::f32, {3}, bytes_of(values)}};
+    REQUIRE(write_npz(bench.directory.file("a.npz"), arrays).ok());
+    CHECK(bench.result("x=a.npz") == nlohmann::json::parse("[[2,4,6]]"));
+    expect_success(bench.predict("x=a.npz", {"-o", "out.npz"}));
+    const auto file = NpzFile::open(*read_file(bench.directory.file("out.npz")), "out.npz");
+    REQUIRE(file.ok());
+    CHECK(file->names() == std::vector<std::string>{"out"});
+    CHECK(file->read("out")->shape == std::vector<std::int64_t>{1, 3});
+    bench.directory.write("cut.npz", read_file(bench.directory.file("a.npz"))->substr(0, 200));
+    expect_refusal(bench.predict("x=cut.npz"), 3, {"cut.npz is not a whole npz file"});
+    expect_refusal(bench.predict("x=a.npz", {"-o", "out.txt"}), 2, {"out.txt", ".npz"});
+}

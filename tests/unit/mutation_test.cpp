@@ -1,0 +1,69 @@
+// links: frontend ir
+// One error per cause: 2,000 slips of the pen in the examples either check or are told in at most three
+// errors, at places that exist, without words from inside, in a second and 500 MB.
+#include "frontend/frontend.h"
+#include "frontend/render.h"
+#include "tests/cli/inside_words.h"
+#include "tests/unit/mutate.h"
+
+#include <catch2/catch.hpp>
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <fstream>
+
+using namespace netc;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // slower and larger by what the sanitizer adds
+#else
+constexpr bool kSanitized = false;
+#endif
+
+bool in_range(const Span& span, const SourceMap& sources) {
+    return span.known() && span.file < sources.size() && span.begin <= span.end &&
+           span.end <= sources.text(span.file).size();
+}
+
+}  // namespace
+
+TEST_CASE("a mutant checks, or is refused in the user's terms") {
+    const std::vector<Mutant> mutants = make_mutants(2000, 1);
+    std::size_t refused = 0, number = 0;
+    for (const Mutant& mutant : mutants) {
+        // What a crash leaves behind.
+        std::ofstream("mutant.net", std::ios::binary) << mutant.text;
+        SourceMap sources;
+        Diagnostics diagnostics;
+        const auto start = std::chrono::steady_clock::now();
+        const Result<CheckedFile> file =
+            check_text(mutant.file, mutant.text, {}, sources, diagnostics);
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        const std::string answer = render(diagnostics, sources);
+        INFO("mutant " << number++ << " of " << mutant.file << ", " << mutant.change << "\n"
+                       << answer);
+        CHECK(file.ok() == !diagnostics.has_errors());
+        if (!file) CHECK(file.error().status == kExitProgram);
+        if (!file) ++refused;
+        CHECK(diagnostics.error_count() <= 3);
+        for (const Diagnostic& diagnostic : diagnostics.all()) {
+            CHECK(in_range(diagnostic.primary.span, sources));
+            CHECK(sources.path(diagnostic.primary.span.file) != "std.net");
+            for (const Label& label : diagnostic.labels) CHECK(in_range(label.span, sources));
+            for (const Note& note : diagnostic.notes) {
+                if (note.place.span.known()) CHECK(in_range(note.place.span, sources));
+            }
+        }
+        expect_no_inside_words(answer);
+        if (!kSanitized) CHECK(seconds.count() < 1);
+    }
+    // The mutants are no mere copies, and not all noise.
+    CHECK(refused > mutants.size() / 2);
+    CHECK(refused < mutants.size());
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    if (!kSanitized) CHECK(usage.ru_maxrss < 500'000);  // kilobytes, the largest of all
+}
