@@ -47,11 +47,15 @@ void archive_fields(Archive& archive, Entry::IndexRange& range) {
     archive(range.input, range.limit);
 }
 template <class Archive>
+void archive_fields(Archive& archive, Entry::EqualExtents& extents) {
+    archive(extents.found, extents.wanted, extents.text);
+}
+template <class Archive>
 void archive_fields(Archive& archive, Entry& entry) {
     archive(entry.name, entry.inputs, entry.outputs, entry.calls, entry.loops, entry.origins,
             entry.workspace, entry.reads_weights, entry.writes_weights, entry.reads_prepared,
             entry.writes_prepared, entry.reads_optimizer, entry.writes_optimizer,
-            entry.index_ranges);
+            entry.index_ranges, entry.equal_extents);
 }
 template <class Archive>
 void archive_fields(Archive& archive, VariablePlace& place) {
