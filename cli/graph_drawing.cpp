@@ -21,7 +21,7 @@ extern char** environ;  // NOLINT: what posix_spawnp wants
 namespace netc {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string dot_string(std::string_view text) {
     std::string result = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') result += '\\';
@@ -52,7 +52,7 @@ public:
             "  node [fontname=\"sans-serif\", fontsize=10, shape=box, style=\"filled,rounded\", "
             "fillcolor=\"white\"];\n"
             "  edge [fontname=\"sans-serif\", fontsize=8, color=\"#606060\"];\n",
-            quoted(module_.name));
+            dot_string(module_.name));
         for (std::size_t i = 0; i < module_.functions.size(); ++i) draw(module_.functions[i], i);
         return text_ + "}\n";
     }
@@ -69,7 +69,7 @@ private:
         number_ = number;
         text_ += fmt::format(
             "  subgraph cluster_f{} {{\n    label={}; style=rounded; color=\"#a0a0a0\";\n", number,
-            quoted(function.name));
+            dot_string(function.name));
         Cluster root;
         for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
             const Node& node = function.nodes[i];
@@ -80,7 +80,7 @@ private:
         draw(function, root, 4);
         for (std::size_t i = 0; i < function.results.size(); ++i) {
             text_ += fmt::format("    f{}r{} [label={}, shape=ellipse];\n", number_, i,
-                                 quoted(function.results[i].name));
+                                 dot_string(function.results[i].name));
         }
         text_ += "  }\n";
         for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
@@ -116,7 +116,7 @@ private:
             text_ += fmt::format("{:{}}{}", "", indent, id(i));
             const Node& node = function.nodes[i];
             const bool input = node.op == OpId::input;
-            text_ += fmt::format(" [label={}{}{}];\n", quoted(label(function, node)),
+            text_ += fmt::format(" [label={}{}{}];\n", dot_string(label(function, node)),
                                  input ? ", shape=ellipse" : "",
                                  node.group == 0 ? ""
                                                  : fmt::format(", fillcolor=\"{}\"",
@@ -126,7 +126,7 @@ private:
             text_ += fmt::format("{:{}}subgraph cluster_f{}_{} {{\n", "", indent, number_,
                                  next_cluster_++);
             text_ += fmt::format("{:{}}label={}; style=\"rounded,dashed\"; color=\"#808080\";\n",
-                                 "", indent + 2, quoted(name));
+                                 "", indent + 2, dot_string(name));
             draw(function, inner, indent + 2);
             text_ += fmt::format("{:{}}}}\n", "", indent);
         }
@@ -151,7 +151,7 @@ private:
 
     void edge(const Function& function, std::uint32_t from, const std::string& to) {
         text_ += fmt::format("  {} -> {} [label={}];\n", id(from), to,
-                             quoted(function.nodes[from].type.to_string()));
+                             dot_string(function.nodes[from].type.to_string()));
     }
 
     const Module& module_;

@@ -178,6 +178,31 @@ Status write_outputs(const std::string& path, const Entry& entry, const Session&
     return {};
 }
 
+nlohmann::json nested(const Measurement& measured, std::size_t dim, std::size_t& at) {
+    if (dim == measured.shape.size()) {
+        const double value = measured.values[at++];
+        return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+    }
+    nlohmann::json list = nlohmann::json::array();
+    for (std::int64_t i = 0; i < measured.shape[dim]; ++i)
+        list.push_back(nested(measured, dim + 1, at));
+    return list;
+}
+
+// A number behind its name; a table below it, a line for each index of all dims but the last.
+void print_measurement(const Measurement& measured) {
+    if (measured.is_number()) {
+        print_out(fmt::format("{:<12} {:.6g}\n", measured.name, measured.values[0]));
+        return;
+    }
+    print_out(measured.name + "\n");
+    const auto columns = static_cast<std::size_t>(measured.shape.back());
+    for (std::size_t i = 0; i < measured.values.size(); ++i) {
+        const bool last = i % columns == columns - 1;
+        print_out(fmt::format(" {:>7.6g}{}", measured.values[i], last ? "\n" : ""));
+    }
+}
+
 // The rows of a table through the section's selectors, for predict --rows.
 Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Options& options) {
     if (loaded.section == nullptr || !loaded.section->data) {
@@ -233,11 +258,14 @@ int verb_init(Options options) {
 }
 
 int verb_eval(Options options) {
-    Result<Loaded> loaded = load_network(options, true, {"evaluate"}, options.batch.value_or(64));
+    Result<Loaded> loaded =
+        load_network(options, true, {"evaluate", "measure"}, options.batch.value_or(64));
     if (!loaded) return report(loaded.error());
-    Result<SectionData> data =
-        load_section_data(*loaded->model, *loaded->section, loaded->runnable->program, options,
-                          loaded->statistics ? &*loaded->statistics : nullptr);
+    Result<std::optional<std::string>> kept = read_kept_rows(options.weights);
+    if (!kept) return report(kept.error());
+    Result<SectionData> data = load_section_data(
+        *loaded->model, *loaded->section, loaded->runnable->program, options,
+        loaded->statistics ? &*loaded->statistics : nullptr, *kept ? &**kept : nullptr);
     if (!data) return report(data.error());
     const bool held_out = !data->valid_rows.empty();
     const Dataset* set = options.on == "train"  ? &data->train
@@ -261,14 +289,13 @@ int verb_eval(Options options) {
         json["on"] = held_out || options.on != "valid" ? options.on : "train";
         json["rows"] = rows.size();
         json["metrics"] = nlohmann::ordered_json::object();
-        for (const auto& [name, value] : *values) {
-            json["metrics"][name] =
-                std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+        for (const Measurement& value : *values) {
+            std::size_t at = 0;
+            json["metrics"][value.name] = nested(value, 0, at);
         }
         print_out(json.dump() + "\n");
     } else {
-        for (const auto& [name, value] : *values)
-            print_out(fmt::format("{:<12} {:.6g}\n", name, value));
+        for (const Measurement& value : *values) print_measurement(value);
     }
     return finish_profile(options, *loaded->runnable, kExitDone);
 }

@@ -77,7 +77,8 @@ void declare_predict(CLI::App& verb, Options& o) {
     add_run_options(verb, o);
     add_profile_option(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--input", o.inputs, "NAME=FILE for every input: .npy .npz .csv .png .jpg .pgm .ppm");
+    verb.add_option("--input", o.inputs,
+                    "NAME=FILE for every input: .npy .npz .csv .png .jpg .pgm .ppm");
     verb.add_option("--rows", o.rows, "a table that the section's selectors read");
     verb.add_option("-o,--output", o.output, ".npy, .npz, .csv or .json; default: a table");
 }
@@ -85,7 +86,8 @@ void declare_grad(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
-    verb.add_option("--input", o.inputs, "NAME=FILE, inputs and targets, as for predict")->required();
+    verb.add_option("--input", o.inputs, "NAME=FILE, inputs and targets, as for predict")
+        ->required();
     verb.add_option("--wrt", o.wrt, "an input whose gradient is wanted too");
     verb.add_option("-o,--output", o.output, "the safetensors file")->required();
 }

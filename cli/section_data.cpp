@@ -1,9 +1,12 @@
 #include "cli/section_data.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 
 #include <fmt/format.h>
+
+#include "runtime/files/files.h"
 
 namespace netc {
 namespace {
@@ -24,9 +27,42 @@ std::vector<std::string> SectionData::warnings() const {
     return all;
 }
 
+std::vector<std::int64_t> classes_of(const Dataset& data, const std::string& field,
+                                     const std::vector<std::int64_t>& rows) {
+    std::vector<std::int64_t> classes;
+    const Field* labels = find_field(data, field);
+    for (const std::int64_t row : rows)
+        classes.push_back(static_cast<std::int64_t>(element(*labels, row, 0)));
+    return classes;
+}
+
+Result<std::optional<std::string>> read_kept_rows(const std::string& weights) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    const fs::path path(weights);
+    const fs::path file = (fs::is_directory(path, ignored) ? path : path.parent_path()) / kRowsFile;
+    if (!fs::exists(file, ignored)) return std::optional<std::string>{};
+    Result<std::string> text = read_file(file.string());
+    if (!text) return text.error();
+    return std::optional(std::move(*text));
+}
+
+std::vector<std::string> class_counts(const Dataset& data) {
+    std::vector<std::string> lines;
+    for (const Field& field : data.fields) {
+        const auto& counts = field.statistics.class_counts;
+        if (counts.size() < 2 || counts.size() > 20 || field.sample_size() != 1) continue;
+        std::string text;
+        for (std::size_t i = 0; i < counts.size(); ++i)
+            text += fmt::format("{}{} of class {}", i == 0 ? "" : ", ", counts[i], i);
+        lines.push_back(fmt::format("`{}`: {}", field.name, text));
+    }
+    return lines;
+}
+
 Result<SectionData> load_section_data(const Model& model, const TrainSection& section,
                                       const Program& program, const Options& options,
-                                      const DataStatistics* trained) {
+                                      const DataStatistics* trained, const std::string* kept_rows) {
     if (!section.data) {
         return Error{kExitProgram,
                      fmt::format("train section `{}` has no `data`", section.name),
@@ -40,6 +76,7 @@ Result<SectionData> load_section_data(const Model& model, const TrainSection& se
     load_options.root = data_root(options);
     load_options.split = section.split ? &*section.split : nullptr;
     load_options.trained = trained;
+    load_options.kept_split = kept_rows;
 
     SectionData data;
     Result<Dataset> train = load(*section.data, wanted, load_options);
@@ -63,7 +100,10 @@ Result<SectionData> load_section_data(const Model& model, const TrainSection& se
         return {};
     };
     if (Status s = load_part(section.valid, data.valid, data.valid_rows); !s) return s.error();
-    if (Status s = load_part(section.test, data.test, data.test_rows); !s) return s.error();
+    // Test data are for the end: nothing else looks at them.
+    const bool test = options.on == "test";
+    Status tested = test ? load_part(section.test, data.test, data.test_rows) : Status{};
+    if (!tested) return tested.error();
     return data;
 }
 

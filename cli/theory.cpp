@@ -215,7 +215,8 @@ bool is_hinge_chain(const Function& f, const std::vector<Map>& maps) {
             }
             case OpFamily::reduction:
             case OpFamily::scatter:
-            case OpFamily::random: return false;
+            case OpFamily::random:
+            case OpFamily::loop: return false;
         }
     }
     for (std::size_t i = 0; i < maps.size(); ++i) {

@@ -18,6 +18,7 @@
 #include "cli/verbs.h"
 #include "cli/weights_file.h"
 #include "cli/workbench.h"
+#include "runtime/data/split.h"
 #include "runtime/files/files.h"
 #include "runtime/train/trainer.h"
 
@@ -191,15 +192,22 @@ int verb_train(Options options) {
              "add `epochs = 10`, or give --epochs or --steps"});
     }
 
-    Result<std::unique_ptr<Runnable>> runnable = make_runnable(
-        **model, *section, options, {"init", "evaluate", "train_step"}, plan.batch, true);
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(**model, *section, options, {"init", "evaluate", "measure", "train_step"},
+                      plan.batch, true);
     if (!runnable) return report(runnable.error());
     Result<SectionData> data =
         load_section_data(**model, **section, (*runnable)->program, options, nullptr);
     if (!data) return report(data.error());
     for (const std::string& warning : data->warnings()) print_err("warning: " + warning + "\n");
+    if (!options.quiet && !options.json) {
+        for (const std::string& line : class_counts(data->train)) print_err(line + "\n");
+    }
     plan.data = &data->train;
     plan.train_rows = data->train_rows;
+    if (!(*section)->balance.empty()) {
+        plan.classes = classes_of(data->train, (*section)->balance, plan.train_rows);
+    }
     plan.valid_data = data->valid_data();
     plan.valid_rows = data->valid_rows;
 
@@ -232,6 +240,11 @@ int verb_train(Options options) {
                                              source_text(**bench, options.file));
             !s)
             return report(s.error());
+        if ((*section)->split) {
+            const std::string rows = split_to_text(data->train.split, data->train.rows);
+            Status s = write_file_atomically(directory->file(kRowsFile), rows);
+            if (!s) return report(s.error());
+        }
         point_latest_to(*directory);
     }
 

@@ -18,6 +18,7 @@ const std::vector<Builtin>& table() {
         add_shape_builtins(made);
         add_window_builtins(made);
         add_initializer_builtins(made);
+        add_weight_builtins(made);
         return made;
     }();
     return rows;

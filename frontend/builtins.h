@@ -67,6 +67,7 @@ void add_elementwise_builtins(std::vector<Builtin>& table);
 void add_shape_builtins(std::vector<Builtin>& table);
 void add_window_builtins(std::vector<Builtin>& table);
 void add_initializer_builtins(std::vector<Builtin>& table);
+void add_weight_builtins(std::vector<Builtin>& table);
 
 // ---- what implementations share
 

@@ -324,6 +324,19 @@ Datum scatter_add(const BuiltinCall& call) {
                      call.place);
 }
 
+Datum weight_below(const BuiltinCall& call) {
+    const TensorPointer x = tensor_input(call, 0, call.context.real);
+    const TensorPointer weights = x ? tensor_input(call, 1, call.context.real) : nullptr;
+    if (!weights) return failed_datum();
+    return make_node(call.context, OpId::weight_below, {x.get(), weights.get()}, {}, call.place);
+}
+
+// The value itself; the metric that asks is then measured once, on all samples.
+Datum whole(const BuiltinCall& call) {
+    call.context.whole_set = true;
+    return call.values[0];
+}
+
 }  // namespace
 
 void add_shape_builtins(std::vector<Builtin>& table) {
@@ -363,6 +376,10 @@ void add_shape_builtins(std::vector<Builtin>& table) {
           "a constant from a nested list of numbers");
     plain("gather", {{"table"}, {"ids"}}, gather, "rows of a table by index");
     plain("scatter_add", {{"base"}, {"ids"}, {"x"}}, scatter_add, "base with x added to rows");
+    plain("weight_below", {{"x"}, {"weights"}}, weight_below,
+          "for each element the summed weights of smaller ones, half of those of equal ones");
+    plain("whole", {{"x"}}, whole,
+          "x; a metric in which it occurs is computed on all samples at once, not by batch");
 }
 
 }  // namespace netc::frontend

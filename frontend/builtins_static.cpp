@@ -45,6 +45,9 @@ Datum rank(const BuiltinCall& call) {
 }
 
 Datum len(const BuiltinCall& call) {
+    if (const auto* text = call.values[0].as<std::string>()) {
+        return {static_cast<std::int64_t>(text->size()), call.place};
+    }
     const Items* items = call.values[0].items();
     if (!items) return wrong_value(call, call.values[0], "the argument", "a list");
     return {static_cast<std::int64_t>(items->size()), call.place};
@@ -188,7 +191,7 @@ void add_static_builtins(std::vector<Builtin>& table) {
     add("extent", {{"x"}, {"axes"}}, extent, "product of a tensor's sizes along an axis or axes");
     add("product", {{"list"}}, product_of, "product of a list of numbers; 1 for none");
     add("rank", {{"x"}}, rank, "number of dimensions of a tensor");
-    add("len", {{"list"}}, len, "number of items of a list");
+    add("len", {{"list"}}, len, "number of items of a list, or of characters");
     add("spatial_axes", {{"x"}}, spatial_axes, "axes behind batch and channels: [2, 3] for images");
     add("param_count", {{"model"}}, param_count, "number of trainable parameters of a model");
     add("per_axis", {{"value"}, {"count"}}, per_axis, "a list of `count` ints, from one or a list");

@@ -3,101 +3,14 @@
 
 #include <fmt/format.h>
 
+#include "frontend/train_files.h"
 #include "frontend/train_function.h"
+#include "frontend/train_selectors.h"
 #include "frontend/train_settings.h"
 
 namespace netc::frontend {
 
 namespace {
-
-struct SelectorReader {
-    SettingReader& reader;
-
-    std::optional<FieldSelector> wrong(Span place) const {
-        reader.error(diagnose<Code::wrong_static_type>(
-            place, "what a field is read from",
-            "a selector such as `col(0)`, `cols(0..4)` or `equals(col(1), \"M\")`"));
-        return std::nullopt;
-    }
-
-    // 3, "age", 0..4
-    bool add_column(const ast::Expr& expression, FieldSelector& selector) const {
-        const Datum value = reader.value(expression);
-        if (value.failed()) return false;
-        if (const auto* number = value.as<std::int64_t>()) {
-            selector.columns.emplace_back(*number);
-            return true;
-        }
-        if (const auto* name = value.as<std::string>()) {
-            selector.columns.emplace_back(*name);
-            return true;
-        }
-        const auto* range = std::get_if<ast::Binary>(&expression.kind);
-        const Items* items = value.items();
-        if (range && range->op == ast::BinaryOperator::range && items && !items->empty()) {
-            const std::int64_t begin = *items->front().as<std::int64_t>();
-            selector.columns.emplace_back(
-                ColumnRange{begin, begin + static_cast<std::int64_t>(items->size())});
-            return true;
-        }
-        return wrong(expression.span).has_value();
-    }
-
-    bool add_part(const ast::Expr& expression, FieldSelector& selector) const {
-        std::optional<FieldSelector> part = read(expression);
-        if (!part) return false;
-        selector.parts.push_back(std::move(*part));
-        return true;
-    }
-
-    std::optional<FieldSelector> read(const ast::Expr& expression) const {
-        FieldSelector selector;
-        selector.span = expression.span;
-        if (const auto* node = std::get_if<ast::Binary>(&expression.kind)) {
-            if (node->op != ast::BinaryOperator::concat) return wrong(expression.span);
-            selector.kind = SelectorKind::concat;
-            if (!add_part(*node->left, selector) || !add_part(*node->right, selector)) {
-                return std::nullopt;
-            }
-            return selector;
-        }
-        const std::optional<SettingCall> call = setting_call(reader, expression);
-        if (!call) return wrong(expression.span);
-        const std::vector<ast::Argument>& arguments = *call->arguments;
-        const auto count = [&](std::size_t wanted) {
-            if (arguments.size() == wanted) return true;
-            reader.error(diagnose<Code::too_many_arguments>(
-                call->place, call->name,
-                wanted == 1 ? "one argument" : fmt::format("{} arguments", wanted),
-                arguments.size()));
-            return false;
-        };
-        if (call->name == "col" || call->name == "cols") {
-            if (call->name == "col" && !count(1)) return std::nullopt;
-            if (arguments.empty()) return wrong(expression.span);
-            for (const ast::Argument& argument : arguments) {
-                if (!add_column(argument.value, selector)) return std::nullopt;
-            }
-            return selector;
-        }
-        if (!known_word(reader, *call, "data",
-                        {"col", "cols", "category", "one_hot", "equals", "standardize"})) {
-            return std::nullopt;
-        }
-        if (!count(call->name == "equals" ? 2 : 1)) return std::nullopt;
-        if (!add_part(arguments[0].value, selector)) return std::nullopt;
-        if (call->name == "category") selector.kind = SelectorKind::category;
-        if (call->name == "one_hot") selector.kind = SelectorKind::one_hot;
-        if (call->name == "standardize") selector.kind = SelectorKind::standardize;
-        if (call->name == "equals") {
-            selector.kind = SelectorKind::equals;
-            const Datum value = reader.value(arguments[1].value);
-            if (value.failed()) return std::nullopt;
-            selector.text = describe_value(value);
-        }
-        return selector;
-    }
-};
 
 // A nested list, row-major; false where it is ragged or holds something else.
 bool flatten(const Datum& value, std::size_t depth, InlineValues& result, bool& first) {
@@ -137,11 +50,6 @@ constexpr Word kGenerators[] = {{"xor", SourceKind::xor_gate},     {"circles", S
                                 {"moons", SourceKind::moons},      {"digits", SourceKind::digits},
                                 {"function", SourceKind::function}};
 
-bool waits(std::string_view name) {
-    return name == "npz" || name == "images" || name == "image_folder" || name == "text" ||
-           name == "series" || name == "cifar" || name == "bin";
-}
-
 struct SourceReader {
     SettingReader& reader;
     const SettingCall& call;
@@ -150,6 +58,16 @@ struct SourceReader {
     std::vector<std::string_view> names() const {
         std::vector<std::string_view> result;
         if (call.name == "csv") result = {"path", "header", "skip", "delimiter", "missing"};
+        if (call.name == "series") {
+            result = {"path", "window", "stride", "header", "skip", "delimiter", "missing"};
+        }
+        if (call.name == "npz") result = {"path"};
+        if (call.name == "cifar") result = {"path"};
+        if (call.name == "images") result = {"path", "on_error"};
+        if (call.name == "text") {
+            result = {"path", "context", "stride"};
+            if (token_argument(*call.arguments)) result.push_back("tokens");
+        }
         if (is_generator()) result = {"n", "noise", "seed"};
         if (call.name == "function") result = {"f", "over", "n", "noise", "seed"};
         for (const std::string_view common :
@@ -180,12 +98,15 @@ struct SourceReader {
         }
     }
 
-    void table(const SettingArguments& arguments) {
-        source.kind = SourceKind::csv;
+    void file(const SettingArguments& arguments, std::string_view what) {
         source.path = arguments.text("path").value_or("");
         if (!arguments.find("path")) {
-            reader.error(diagnose<Code::missing_argument>(call.place, "csv", "a file name"));
+            reader.error(diagnose<Code::missing_argument>(call.place, call.name, what));
         }
+    }
+
+    void table(const SettingArguments& arguments) {
+        file(arguments, "a file name");
         source.skip = arguments.integer("skip").value_or(0);
         if (source.skip < 0) {
             reader.out_of_range(arguments.find("skip")->span, "skip", "at least 0");
@@ -245,10 +166,11 @@ struct SourceReader {
         switch (source.kind) {
             case SourceKind::inline_values: read_inline(reader, argument.value, field); break;
             case SourceKind::csv:
-                if (auto selector = SelectorReader{reader}.read(argument.value)) {
+                if (auto selector = read_selector(reader, argument.value)) {
                     field.selector = std::move(*selector);
                 }
                 break;
+            case SourceKind::npz:
             case SourceKind::idx:
             case SourceKind::npy:
                 field.path = reader.text(argument.value, field.name).value_or("");
@@ -260,15 +182,14 @@ struct SourceReader {
             case SourceKind::moons:
             case SourceKind::digits:
             case SourceKind::function:
-            case SourceKind::npz:
-            case SourceKind::images:
-            case SourceKind::text:
-            case SourceKind::series:
-            case SourceKind::cifar:
                 reader.error(
                     diagnose<Code::unknown_argument>(argument.name->span, call.name, field.name)
                         .note("it fills `x` and `y`"));
                 break;
+            case SourceKind::images:
+            case SourceKind::text:
+            case SourceKind::series:
+            case SourceKind::cifar: read_part(reader, source.kind, argument.value, field); break;
         }
         source.fields.push_back(std::move(field));
     }
@@ -283,26 +204,46 @@ std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& ex
                                                        "a call such as `csv(\"f\", x = col(0))`"));
         return std::nullopt;
     }
-    if (waits(call->name)) {
-        reader.waits(call->place, fmt::format("the data source `{}`", call->name));
-        return std::nullopt;
-    }
     if (!known_word(reader, *call, "data",
-                    {"inline", "csv", "idx", "npy", "xor", "circles", "gauss", "spiral", "moons",
-                     "digits", "function"})) {
+                    {"inline", "csv", "idx", "npy", "npz", "cifar", "images", "text", "series",
+                     "xor", "circles", "gauss", "spiral", "moons", "digits", "function"})) {
         return std::nullopt;
     }
     SourceReader source{reader, *call};
     source.source.span = call->place;
     const std::vector<std::string_view> names = source.names();
-    const std::size_t positional = call->name == "csv"        ? 1
-                                   : call->name == "function" ? 1
-                                   : source.is_generator()    ? 1
-                                                              : 0;
+    const bool without_file = call->name == "inline" || call->name == "idx" || call->name == "npy";
+    const std::size_t positional = without_file ? 0 : 1;
     const SettingArguments arguments(reader, *call, names, positional, true);
     source.common(arguments);
     if (call->name == "csv") {
+        source.source.kind = SourceKind::csv;
         source.table(arguments);
+    } else if (call->name == "series") {
+        source.source.kind = SourceKind::series;
+        source.table(arguments);
+        read_windows(reader, *call, arguments, "window", source.source);
+        if (source.source.missing == MissingPolicy::mean) {
+            reader.out_of_range(arguments.find("missing")->span, "missing",
+                                "error, drop or value(v) for a series");
+        }
+    } else if (call->name == "text") {
+        source.source.kind = SourceKind::text;
+        source.file(arguments, "a file name");
+        read_windows(reader, *call, arguments, "context", source.source);
+        if (const ast::Expr* tokens = arguments.find("tokens")) {
+            source.source.byte_tokens = std::get_if<ast::NameRef>(&tokens->kind)->name == "byte";
+        }
+    } else if (call->name == "images") {
+        source.source.kind = SourceKind::images;
+        source.file(arguments, "a folder");
+        read_on_error(reader, arguments, source.source);
+    } else if (call->name == "cifar") {
+        source.source.kind = SourceKind::cifar;
+        read_paths(reader, *call, arguments, source.source);
+    } else if (call->name == "npz") {
+        source.source.kind = SourceKind::npz;
+        source.file(arguments, "a file name");
     } else if (call->name == "idx") {
         source.source.kind = SourceKind::idx;
     } else if (call->name == "npy") {
@@ -311,6 +252,7 @@ std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& ex
         source.generator(arguments);
     }
     for (const ast::Argument* argument : arguments.fields) source.field(*argument);
+    add_default_fields(source.source);
     return std::move(source.source);
 }
 

@@ -5,6 +5,7 @@
 
 #include "frontend/elaborate_model.h"
 #include "frontend/elaborate_variables.h"
+#include "frontend/train_measure.h"
 #include "frontend/train_settings.h"
 #include "ir/op_def.h"
 
@@ -197,7 +198,12 @@ struct SectionBuilder {
         context.setting = what;
         Datum value = evaluate(context, expression, building.scope);
         context.setting = {};
-        if (!value.failed() && section.module.variables.size() != variables) {
+        // Weights of classes are state of the section, not of a layer.
+        const auto& all = section.module.variables;
+        const bool layers = std::any_of(
+            all.begin() + static_cast<std::ptrdiff_t>(variables), all.end(),
+            [](const Variable& variable) { return !variable.name.ends_with(".class_weights"); });
+        if (!value.failed() && layers) {
             value = report(context, diagnose<Code::not_supported_yet>(
                                         expression.span, "a layer with parameters in a train "
                                                          "section"));
@@ -293,20 +299,79 @@ struct SectionBuilder {
         const Datum total = loss(building);
         if (total.failed()) return false;
         building.function.results.push_back({"loss", total.tensor()->id, items.loss->span, ""});
+        std::vector<std::string> needed;  // by the metrics of the whole set
+        std::vector<const ast::Metric*> whole;
         for (const ast::Metric* metric : items.metrics) {
-            const Datum value = scalar(building, metric->value, "metric");
+            building.context.whole_set = false;
+            const Datum value = metric_value(building, *metric);
             if (value.failed()) return false;
-            const Type& type = value.tensor()->type;
-            if (type.rank() != 0 || !is_float(type.dtype)) {
-                report(building.context,
-                       diagnose<Code::wrong_static_type>(
-                           metric->value.span, fmt::format("the metric `{}`", metric->name.text),
-                           "a single number")
-                           .text("this is {}", type.to_string())
-                           .help("average it: `mean({})`",
-                                 source_text(building.context, metric->value.span, 40)));
-                return false;
+            if (building.context.whole_set) {
+                whole.push_back(metric);
+                add_reached(building.function, value.tensor()->id, *building.scope, needed);
+                continue;
             }
+            building.function.results.push_back(
+                {metric->name.text, value.tensor()->id, metric->name.span, ""});
+        }
+        std::vector<NamedOutput> kept;
+        for (const NamedOutput& output : *outputs) {
+            if (std::find(needed.begin(), needed.end(), output.name) == needed.end()) continue;
+            kept.push_back(output);
+            building.function.results.push_back(
+                {kept_output(output.name), output.value.tensor()->id, output.place, ""});
+        }
+        section.module.functions.push_back(std::move(building.function));
+        return whole.empty() || measure(whole, kept, needed);
+    }
+
+    Datum metric_value(Building& building, const ast::Metric& metric) {
+        const Datum value = scalar(building, metric.value, "metric");
+        if (value.failed()) return value;
+        const Type& type = value.tensor()->type;
+        const bool is_static = std::all_of(type.shape.begin(), type.shape.end(),
+                                           [](const Dim& dim) { return dim.is_static(); });
+        // A table such as `confusion` is for eval; an average of tables would be none.
+        const bool good = type.rank() == 0 || (building.context.whole_set && is_static);
+        if (good && is_float(type.dtype)) return value;
+        return report(building.context,
+                      diagnose<Code::wrong_static_type>(
+                          metric.value.span, fmt::format("the metric `{}`", metric.name.text),
+                          "a single number")
+                          .text("this is {}", type.to_string())
+                          .help("average it: `mean({})`",
+                                source_text(building.context, metric.value.span, 40)));
+    }
+
+    // Metrics over all samples at once, from the outputs that `evaluate` gave for each batch.
+    bool measure(const std::vector<const ast::Metric*>& metrics,
+                 const std::vector<NamedOutput>& outputs, const std::vector<std::string>& needed) {
+        Building building(session, section.module, declaration, "measure", false, real);
+        const std::vector<Input> targets = section.targets;
+        const auto add = [&](const std::string& name, const Input& input, Role role) {
+            const auto index = static_cast<std::uint32_t>(building.function.inputs.size());
+            building.function.inputs.push_back(input);
+            Datum value = input_tensor(building, index, role);
+            if (role == Role::input) value = normalized(building, value);
+            building.scope->entries.push_back(
+                {name, value, EntryKind::input, input.span, std::nullopt});
+        };
+        const auto wanted = [&](const std::string& name) {
+            return std::find(needed.begin(), needed.end(), name) != needed.end();
+        };
+        for (const Input& input : inputs) {
+            if (wanted(input.name)) add(input.name, input, Role::input);
+        }
+        for (const Input& target : targets) {
+            if (wanted(target.name)) add(target.name, target, Role::target);
+        }
+        for (const NamedOutput& output : outputs) {
+            add(output.name,
+                {kept_output(output.name), output.value.tensor()->type, output.place, ""},
+                Role::expression);
+        }
+        for (const ast::Metric* metric : metrics) {
+            const Datum value = metric_value(building, *metric);
+            if (value.failed()) return false;
             building.function.results.push_back(
                 {metric->name.text, value.tensor()->id, metric->name.span, ""});
         }

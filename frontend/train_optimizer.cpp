@@ -228,6 +228,20 @@ std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expr
     return spec;
 }
 
+std::string read_sample(SettingReader& reader, const ast::Expr& expression) {
+    const std::optional<SettingCall> call = setting_call(reader, expression);
+    if (!call) {
+        reader.error(diagnose<Code::wrong_static_type>(expression.span, "`sample`",
+                                                       "such as `balanced(y)`"));
+        return {};
+    }
+    if (!known_word(reader, *call, "sample", {"balanced"})) return {};
+    const SettingArguments arguments(reader, *call, {"field"}, 1);
+    if (const ast::Expr* field = arguments.find("field")) return field_name(reader, field);
+    reader.error(diagnose<Code::missing_argument>(call->place, call->name, "a target"));
+    return {};
+}
+
 std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
                                 const std::vector<MetricInfo>& metrics) {
     Watch watch;

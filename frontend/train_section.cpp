@@ -16,11 +16,11 @@ namespace netc::frontend {
 namespace {
 
 constexpr std::string_view kSettings[] = {
-    "data",  "valid",  "test",     "split",     "loss",         "penalty", "optimizer",
-    "batch", "epochs", "steps",    "drop_last", "shuffle",      "seed",    "dtype",
-    "stop",  "save",   "validate", "log",       "train_metrics"};
-constexpr std::string_view kWaiting[] = {"solver", "restarts", "load",      "freeze",
-                                         "rate",   "sample",   "precision", "matmul"};
+    "data",  "valid",  "test",     "split",     "loss",          "penalty", "optimizer",
+    "batch", "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
+    "stop",  "save",   "validate", "log",       "train_metrics", "sample"};
+constexpr std::string_view kWaiting[] = {"solver", "restarts",  "load",  "freeze",
+                                         "rate",   "precision", "matmul"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
                                                     "weight_decay", "nesterov",      "clip"};
 
@@ -196,10 +196,24 @@ struct SectionReader {
                     std::move(diagnostic).help("generated data fills `x` and `y`: call them so");
                     break;
                 case SourceKind::npz:
+                    std::move(diagnostic).help("add `{} = \"{}\"`", field, field);
+                    break;
                 case SourceKind::images:
+                    std::move(diagnostic)
+                        .help("add `{} = {}`", field, input ? "image()" : "folder()");
+                    break;
                 case SourceKind::text:
+                    std::move(diagnostic)
+                        .help("add `{} = {}`", field, input ? "this()" : "following()");
+                    break;
                 case SourceKind::series:
-                case SourceKind::cifar: break;
+                    std::move(diagnostic)
+                        .help("add `{} = {}`", field, input ? "cols(0..4)" : "folder()");
+                    break;
+                case SourceKind::cifar:
+                    std::move(diagnostic)
+                        .help("add `{} = {}`", field, input ? "image()" : "label()");
+                    break;
             }
             reader.error(std::move(diagnostic));
         }
@@ -214,6 +228,18 @@ struct SectionReader {
         if (read && !reader.failed) check_fields(*read, name);
         reader.failed = reader.failed || failed;
         return read;
+    }
+
+    // Classes are drawn, so there must be one for each sample.
+    void check_balance() {
+        for (const ast::Target* target : items.targets) {
+            const auto* type = std::get_if<ast::TensorType>(&target->type.kind);
+            if (target->name.text != section.balance || !type) continue;
+            if (type->dims.size() == 1) return;
+        }
+        if (section.balance.empty()) return;
+        reader.error(diagnose<Code::wrong_static_type>(settings["sample"]->name.span, "`balanced`",
+                                                       "a target of one class for each sample"));
     }
 
     std::optional<std::int64_t> positive(const std::string& name) {
@@ -359,6 +385,10 @@ struct SectionReader {
         section.valid = source("valid");
         section.test = source("test");
         if (const ast::Expr* split = setting("split")) section.split = read_split(reader, *split);
+        if (const ast::Expr* sample = setting("sample")) {
+            section.balance = read_sample(reader, *sample);
+            check_balance();
+        }
         section.optimizer.rate.rate = 1e-3;
         section.optimizer.span = train.keyword;
         if (const ast::Expr* optimizer = setting("optimizer")) {

@@ -142,6 +142,12 @@ SettingArguments::SettingArguments(SettingReader& reader, const SettingCall& cal
             continue;
         }
         const std::string& given = argument.name->text;
+        // `tokens = this()` fills an input called tokens, whatever else the source calls so.
+        if (with_fields && std::get_if<ast::Call>(&argument.value.kind) &&
+            std::find(reader.fields.begin(), reader.fields.end(), given) != reader.fields.end()) {
+            fields.push_back(&argument);
+            continue;
+        }
         const auto found = std::find_if(values_.begin(), values_.end(),
                                         [&](const auto& value) { return value.first == given; });
         if (found != values_.end()) {

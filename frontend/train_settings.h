@@ -59,6 +59,7 @@ public:
                      bool with_fields = false);
 
     const ast::Expr* find(std::string_view name) const;
+    Span place() const { return call_.place; }
     std::optional<double> number(std::string_view name) const;
     std::optional<std::int64_t> integer(std::string_view name) const;
     std::optional<bool> boolean(std::string_view name) const;
@@ -82,6 +83,8 @@ bool known_word(SettingReader& reader, const SettingCall& call, std::string_view
 Schedule read_schedule(SettingReader& reader, const ast::Expr& expression);
 OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression);
 std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression);
+// balanced(y): the name of the field; empty when wrong (reported).
+std::string read_sample(SettingReader& reader, const ast::Expr& expression);
 std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& expression);
 
 // min("valid.loss"), max("valid.acc"), or a bare name whose direction is known.

@@ -58,13 +58,36 @@ struct InlineValues {
     bool integers = true;  // no number has a decimal point
 };
 
+// What of a sample goes into a field, where the source itself knows.
+enum class FieldPart : std::uint8_t {
+    columns,    // csv, series: `selector`
+    current,    // text: this(), the tokens of the window
+    following,  // text: the tokens one further; series: following(n), the `ahead` next rows
+    folder,     // images, series: the number of the folder's name among all, in byte order
+    image,      // cifar, images: the pixels, channels first
+    label,      // cifar
+};
+
+// How an image comes to the size of the input.
+enum class ImageStepKind : std::uint8_t { resize, center_crop, random_crop, random_flip };
+struct ImageStep {
+    ImageStepKind kind = ImageStepKind::resize;
+    // resize: of the result, or with width 0 of the shorter side; crops: of the result.
+    std::int64_t height = 0, width = 0;
+    std::int64_t pad = 0;      // random_crop: zeros around first
+    double probability = 0.5;  // random_flip
+};
+
 // What one field of the model or one target is filled with.
 struct SourceField {
     std::string name;        // of the input or target
     std::string path;        // idx, npy: its file; npz: the array's name
-    FieldSelector selector;  // csv
+    FieldSelector selector;  // csv, series
     InlineValues values;     // inline
     Span span;
+    FieldPart part = FieldPart::columns;
+    std::int64_t ahead = 1;             // following(n)
+    std::vector<ImageStep> steps = {};  // images
 };
 
 enum class SourceKind : std::uint8_t {
@@ -79,7 +102,6 @@ enum class SourceKind : std::uint8_t {
     moons,
     digits,
     function,
-    // Known to the language, loaded by a later version; the frontend says so.
     npz,
     images,
     text,
@@ -95,7 +117,9 @@ using SampleFunction = std::function<Result<std::vector<double>>(std::span<const
 
 struct DataSource {
     SourceKind kind = SourceKind::inline_values;
-    std::string path;                 // csv
+    std::string
+        path;  // csv, npz, text: a file; images: a folder; series, cifar: a file or a pattern
+    std::vector<std::string> paths;   // cifar: further ones
     std::vector<SourceField> fields;  // files and inline; generators fill `x` and `y`
 
     // csv
@@ -104,6 +128,13 @@ struct DataSource {
     std::optional<char> delimiter;  // automatic: comma, semicolon, tab, or spaces
     MissingPolicy missing = MissingPolicy::error;
     double missing_value = 0;
+
+    // text, series: how many tokens or rows a sample has, and how far the next one starts behind it.
+    std::int64_t window = 0;
+    std::int64_t stride = 0;
+    bool byte_tokens = false;  // text: a token is a byte, not a character
+
+    bool skip_unreadable = false;  // images: on_error = skip
 
     // Every source. Scale, offset and standardize concern inputs of real type, never targets.
     std::optional<double> scale, offset;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/data_spec.h"
@@ -48,9 +49,15 @@ struct Watch {         // min("valid.loss")
 };
 
 struct Metric {
-    std::string name;  // a result of `evaluate`
+    std::string name;  // a result of `evaluate` or of `measure`
     Span span;
 };
+
+// How `evaluate` and `measure` call an output of the model; no name of a user looks like it.
+inline constexpr std::string_view kKeptOutput = "output:";
+inline std::string kept_output(std::string_view name) {
+    return std::string(kKeptOutput) + std::string(name);
+}
 
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
 // section has its own Module because the training graph may have further state.
@@ -72,7 +79,10 @@ struct TrainSection {
     // variables as in the model (same order; x.scale etc. included). functions:
     //   "forward"   training = false: inputs -> outputs
     //   "training"  training = true: inputs and targets -> loss, penalty (if any); updates of state
-    //   "evaluate"  training = false: inputs and targets -> loss, then a result per metric
+    //   "evaluate"  training = false: inputs and targets -> loss, then a result per metric that is
+    //               averaged over batches, then the outputs that "measure" reads (kept_output)
+    //   "measure"   if some metric wants all samples at once: kept outputs, inputs and targets of
+    //               the whole set -> a result per such metric
     Module module;
     std::optional<DataSource> data;  // `train` and `eval` want it, `check` and `compile` do not
     std::optional<DataSource> valid, test;
@@ -81,6 +91,7 @@ struct TrainSection {
     std::int64_t batch = 32;
     std::optional<std::int64_t> epochs, steps;
     bool drop_last = false, shuffle = true;
+    std::string balance;  // sample = balanced(y): the field whose classes are drawn equally often
     std::uint64_t seed = 0;
     std::optional<Watch> best;  // save = best(by = ...)
     std::optional<std::string> best_file;

@@ -1,4 +1,4 @@
-// Inline values, idx and npy as fields.
+// Inline values, idx, npy, npz and CIFAR-10 as fields.
 #include "runtime/data/array_sources.h"
 
 #include <fmt/format.h>
@@ -7,7 +7,9 @@
 
 #include "runtime/data/convert.h"
 #include "runtime/data/idx.h"
+#include "runtime/files/find_files.h"
 #include "runtime/files/gzip.h"
+#include "runtime/files/npz.h"
 
 namespace netc {
 namespace {
@@ -61,17 +63,20 @@ Array array_of(const InlineValues& values, DType dtype) {
     return array;
 }
 
-Result<Array> read_array(const DataSource& source, const SourceField& field, DType dtype,
-                         const std::string& root, std::string& origin) {
+Result<NamedArray> read_array(const DataSource& source, const SourceField& field, DType dtype,
+                              const std::string& root) {
     if (source.kind == SourceKind::inline_values) {
-        origin = "the inline data";
-        return array_of(field.values, dtype);
+        return NamedArray{array_of(field.values, dtype), "the inline data"};
     }
     Result<DataFile> file = read_data_file(root, field.path);
     if (!file) return std::move(file).error();
-    origin = file->path;
-    if (source.kind == SourceKind::idx) return parse_idx(file->bytes, file->path);
-    return parse_npy(std::as_bytes(std::span(file->bytes.data(), file->bytes.size())), file->path);
+    Result<Array> array =
+        source.kind == SourceKind::idx
+            ? parse_idx(file->bytes, file->path)
+            : parse_npy(std::as_bytes(std::span(file->bytes.data(), file->bytes.size())),
+                        file->path);
+    if (!array) return std::move(array).error();
+    return NamedArray{std::move(*array), file->path};
 }
 
 }  // namespace
@@ -102,24 +107,26 @@ Result<Field> field_from_array(Array array, const FieldRequest& request,
     return field;
 }
 
-Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
-                                             const std::vector<FieldRequest>& wanted,
-                                             const std::string& root) {
+Result<const SourceField*> find_source_field(const DataSource& source, const std::string& name) {
+    for (const SourceField& field : source.fields) {
+        if (field.name == name) return &field;
+    }
+    return Error{.message = fmt::format("nothing in `data` supplies `{}`", name)};
+}
+
+Result<std::vector<LoadedField>>
+fields_from_arrays(const DataSource& source, const std::vector<FieldRequest>& wanted,
+                   const std::function<Result<NamedArray>(std::size_t)>& array_of) {
     std::vector<LoadedField> fields;
     std::int64_t rows = -1;
     std::string first_origin;
-    for (const FieldRequest& request : wanted) {
-        const auto found =
-            std::find_if(source.fields.begin(), source.fields.end(),
-                         [&](const SourceField& f) { return f.name == request.name; });
-        if (found == source.fields.end()) {
-            return Error{.message = fmt::format("nothing in `data` supplies `{}`", request.name)};
-        }
-        std::string origin;
-        Result<Array> array = read_array(source, *found, request.dtype, root, origin);
-        if (!array) return std::move(array).error();
-        const std::int64_t count = array->shape.empty() ? 0 : array->shape[0];
-        Result<Field> field = field_from_array(std::move(*array), request, origin);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const FieldRequest& request = wanted[i];
+        Result<NamedArray> named = array_of(i);
+        if (!named) return std::move(named).error();
+        const std::string& origin = named->origin;
+        const std::int64_t count = named->array.shape.empty() ? 0 : named->array.shape[0];
+        Result<Field> field = field_from_array(std::move(named->array), request, origin);
         if (!field) return std::move(field).error();
         if (rows >= 0 && count != rows) {
             return Error{.message = fmt::format("`{}` has {} samples ({}), but `{}` has {} ({})",
@@ -135,6 +142,72 @@ Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
         fields.push_back({std::move(*field), std::move(mask), origin});
     }
     return fields;
+}
+
+Result<std::vector<LoadedField>> read_arrays(const DataSource& source,
+                                             const std::vector<FieldRequest>& wanted,
+                                             const std::string& root) {
+    return fields_from_arrays(source, wanted, [&](std::size_t i) -> Result<NamedArray> {
+        const Result<const SourceField*> field = find_source_field(source, wanted[i].name);
+        if (!field) return field.error();
+        return read_array(source, **field, wanted[i].dtype, root);
+    });
+}
+
+Result<std::vector<LoadedField>> read_npz(const DataSource& source,
+                                          const std::vector<FieldRequest>& wanted,
+                                          const std::string& root) {
+    Result<DataFile> file = read_data_file(root, source.path);
+    if (!file) return std::move(file).error();
+    const Result<NpzFile> archive = NpzFile::open(std::move(file->bytes), file->path);
+    if (!archive) return archive.error();
+    return fields_from_arrays(source, wanted, [&](std::size_t i) -> Result<NamedArray> {
+        const Result<const SourceField*> field = find_source_field(source, wanted[i].name);
+        if (!field) return field.error();
+        Result<Array> array = archive->read((*field)->path);
+        if (!array) return std::move(array).error();
+        return NamedArray{std::move(*array), fmt::format("{} ({})", file->path, (*field)->path)};
+    });
+}
+
+// Records of a label and 32 x 32 pixels, all red ones, all green ones, all blue ones.
+Result<std::vector<LoadedField>> read_cifar(const DataSource& source,
+                                            const std::vector<FieldRequest>& wanted,
+                                            const std::string& root) {
+    constexpr std::size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
+    std::vector<std::string> patterns = source.paths;
+    patterns.insert(patterns.begin(), source.path);
+    std::vector<std::byte> images, labels;
+    for (const std::string& pattern : patterns) {
+        const Result<std::vector<std::string>> paths = find_files(root, pattern);
+        if (!paths) return paths.error();
+        for (const std::string& path : *paths) {
+            const Result<DataFile> file = read_data_file("", path);
+            if (!file) return file.error();
+            const std::string& bytes = file->bytes;
+            if (bytes.empty() || bytes.size() % kRecord != 0) {
+                return Error{.message = fmt::format(
+                                 "{} is not a batch of CIFAR-10: its {} bytes are no whole number "
+                                 "of records of {}",
+                                 file->path, bytes.size(), kRecord)};
+            }
+            const auto* begin = reinterpret_cast<const std::byte*>(bytes.data());
+            for (std::size_t at = 0; at < bytes.size(); at += kRecord) {
+                labels.push_back(begin[at]);
+                images.insert(images.end(), begin + at + 1, begin + at + kRecord);
+            }
+        }
+    }
+    const auto rows = static_cast<std::int64_t>(labels.size());
+    const std::string origin = patterns.size() == 1 ? patterns[0] : patterns[0] + ", ...";
+    return fields_from_arrays(source, wanted, [&](std::size_t i) -> Result<NamedArray> {
+        const Result<const SourceField*> field = find_source_field(source, wanted[i].name);
+        if (!field) return field.error();
+        if ((*field)->part == FieldPart::label) {
+            return NamedArray{{DType::u8, {rows}, labels}, origin};
+        }
+        return NamedArray{{DType::u8, {rows, 3, 32, 32}, images}, origin};
+    });
 }
 
 }  // namespace netc

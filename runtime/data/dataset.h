@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,12 +52,34 @@ struct FieldStatistics {
 };
 using DataStatistics = std::vector<FieldStatistics>;
 
+// What decides the random changes of training samples, together with the row; a resumed run draws
+// the same again.
+struct Drawing {
+    std::uint64_t seed = 0, epoch = 0;
+};
+
+// Samples that are made when they are asked for, such as images in files. Reading is safe from
+// several threads.
+class SampleReader {
+public:
+    virtual ~SampleReader() = default;
+    virtual std::int64_t rows() const = 0;
+    // One sample in the field's stored dtype; without `drawing` nothing about it is random.
+    virtual Status read(std::int64_t row, const Drawing* drawing, std::byte* out) const = 0;
+    // The same with these rows only, in this order.
+    virtual std::shared_ptr<const SampleReader>
+    select(std::span<const std::int64_t> rows) const = 0;
+    // Changes when the samples do, as far as that is seen without reading them.
+    virtual std::string fingerprint() const = 0;
+};
+
 struct Field {
     std::string name;
     DType dtype = DType::f32;   // what the model takes, and gather() writes
-    DType stored = DType::f32;  // what `values` holds
+    DType stored = DType::f32;  // what `values` or `reader` holds
     std::vector<std::int64_t> sample_shape;
-    std::vector<std::byte> values;  // row-major [rows, sample_shape...], raw
+    std::vector<std::byte> values;               // row-major [rows, sample_shape...], raw
+    std::shared_ptr<const SampleReader> reader;  // instead of `values`
     FieldStatistics statistics;
 
     std::int64_t sample_size() const {
@@ -65,6 +88,12 @@ struct Field {
         return size;
     }
     std::int64_t sample_bytes() const { return sample_size() * size_of(dtype); }
+    std::int64_t stored_bytes() const { return sample_size() * size_of(stored); }
+    std::int64_t rows() const {
+        if (reader) return reader->rows();
+        const std::int64_t bytes = stored_bytes();
+        return bytes == 0 ? 0 : static_cast<std::int64_t>(values.size()) / bytes;
+    }
 };
 
 // The rows of the parts. Without a split all rows are in `train`.
@@ -89,6 +118,8 @@ struct LoadOptions {
     // fill-in means and normalization are taken from here and not computed again.
     const DataStatistics* trained = nullptr;
     bool inputs_only = false;  // predict --rows new.csv: targets need not be there
+    // The rows that a run kept (split_to_text); they win over `split`.
+    const std::string* kept_split = nullptr;
 };
 
 Result<Dataset> load(const DataSource& source, const std::vector<FieldRequest>& wanted,
@@ -101,7 +132,12 @@ Result<Dataset> load_rows(DataSource source, const std::string& path,
 
 // Writes the samples of `rows` one after the other, in field.dtype, row-major: rows.size() *
 // sample_bytes() bytes.
+// Only for fields in memory.
 void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out);
+
+// The same for every field; samples with a reader are made now, by several threads.
+Status read_samples(const Field& field, std::span<const std::int64_t> rows, const Drawing* drawing,
+                    std::byte* out);
 
 // The value of one element as a number, of any stored dtype.
 double element(const Field& field, std::int64_t row, std::int64_t index);

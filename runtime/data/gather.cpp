@@ -1,6 +1,9 @@
 // Batches out of a data set: samples copied one after the other, converted from the dtype of the
 // file to the model's.
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 #include "runtime/data/convert.h"
 #include "runtime/data/dataset.h"
@@ -70,6 +73,42 @@ void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* o
             convert_sample(from, out, count);
         out += written;
     }
+}
+
+Status read_samples(const Field& field, std::span<const std::int64_t> rows, const Drawing* drawing,
+                    std::byte* out) {
+    if (!field.reader) {
+        gather(field, rows, out);
+        return {};
+    }
+    const Convert convert_sample =
+        field.stored == field.dtype ? nullptr : conversion(field.stored, field.dtype);
+    std::atomic<std::size_t> next{0};
+    std::vector<std::optional<Error>> failures(rows.size());
+    const auto work = [&] {
+        std::vector<std::byte> stored(static_cast<std::size_t>(field.stored_bytes()));
+        for (std::size_t i = next++; i < rows.size(); i = next++) {
+            std::byte* to = out + static_cast<std::int64_t>(i) * field.sample_bytes();
+            std::byte* read_to = convert_sample == nullptr ? to : stored.data();
+            Status status = field.reader->read(rows[i], drawing, read_to);
+            if (!status) {
+                failures[i] = status.error();
+                continue;
+            }
+            if (convert_sample != nullptr) convert_sample(stored.data(), to, field.sample_size());
+        }
+    };
+    // A sample depends on nothing but its row, so who makes it does not matter.
+    const std::size_t threads =
+        std::min<std::size_t>(rows.size(), std::max(1u, std::thread::hardware_concurrency()));
+    std::vector<std::jthread> helpers;
+    for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+    helpers.clear();
+    for (const std::optional<Error>& failure : failures) {
+        if (failure) return *failure;
+    }
+    return {};
 }
 
 double element(const Field& field, std::int64_t row, std::int64_t index) {

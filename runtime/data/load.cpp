@@ -13,6 +13,7 @@
 #include "runtime/data/array_sources.h"
 #include "runtime/data/csv_source.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/file_sources.h"
 #include "runtime/data/generators.h"
 #include "runtime/data/split.h"
 #include "runtime/data/statistics.h"
@@ -42,10 +43,6 @@ bool is_generator(SourceKind kind) {
     return false;
 }
 
-bool is_array(SourceKind kind) {
-    return kind == SourceKind::inline_values || kind == SourceKind::idx || kind == SourceKind::npy;
-}
-
 // The rows that `shuffle` and `limit` leave, in their order; empty where that is all of them as
 // they are.
 std::vector<std::int64_t> chosen_rows(const DataSource& source, std::int64_t rows) {
@@ -59,6 +56,10 @@ std::vector<std::int64_t> chosen_rows(const DataSource& source, std::int64_t row
 }
 
 void choose(Field& field, const std::vector<std::int64_t>& rows) {
+    if (field.reader) {
+        field.reader = field.reader->select(rows);
+        return;
+    }
     const std::int64_t bytes = field.sample_size() * size_of(field.stored);
     std::vector<std::byte> values(rows.size() * static_cast<std::size_t>(bytes));
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -73,7 +74,7 @@ Result<std::vector<std::int64_t>> keys_of(const std::vector<LoadedField>& fields
                                           const std::string& name, std::int64_t rows) {
     for (const LoadedField& loaded : fields) {
         const Field& field = loaded.field;
-        if (field.name != name) continue;
+        if (field.name != name || field.reader) continue;
         const auto bytes = static_cast<std::size_t>(field.sample_size() * size_of(field.stored));
         std::map<std::string_view, std::int64_t> ids;
         std::vector<std::int64_t> keys;
@@ -88,16 +89,22 @@ Result<std::vector<std::int64_t>> keys_of(const std::vector<LoadedField>& fields
     return Error{.message = fmt::format("the split names `{}`, which the data do not hold", name)};
 }
 
-// KeysOf: name -> keys. Without a split every row trains.
+// KeysOf: name -> keys. Without a split every row trains. `groups`: what the source itself keeps
+// together, unless the split names a field for that.
 template <class KeysOf>
-Result<Split> split_rows(const SplitSpec* spec, std::int64_t rows, KeysOf&& keys_for) {
+Result<Split> split_rows(const LoadOptions& options, std::int64_t rows,
+                         std::vector<std::int64_t> groups, KeysOf&& keys_for) {
+    const SplitSpec* spec = options.split;
+    if (spec != nullptr && options.kept_split != nullptr) {
+        return split_from_text(*options.kept_split, rows);
+    }
     if (spec == nullptr) {
         Split split;
         split.train.resize(static_cast<std::size_t>(rows));
         std::iota(split.train.begin(), split.train.end(), 0);
         return split;
     }
-    std::vector<std::int64_t> strata, groups;
+    std::vector<std::int64_t> strata;
     for (const auto& [name, keys] :
          {std::pair(&spec->stratify, &strata), std::pair(&spec->group, &groups)}) {
         if (name->empty()) continue;
@@ -116,7 +123,9 @@ Result<Dataset> finish(const DataSource& source, const std::vector<FieldRequest>
     for (std::size_t i = 0; i < fields.size(); ++i) {
         Status checked = check_values(wanted[i], fields[i].field, fields[i].origin, place);
         if (!checked) return checked.error();
-        learn_statistics(source, wanted[i], split.train, options.trained, fields[i]);
+        Status learned =
+            learn_statistics(source, wanted[i], split.train, options.trained, fields[i]);
+        if (!learned) return learned.error();
         auto warning = options.trained != nullptr ? warn_far_outside(fields[i].field)
                                                   : warn_imbalance(fields[i].field);
         if (warning) dataset.warnings.push_back(std::move(*warning));
@@ -133,7 +142,7 @@ Result<Dataset> load_csv(const DataSource& source, const std::vector<FieldReques
     if (!csv) return std::move(csv).error();
     const auto chosen = chosen_rows(source, csv->rows());
     if (!chosen.empty()) csv->select(chosen);
-    Result<Split> split = split_rows(options.split, csv->rows(),
+    Result<Split> split = split_rows(options, csv->rows(), {},
                                      [&](const std::string& name) { return csv->keys(name); });
     if (!split) return std::move(split).error();
     Result<std::vector<LoadedField>> fields = csv->encode(split->train, options.trained);
@@ -142,36 +151,71 @@ Result<Dataset> load_csv(const DataSource& source, const std::vector<FieldReques
                   [&](std::int64_t row) { return std::optional(csv->place_of_row(row)); });
 }
 
+// Everything but csv: read as a whole, then split.
+Result<LoadedSource> read_source(const DataSource& source, const std::vector<FieldRequest>& wanted,
+                                 const LoadOptions& options) {
+    const auto fields = [](Result<std::vector<LoadedField>> read) -> Result<LoadedSource> {
+        if (!read) return std::move(read).error();
+        return LoadedSource{std::move(*read), {}, {}};
+    };
+    switch (source.kind) {
+        case SourceKind::inline_values:
+        case SourceKind::idx:
+        case SourceKind::npy: return fields(read_arrays(source, wanted, options.root));
+        case SourceKind::npz: return fields(read_npz(source, wanted, options.root));
+        case SourceKind::cifar: return fields(read_cifar(source, wanted, options.root));
+        case SourceKind::xor_gate:
+        case SourceKind::circles:
+        case SourceKind::gauss:
+        case SourceKind::spiral:
+        case SourceKind::moons:
+        case SourceKind::digits:
+        case SourceKind::function: return fields(generate(source, wanted));
+        case SourceKind::text:
+            return fields(read_text(source, wanted, options.root, options.trained));
+        case SourceKind::images: return read_images(source, wanted, options.root, options.trained);
+        case SourceKind::series: return read_series(source, wanted, options.root, options.trained);
+        case SourceKind::csv: break;
+    }
+    return Error{.status = kExitInternal, .message = "a table is no array"};
+}
+
 Result<Dataset> load_arrays(const DataSource& source, const std::vector<FieldRequest>& wanted,
                             const LoadOptions& options) {
-    Result<std::vector<LoadedField>> fields = is_generator(source.kind)
-                                                  ? generate(source, wanted)
-                                                  : read_arrays(source, wanted, options.root);
-    if (!fields) return std::move(fields).error();
-    std::int64_t rows = 0;
-    if (!fields->empty()) {
-        const Field& first = (*fields)[0].field;
-        const std::int64_t bytes = first.sample_size() * size_of(first.stored);
-        rows = bytes == 0 ? 0 : static_cast<std::int64_t>(first.values.size()) / bytes;
-    }
+    Result<LoadedSource> loaded_source = read_source(source, wanted, options);
+    if (!loaded_source) return std::move(loaded_source).error();
+    std::vector<LoadedField>& fields = loaded_source->fields;
+    std::int64_t rows = fields.empty() ? 0 : fields[0].field.rows();
     if (rows == 0) return Error{.message = "the data hold no samples"};
+    std::vector<std::int64_t>& groups = loaded_source->groups;
     const auto chosen = chosen_rows(source, rows);
     if (!chosen.empty()) {
-        for (LoadedField& loaded : *fields) choose(loaded.field, chosen);
+        for (LoadedField& loaded : fields) choose(loaded.field, chosen);
         rows = static_cast<std::int64_t>(chosen.size());
+        std::vector<std::int64_t> chosen_groups;
+        for (const std::int64_t row : chosen) {
+            if (!groups.empty()) chosen_groups.push_back(groups[static_cast<std::size_t>(row)]);
+        }
+        groups = std::move(chosen_groups);
     }
     if (is_generator(source.kind) && source.standardize) {
-        for (std::size_t i = 0; i < fields->size(); ++i) {
-            LoadedField& loaded = (*fields)[i];
+        for (std::size_t i = 0; i < fields.size(); ++i) {
+            LoadedField& loaded = fields[i];
             if (wanted[i].role != FieldRole::input || !is_float(wanted[i].dtype)) continue;
             loaded.standardize.assign(static_cast<std::size_t>(loaded.field.sample_size()), true);
         }
     }
-    Result<Split> split = split_rows(
-        options.split, rows, [&](const std::string& name) { return keys_of(*fields, name, rows); });
+    Result<Split> split =
+        split_rows(options, rows, std::move(groups),
+                   [&](const std::string& name) { return keys_of(fields, name, rows); });
     if (!split) return std::move(split).error();
-    return finish(source, wanted, options, rows, std::move(*split), std::move(*fields),
-                  [](std::int64_t) { return std::nullopt; });
+    Result<Dataset> data = finish(source, wanted, options, rows, std::move(*split),
+                                  std::move(fields), [](std::int64_t) { return std::nullopt; });
+    if (data) {
+        for (std::string& warning : loaded_source->warnings)
+            data->warnings.push_back(std::move(warning));
+    }
+    return data;
 }
 
 Result<Dataset> load_checked(const DataSource& source, std::vector<FieldRequest> wanted,
@@ -184,9 +228,7 @@ Result<Dataset> load_checked(const DataSource& source, std::vector<FieldRequest>
         return Error{.message = fmt::format("`limit` must be at least 1, not {}", *source.limit)};
     }
     if (source.kind == SourceKind::csv) return load_csv(source, wanted, options);
-    if (is_array(source.kind) || is_generator(source.kind))
-        return load_arrays(source, wanted, options);
-    return Error{.message = "this kind of source cannot be loaded by this version of netc"};
+    return load_arrays(source, wanted, options);
 }
 
 }  // namespace

@@ -15,8 +15,9 @@ namespace netc {
 namespace {
 
 // Streams of random numbers: what they are for keeps them apart.
-constexpr std::uint32_t kSplitStream = 0x73706c74;  // "splt"
-constexpr std::uint32_t kEpochStream = 0x65706f63;  // "epoc"
+constexpr std::uint32_t kSplitStream = 0x73706c74;    // "splt"
+constexpr std::uint32_t kEpochStream = 0x65706f63;    // "epoc"
+constexpr std::uint32_t kBalanceStream = 0x62616c61;  // "bala"
 
 std::vector<std::int64_t> permutation(std::int64_t count, std::uint64_t seed, std::uint32_t stream,
                                       std::uint64_t index) {
@@ -156,6 +157,25 @@ Result<Split> fold_split(const SplitSpec& spec, std::int64_t rows,
     return split;
 }
 
+// The rows from some row on; with several groups, from the beginning of one.
+Result<Split> last_split(const SplitSpec& spec, std::int64_t rows,
+                         std::span<const std::int64_t> groups) {
+    std::int64_t valid = std::clamp<std::int64_t>(share_of(spec.valid, rows), 0, rows);
+    const bool grouped = !groups.empty() && groups.front() != groups.back();
+    const auto group = [&](std::int64_t row) { return groups[static_cast<std::size_t>(row)]; };
+    while (grouped && valid > 0 && valid < rows && group(rows - valid) == group(rows - valid - 1)) {
+        ++valid;
+    }
+    Split split;
+    split.train.resize(static_cast<std::size_t>(rows - valid));
+    split.valid.resize(static_cast<std::size_t>(valid));
+    std::iota(split.train.begin(), split.train.end(), 0);
+    std::iota(split.valid.begin(), split.valid.end(), rows - valid);
+    if (split.train.empty()) return empty_part("train", rows);
+    if (split.valid.empty()) return empty_part("valid", rows);
+    return split;
+}
+
 void append_part(std::string& text, std::string_view name, const std::vector<std::int64_t>& rows) {
     text += name;
     // Runs of neighbours as "from-to": a split of `last` is two of them.
@@ -178,17 +198,7 @@ Result<Split> make_split(const SplitSpec& spec, std::int64_t rows,
     switch (spec.kind) {
         case SplitKind::random: split = random_split(spec, rows, strata, groups); break;
         case SplitKind::fold: split = fold_split(spec, rows, strata, groups); break;
-        case SplitKind::last: {
-            const std::int64_t valid =
-                std::clamp<std::int64_t>(share_of(spec.valid, rows), 0, rows);
-            split->train.resize(static_cast<std::size_t>(rows - valid));
-            split->valid.resize(static_cast<std::size_t>(valid));
-            std::iota(split->train.begin(), split->train.end(), 0);
-            std::iota(split->valid.begin(), split->valid.end(), rows - valid);
-            if (split->train.empty()) return empty_part("train", rows);
-            if (split->valid.empty()) return empty_part("valid", rows);
-            break;
-        }
+        case SplitKind::last: split = last_split(spec, rows, groups); break;
     }
     if (!split) return split;
     for (auto* part : {&split->train, &split->valid, &split->test})
@@ -257,6 +267,22 @@ Result<Split> split_from_text(std::string_view text, std::int64_t rows) {
 
 std::vector<std::int64_t> epoch_order(std::int64_t count, std::uint64_t seed, std::uint64_t epoch) {
     return permutation(count, seed, kEpochStream, epoch);
+}
+
+std::vector<std::int64_t> balanced_rows(std::span<const std::int64_t> rows,
+                                        std::span<const std::int64_t> classes, std::uint64_t seed,
+                                        std::uint64_t epoch) {
+    std::map<std::int64_t, std::vector<std::int64_t>> of_class;
+    for (std::size_t i = 0; i < rows.size(); ++i) of_class[classes[i]].push_back(rows[i]);
+    std::vector<const std::vector<std::int64_t>*> lists;
+    for (const auto& [name, list] : of_class) lists.push_back(&list);
+    std::vector<std::int64_t> result(rows.size());
+    PhiloxStream random(seed, kBalanceStream, epoch);
+    for (std::int64_t& row : result) {
+        const auto& list = *lists[static_cast<std::size_t>(random.below(lists.size()))];
+        row = list[static_cast<std::size_t>(random.below(list.size()))];
+    }
+    return result;
 }
 
 std::vector<std::int64_t> epoch_rows(std::span<const std::int64_t> rows, bool shuffle,

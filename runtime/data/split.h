@@ -30,7 +30,13 @@ Result<Split> split_from_text(std::string_view text, std::int64_t rows);
 // epoch) alone.
 std::vector<std::int64_t> epoch_order(std::int64_t count, std::uint64_t seed, std::uint64_t epoch);
 
-// The same of given rows; unshuffled it is a copy.
+// An epoch that draws with replacement: first a class, each as likely as any other, then one of its
+// rows. `classes` holds a number per row.
+std::vector<std::int64_t> balanced_rows(std::span<const std::int64_t> rows,
+                                        std::span<const std::int64_t> classes, std::uint64_t seed,
+                                        std::uint64_t epoch);
+
+// epoch_order of given rows; unshuffled it is a copy.
 std::vector<std::int64_t> epoch_rows(std::span<const std::int64_t> rows, bool shuffle,
                                      std::uint64_t seed, std::uint64_t epoch);
 

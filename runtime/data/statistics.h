@@ -19,9 +19,10 @@ using PlaceOfRow = std::function<std::optional<FilePlace>(std::int64_t row)>;
 // Fills field.statistics from the training rows, or takes it from `trained`. Mean and deviation are
 // in double, over raw * scale + offset; a sample of rank 2 or more (channels first) has one pair
 // per channel, repeated over its elements.
-void learn_statistics(const DataSource& source, const FieldRequest& request,
-                      std::span<const std::int64_t> training_rows, const DataStatistics* trained,
-                      LoadedField& loaded);
+// Samples that are read for it may fail.
+Status learn_statistics(const DataSource& source, const FieldRequest& request,
+                        std::span<const std::int64_t> training_rows, const DataStatistics* trained,
+                        LoadedField& loaded);
 
 // Ints of a known range lie in it, floats are finite; the error names field, row, value and range,
 // and says whether labels seem to start at 1. `origin` is the file or generator.

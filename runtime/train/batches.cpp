@@ -1,4 +1,4 @@
-// Batches of a data set for an entry, and what is computed over all of them.
+// Batches of a data set for an entry, and what is learned from it as state of the model.
 
 #include <algorithm>
 #include <cstring>
@@ -27,32 +27,28 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
     return buffers;
 }
 
-void BatchBuffers::fill(std::span<const std::int64_t> rows) {
-    for (std::size_t i = 0; i < fields_.size(); ++i) gather(*fields_[i], rows, buffers_[i].data());
+Status BatchBuffers::fill(std::span<const std::int64_t> rows, const Drawing* drawing) {
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        if (Status s = read_samples(*fields_[i], rows, drawing, buffers_[i].data()); !s) return s;
+    }
+    return {};
 }
 
-Result<std::vector<std::pair<std::string, double>>> evaluate(Session& session, const Dataset& data,
-                                                             const std::vector<std::int64_t>& rows,
-                                                             std::int64_t batch) {
-    const Entry* entry = session.program().find("evaluate");
-    if (entry == nullptr) return Error{kExitInternal, "no entry evaluate"};
-    Result<BatchBuffers> buffers = BatchBuffers::create(*entry, data, batch);
-    if (!buffers) return buffers.error();
-    std::vector<std::pair<std::string, double>> sums;
-    for (const EntryArgument& output : entry->outputs) sums.emplace_back(output.name, 0.0);
-    const auto count = static_cast<std::int64_t>(rows.size());
-    for (std::int64_t at = 0; at < count; at += batch) {
-        const std::int64_t size = std::min(batch, count - at);
-        buffers->fill(
-            std::span(rows).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
-        if (Status status = session.run("evaluate", buffers->inputs(), size); !status) {
-            return status.error();
-        }
-        for (auto& [name, sum] : sums) sum += session.number(name) * static_cast<double>(size);
+namespace {
+
+// Inverse frequencies, one on average over the samples; a class without samples gets no weight.
+std::vector<double> class_weights(const FieldStatistics& field) {
+    double samples = 0;
+    for (const std::int64_t count : field.class_counts) samples += static_cast<double>(count);
+    std::vector<double> weights;
+    for (const std::int64_t count : field.class_counts) {
+        const auto classes = static_cast<double>(field.class_counts.size());
+        weights.push_back(count == 0 ? 0 : samples / (classes * static_cast<double>(count)));
     }
-    for (auto& [name, sum] : sums) sum /= static_cast<double>(std::max<std::int64_t>(count, 1));
-    return sums;
+    return weights;
 }
+
+}  // namespace
 
 Status apply_statistics(Session& session, const DataStatistics& statistics) {
     auto put = [&](const std::string& name, std::span<const double> values) -> Status {
@@ -74,6 +70,9 @@ Status apply_statistics(Session& session, const DataStatistics& statistics) {
         if (field.scaled) {
             if (Status s = put(field.name + ".scale", {&field.scale, 1}); !s) return s;
             if (Status s = put(field.name + ".offset", {&field.offset, 1}); !s) return s;
+        }
+        if (session.find_weight(field.name + ".class_weights") != nullptr) {
+            if (Status s = put(field.name + ".class_weights", class_weights(field)); !s) return s;
         }
         if (field.standardized) {
             if (Status s = put(field.name + ".mean", field.mean); !s) return s;

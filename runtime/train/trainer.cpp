@@ -115,17 +115,20 @@ private:
 
     // False when interrupted.
     Result<bool> run_epoch() {
+        const Drawing drawing{plan_.seed, static_cast<std::uint64_t>(progress_.epoch)};
         const std::vector<std::int64_t> order =
-            epoch_rows(plan_.train_rows, plan_.section->shuffle, plan_.seed,
-                       static_cast<std::uint64_t>(progress_.epoch));
+            plan_.classes.empty()
+                ? epoch_rows(plan_.train_rows, plan_.section->shuffle, plan_.seed, drawing.epoch)
+                : balanced_rows(plan_.train_rows, plan_.classes, plan_.seed, drawing.epoch);
         const auto count = static_cast<std::int64_t>(order.size());
         epoch_start_ = Clock::now();
         epoch_samples_ = 0;
         while (progress_.step_in_epoch < steps_per_epoch_ && progress_.step < total_steps_) {
             const std::int64_t at = progress_.step_in_epoch * plan_.batch;
             const std::int64_t size = std::min(plan_.batch, count - at);
-            buffers_.fill(std::span(order).subspan(static_cast<std::size_t>(at),
-                                                   static_cast<std::size_t>(size)));
+            const auto rows = std::span(order).subspan(static_cast<std::size_t>(at),
+                                                       static_cast<std::size_t>(size));
+            if (Status s = buffers_.fill(rows, &drawing); !s) return s.error();
             if (Status s = session_.run("train_step", buffers_.inputs(), size); !s)
                 return failed(s.error());
             if (Status s = after_step(size); !s) return s.error();
@@ -213,9 +216,9 @@ private:
                        const std::vector<std::int64_t>& rows, bool with_loss) -> Status {
             auto values = evaluate(session_, data, rows, plan_.batch);
             if (!values) return values.error();
-            for (const auto& [name, value] : *values) {
-                if (name == "loss" && !with_loss) continue;
-                r.metrics.emplace_back(prefix + name, value);
+            for (const Measurement& value : *values) {
+                if (!value.is_number() || (value.name == "loss" && !with_loss)) continue;
+                r.metrics.emplace_back(prefix + value.name, value.values[0]);
             }
             return {};
         };

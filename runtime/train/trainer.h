@@ -25,6 +25,7 @@ struct TrainPlan {
     const TrainSection* section = nullptr;
     const Dataset* data = nullptr;
     std::vector<std::int64_t> train_rows;
+    std::vector<std::int64_t> classes;     // of train_rows, where sample = balanced(y)
     const Dataset* valid_data = nullptr;   // of the section's `valid`, or `data` with a split
     std::vector<std::int64_t> valid_rows;  // empty: no held-out data
     std::int64_t batch = 32;
@@ -69,11 +70,19 @@ struct TrainOutcome {
 Result<TrainOutcome> train(Session& session, const TrainPlan& plan, const TrainObserver& observer,
                            const std::atomic<int>& interrupt);
 
-// Loss and metrics over rows, weighted by batch size, through the entry `evaluate`; names as the entry's
-// outputs, "loss" first.
-Result<std::vector<std::pair<std::string, double>>> evaluate(Session& session, const Dataset& data,
-                                                             const std::vector<std::int64_t>& rows,
-                                                             std::int64_t batch);
+// A loss or metric over rows: a number, or a table such as a confusion matrix.
+struct Measurement {
+    std::string name;
+    std::vector<std::int64_t> shape;  // empty: a number
+    std::vector<double> values;       // row-major
+    bool is_number() const { return shape.empty(); }
+};
+
+// "loss" first. What the entry `evaluate` gives is averaged over batches, weighted by their size; what
+// `measure` gives, where there is one, is computed once on all rows.
+Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
+                                          const std::vector<std::int64_t>& rows,
+                                          std::int64_t batch);
 
 // Puts scale, offset, mean, deviation of the inputs into the model's state.
 Status apply_statistics(Session& session, const DataStatistics& statistics);
@@ -82,7 +91,8 @@ Status apply_statistics(Session& session, const DataStatistics& statistics);
 class BatchBuffers {
 public:
     static Result<BatchBuffers> create(const Entry& entry, const Dataset& data, std::int64_t batch);
-    void fill(std::span<const std::int64_t> rows);
+    // With `drawing`, samples are changed at random as for training.
+    Status fill(std::span<const std::int64_t> rows, const Drawing* drawing = nullptr);
     std::span<const std::byte* const> inputs() const { return pointers_; }
 
 private:
