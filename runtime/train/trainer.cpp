@@ -62,6 +62,10 @@ public:
             Result<bool> go_on = end_epoch();
             if (!go_on) return go_on.error();
             if (!*go_on) return finish(TrainEnd::stopped_early);
+            const bool more = progress_.step < total_steps_;
+            if (more && interrupt_.load(std::memory_order_relaxed) != 0) {
+                return finish(TrainEnd::interrupted);
+            }
         }
         return finish(TrainEnd::finished);
     }
@@ -133,7 +137,10 @@ private:
                 return failed(s.error());
             if (Status s = after_step(size); !s) return s.error();
             // After the very last step there is nothing to save for later: the run ends as it would have.
-            const bool more = progress_.step < total_steps_;
+            // At the end of an epoch it is measured and logged before: a resumed run would not know
+            // the rate of a step that it did not make.
+            const bool more =
+                progress_.step < total_steps_ && progress_.step_in_epoch < steps_per_epoch_;
             if (more && interrupt_.load(std::memory_order_relaxed) != 0) return false;
         }
         return true;
