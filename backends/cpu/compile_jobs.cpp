@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 namespace netc {
@@ -58,7 +59,10 @@ Status compile_objects(const ProgramCode& code, const CodeCache& cache,
     };
     std::vector<std::thread> threads;
     const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
-    while (threads.size() + 1 < std::min(open.size(), most)) threads.emplace_back(work);
+    try {
+        while (threads.size() + 1 < std::min(open.size(), most)) threads.emplace_back(work);
+    } catch (const std::system_error&) {  // no more are granted: these do the work
+    }
     work();
     for (std::thread& thread : threads) thread.join();
     for (const Status& result : results) {

@@ -2,6 +2,7 @@
 #include "backends/cpu/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -34,7 +35,11 @@ FlushSubnormals::~FlushSubnormals() {
 }
 
 ThreadPool::ThreadPool(int threads) {
-    for (int i = 1; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    // Where the system grants no more threads, fewer do the work: results do not depend on their number.
+    try {
+        for (int i = 1; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+    }
 }
 
 ThreadPool::~ThreadPool() {
