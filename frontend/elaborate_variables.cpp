@@ -340,6 +340,7 @@ bool update_state(Context& context, const ast::Update& node, Span place,
     if (!context.training) return true;  // compiled out
     const VariableId id = *entry->variable;
     const Variable& variable = context.module->variables[id];
+    if (variable.frozen) return true;
     const Span at = blame(context, place);
     const auto [known, first] = context.updates.emplace(id, at);
     if (!first) {

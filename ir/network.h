@@ -52,6 +52,14 @@ struct Metric {
     Span span;
 };
 
+// load = weights("f", map = [("resnet_1.*", "backbone.*")], partial = true)
+struct LoadSpec {
+    std::string path;  // relative to the .net file
+    std::vector<std::pair<std::string, std::string>> map;
+    bool partial = false;
+    Span span;
+};
+
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
 // section has its own Module because the training graph may have further state.
 struct Model {
@@ -88,6 +96,7 @@ struct TrainSection {
     std::vector<Metric> metrics;
     bool train_metrics = false;
     std::optional<Duration> validate, log;
+    std::optional<LoadSpec> load;
 };
 
 struct OptionInfo {
