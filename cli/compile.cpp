@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
+#include "passes/initialize.h"
 #include "runtime/files/files.h"
 
 namespace netc {
@@ -110,6 +111,7 @@ int verb_compile(Options options) {
     std::vector<std::string> entries{"init", "prepare", "forward"};
     if (train) entries.insert(entries.end(), {"gradient", "train_step"});
     const std::int64_t batch = options.batch.value_or(train ? (*section)->batch : 1);
+    options.for_object = true;
     Result<Program> program = make_program(**model, *section, options, entries, batch);
     if (!program) return report(program.error());
     ObjectOptions object_options;
@@ -140,6 +142,13 @@ int verb_compile(Options options) {
     }
     if (s && options.depfile) s = write(stem + ".d", depfile(options.output, **bench));
     if (!s) return report(s.error());
+    for (const Variable& variable : (*model)->module.variables) {
+        if (!object_leaves_zero(variable)) continue;
+        print_err(
+            fmt::format("note: the object's `init` leaves `{}` at 0: it reads no file and has "
+                        "little memory; take its values from --emit=weights\n",
+                        variable.name));
+    }
     if (options.cpu == "native" && options.target.empty()) {
         print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most "
                   "since 2015\n");

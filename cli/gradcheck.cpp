@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backends/interpreter.h"
+#include "cli/initial_weights.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -234,7 +235,9 @@ int verb_gradcheck(Options options) {
     Result<Session> session = Session::create(program, *(*runnable)->executable);
     if (!session) return report(session.error());
     const std::uint64_t seed = options.seed.value_or((*section)->seed);
-    if (Status s = session->init(seed); !s) return report(s.error());
+    if (Status s = initialize_weights(*session, **model, *section, seed); !s) {
+        return report(s.error());
+    }
     if (weights) {
         if (auto r = load_weights(*session, *weights, options.weights, false); !r)
             return report(r.error());

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arrays.h"
+#include "cli/initial_weights.h"
 #include "cli/loaded_network.h"
 #include "cli/section_data.h"
 #include "cli/terminal.h"
@@ -248,7 +249,10 @@ int verb_init(Options options) {
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
     const std::uint64_t seed = options.seed.value_or(*section != nullptr ? (*section)->seed : 0);
-    if (Status s = session->init(seed); !s) return report(s.error());
+    if (Status s = initialize_weights(*session, **model, *section, seed); !s) {
+        return report(s.error());
+    }
+    if (Status s = load_initial_weights(*session, *section, options); !s) return report(s.error());
     const Metadata metadata =
         weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
     if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {

@@ -55,6 +55,9 @@ void declare_train(CLI::App& verb, Options& o) {
     verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
     verb.add_option("--load", o.load, "start from these weights");
     verb.add_flag("--partial", o.partial, "with --load: take what matches");
+    verb.add_option("--load-map", o.load_map,
+                    "with --load: FROM=TO, names in the file and in the model, such as "
+                    "'resnet_1.*=backbone.*'");
     verb.add_option("--resume", o.resume,
                     "go on with the run in this directory, default runs/latest")
         ->expected(0, 1);

@@ -35,12 +35,13 @@ struct Options {
 
     // train
     std::string load, run;
+    std::vector<std::string> load_map;  // FROM=TO
     bool partial = false, plot = false;
     std::optional<std::string> resume;  // empty text: runs/latest
     // grad, dump, compile, bench
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
-    bool depfile = false, peak = false, kernels = false;
+    bool depfile = false, peak = false, kernels = false, for_object = false;
     std::string action;              // cache info|clear; a code for explain
     std::vector<std::string> runs;   // plot
     std::vector<std::string> files;  // fmt

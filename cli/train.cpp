@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/curves.h"
+#include "cli/initial_weights.h"
 #include "cli/section_data.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -213,22 +214,12 @@ int verb_train(Options options) {
 
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
-    if (Status s = session->init(plan.seed); !s) return report(s.error());
+    if (Status s = initialize_weights(*session, **model, *section, plan.seed); !s) {
+        return report(s.error());
+    }
     if (Status s = apply_statistics(*session, statistics_of(data->train)); !s)
         return report(s.error());
-    if (!options.load.empty()) {
-        Result<std::string> path = resolve_weights(options.load);
-        if (!path) return report(path.error());
-        Result<Safetensors> file = read_safetensors(*path);
-        if (!file) return report(file.error());
-        Result<LoadReport> loaded = load_weights(*session, *file, *path, options.partial);
-        if (!loaded) return report(loaded.error());
-        if (options.partial) {
-            print_err(fmt::format(
-                "{}: {} tensors taken, {} initialised, {} left out\n", *path, loaded->taken.size(),
-                loaded->missing.size() + loaded->different.size(), loaded->unused.size()));
-        }
-    }
+    if (Status s = load_initial_weights(*session, *section, options); !s) return report(s.error());
     Result<RunDirectory> directory = open_directory(options, **section);
     if (!directory) return report(directory.error());
     plan.directory = &*directory;

@@ -219,6 +219,7 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
+    compile_options.for_object = options.for_object;
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
     Result<Program> program = compile(model, section, compile_options, run);

@@ -1,4 +1,6 @@
 // Initial values of parameters: zeros(), he_normal(fan_in = n), from_file("w.npy").
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "frontend/builtins.h"
@@ -48,7 +50,10 @@ Datum from_file(const BuiltinCall& call) {
     if (!path) return wrong_value(call, call.values[0], "the argument", "a file name");
     Initializer result;
     result.kind = InitializerKind::from_file;
-    result.path = *path;
+    // Relative to the text that names it.
+    const std::filesystem::path folder =
+        std::filesystem::path(call.context.session.sources.path(call.place.file)).parent_path();
+    result.path = (folder / *path).string();
     return initial(call, std::move(result));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -127,6 +128,8 @@ struct Context {
     Region* region = nullptr;
     std::uint32_t regions = 0;  // how many there were
     bool training = false;
+    // Instances that are elaborated as in inference even while training: all they own is frozen.
+    std::set<std::string> inference_only = {};
     DType real = DType::f32;
     std::uint64_t elaboration = 0;
     Instance* root = nullptr;
@@ -233,6 +236,17 @@ Datum apply(Context& context, const FunctionPointer& function, std::vector<Datum
 // do not fit an earlier use (reported).
 Instance* enter_instance(Context& context, const FunctionPointer& function, std::string_view layer,
                          const std::vector<Datum>& values, Span place, Span callee_place);
+// Inside an instance whose parameters are all frozen, `training` is false.
+class InstanceMode {
+public:
+    InstanceMode(Context& context, const Instance* instance);
+    ~InstanceMode() { context_.training = before_; }
+    InstanceMode(const InstanceMode&) = delete;
+
+private:
+    Context& context_;
+    bool before_;
+};
 // A name that is new in this application of an instance: bias, bias_2.
 std::string claim_name(Instance& instance, const std::string& name);
 // Warnings about what a user's call of a library layer is applied to.

@@ -61,6 +61,7 @@ Datum apply_declared(Context& context, const FunctionPointer& function, std::vec
             enter_instance(context, function, callable.name.text, values, place, callee_place);
         if (!frame.instance) return failed_datum();
     }
+    const InstanceMode mode(context, frame.instance);
     context.frame = &frame;
     Datum result;
     if (const auto* expression = std::get_if<ast::ExprPtr>(&callable.body)) {
@@ -186,6 +187,7 @@ Datum apply_composition(Context& context, const FunctionPointer& function,
     Frame* frame = context.frame;
     Instance* outer = frame ? frame->instance : nullptr;
     if (frame) frame->instance = instance;
+    const InstanceMode mode(context, instance);
     Datum result = values.empty() ? failed_datum() : values[0];
     const std::size_t nodes = context.function ? context.function->nodes.size() : 0;
     std::size_t turn = 0;

@@ -13,6 +13,11 @@ std::string claim_name(Instance& instance, const std::string& name) {
     return count == 1 ? name : fmt::format("{}_{}", name, count);
 }
 
+InstanceMode::InstanceMode(Context& context, const Instance* instance)
+    : context_(context), before_(context.training) {
+    if (instance && context.inference_only.contains(instance->path)) context.training = false;
+}
+
 namespace {
 
 Instance* child_at(Instance& parent, const std::string& segment, std::string_view layer) {

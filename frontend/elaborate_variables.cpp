@@ -353,6 +353,7 @@ bool update_state(Context& context, const ast::Update& node, Span place,
     if (!context.training) return true;  // compiled out
     const VariableId id = *entry->variable;
     const Variable& variable = context.module->variables[id];
+    if (variable.frozen) return true;
     const Span at = blame(context, place);
     if (context.region) {
         report(context, diagnose<Code::state_updated_twice>(at, variable.name)

@@ -271,6 +271,7 @@ struct SectionBuilder {
 
     bool training(SettingReader& reader) {
         Building building(session, section.module, declaration, "training", true, real);
+        building.context.inference_only = frozen_instances(section.module);
         if (!open(building) || !open_targets(building) || !augment(building)) return false;
         const auto outputs = run_body(building);
         if (!outputs) return false;
@@ -447,6 +448,7 @@ bool build_section_functions(Session& session, const Declaration& declaration, c
     SectionBuilder builder{session, declaration, items, real, section};
     builder.kept_outputs.reserve(4);
     if (!builder.declare_variables(model)) return false;
+    if (!apply_patterns(session, items.patterns, section.module)) return false;
     builder.declare_statistics();
     SettingReader reader(session);
     return builder.forward() && builder.training(reader) && builder.evaluation();

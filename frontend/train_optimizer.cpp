@@ -38,6 +38,29 @@ void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& s
                                                    "a list such as `[(0st, 0.1), (10ep, 0.01)]`"));
 }
 
+// Schedules count epochs or steps; nothing divides by a duration of 0.
+void check_durations(SettingReader& reader, const SettingCall& call, const Schedule& schedule) {
+    if (reader.failed) return;
+    const std::string name(call.name);
+    for (const Duration& duration : {schedule.every, schedule.over, schedule.warmup}) {
+        if (duration.unit != DurationUnit::seconds) continue;
+        reader.out_of_range(call.place, name, "in epochs (`20ep`) or steps (`500st`)");
+        return;
+    }
+    const bool periodic =
+        schedule.kind == ScheduleKind::step || schedule.kind == ScheduleKind::exponential;
+    if (periodic && !(schedule.every.value > 0)) {
+        reader.out_of_range(call.place, "every", "above 0");
+    } else if (periodic && schedule.gamma < 0) {
+        reader.out_of_range(call.place, "gamma", "at least 0");
+    } else if (!periodic && !(schedule.over.value > 0)) {
+        reader.out_of_range(call.place, "over", "above 0");
+    } else if (schedule.warmup.unit == schedule.over.unit &&
+               schedule.warmup.value >= schedule.over.value && !periodic) {
+        reader.out_of_range(call.place, "warmup", "shorter than `over`, inside of which it lies");
+    }
+}
+
 }  // namespace
 
 Schedule read_schedule(SettingReader& reader, const ast::Expr& given) {
@@ -84,12 +107,7 @@ Schedule read_schedule(SettingReader& reader, const ast::Expr& given) {
         schedule.over = arguments.needed_duration("over");
         schedule.warmup = arguments.duration("warmup").value_or(Duration{});
     }
-    for (const Duration* duration : {&schedule.every, &schedule.over, &schedule.warmup}) {
-        if (duration->unit == DurationUnit::seconds) {
-            reader.out_of_range(call->place, std::string(call->name),
-                                "in epochs (`20ep`) or steps (`500st`)");
-        }
-    }
+    check_durations(reader, *call, schedule);
     return schedule;
 }
 

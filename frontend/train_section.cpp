@@ -16,11 +16,10 @@ namespace netc::frontend {
 namespace {
 
 constexpr std::string_view kSettings[] = {
-    "data",  "valid",  "test",     "split",     "loss",          "penalty", "optimizer",
-    "batch", "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
-    "stop",  "save",   "validate", "log",       "train_metrics", "sample"};
-constexpr std::string_view kWaiting[] = {"solver", "restarts",  "load",  "freeze",
-                                         "rate",   "precision", "matmul"};
+    "data",     "valid", "test",          "split",   "loss", "penalty", "optimizer", "batch",
+    "epochs",   "steps", "drop_last",     "shuffle", "seed", "dtype",   "stop",      "save",
+    "validate", "log",   "train_metrics", "sample",  "load", "freeze",  "rate"};
+constexpr std::string_view kWaiting[] = {"solver", "restarts", "precision", "matmul"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
                                                     "weight_decay", "nesterov",      "clip"};
 
@@ -293,87 +292,32 @@ struct SectionReader {
         }
     }
 
-    // every(500st)
-    std::optional<Duration> every(const std::string& name) {
-        const ast::Expr* expression = setting(name);
-        if (!expression) return std::nullopt;
-        const auto call = setting_call(reader, *expression);
-        if (!call) {
-            reader.error(diagnose<Code::wrong_static_type>(
-                expression->span, fmt::format("`{}`", name), "such as `every(500st)`"));
-            return std::nullopt;
-        }
-        if (!known_word(reader, *call, name, {"every"})) return std::nullopt;
-        const SettingArguments arguments(reader, *call, {"period"}, 1);
-        return arguments.needed_duration("period");
-    }
-
-    bool has_held_out() const { return section.valid || section.split; }
-
-    std::vector<MetricInfo> known_metrics() const {
-        std::vector<MetricInfo> known{{"loss", Direction01::min}};
+    Watchable watchable() const {
+        Watchable known{{{"loss", Direction01::min}}, section.valid || section.split};
         for (const ast::Metric* metric : items.metrics) {
-            known.push_back({metric->name.text, direction_of(metric->value)});
+            known.metrics.push_back({metric->name.text, direction_of(metric->value)});
         }
         return known;
     }
 
-    void read_stop() {
-        const ast::Expr* expression = setting("stop");
-        if (!expression) return;
-        const auto call = setting_call(reader, *expression);
-        if (!call) {
-            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`stop`",
-                                                           "such as `patience(3ep)`"));
-            return;
+    void read_control() {
+        if (const ast::Expr* stop = setting("stop")) {
+            read_stop(reader, *stop, watchable(), section);
         }
-        if (!known_word(reader, *call, "stop", {"patience"})) return;
-        const SettingArguments arguments(reader, *call, {"epochs", "on"}, 1);
-        const Duration patience = arguments.needed_duration("epochs");
-        if (arguments.find("epochs") && patience.unit != DurationUnit::epochs) {
-            reader.error(diagnose<Code::wrong_static_type>(arguments.find("epochs")->span,
-                                                           "`patience`", "in epochs: `3ep`"));
+        if (const ast::Expr* save = setting("save")) {
+            read_save(reader, *save, watchable(), section);
         }
-        Watch watch{has_held_out() ? "valid.loss" : "loss", Direction01::min, call->place};
-        if (const ast::Expr* on = arguments.find("on")) {
-            const auto given = read_watch(reader, *on, known_metrics());
-            if (!given) return;
-            watch = *given;
+        if (const ast::Expr* validate = setting("validate")) {
+            section.validate = read_every(reader, *validate, "validate");
         }
-        if (watch.name.starts_with("valid.") && !has_held_out()) {
-            reader.error(
-                diagnose<Code::missing_field>(
-                    watch.span, "data", fmt::format("`{}`: there is no held-out data", watch.name))
-                    .help("add `split = random(train = 0.8, valid = 0.2)`"));
-            return;
+        if (const ast::Expr* log = setting("log")) {
+            section.log = read_every(reader, *log, "log");
         }
-        section.patience = {patience.value, watch};
-    }
-
-    void read_save() {
-        const ast::Expr* expression = setting("save");
-        if (!expression) return;
-        const auto call = setting_call(reader, *expression);
-        if (!call) {
-            reader.error(diagnose<Code::wrong_static_type>(
-                expression->span, "`save`", "such as `best(by = max(\"valid.acc\"))`"));
-            return;
+        if (const ast::Expr* load = setting("load")) section.load = read_load(reader, *load);
+        if (const ast::Expr* freeze = setting("freeze")) {
+            read_freeze(reader, *freeze, items.patterns);
         }
-        if (call->name == "every") {
-            reader.waits(call->place, "`save = every(...)`");
-            return;
-        }
-        if (!known_word(reader, *call, "save", {"best"})) return;
-        const SettingArguments arguments(reader, *call, {"file", "by"}, 1);
-        section.best_file = arguments.text("file");
-        const ast::Expr* by = arguments.find("by");
-        if (!by) return;
-        const auto watch = read_watch(reader, *by, known_metrics());
-        if (!watch) return;
-        if (watch->name.starts_with("valid.") && !has_held_out()) {
-            session.diagnostics.add(diagnose<Code::no_held_out_data>(watch->span, "save"));
-        }
-        section.best = *watch;
+        if (const ast::Expr* rate = setting("rate")) read_rate(reader, *rate, items.patterns);
     }
 
     std::optional<TrainSection> read(const Declaration& declaration, const Model& model) {
@@ -396,10 +340,7 @@ struct SectionReader {
         }
         read_numbers();
         read_dtype();
-        read_stop();
-        read_save();
-        section.validate = every("validate");
-        section.log = every("log");
+        read_control();
         if (!items.loss) {
             reader.error(diagnose<Code::no_loss>(train.model.span, section.name)
                              .help("add `loss = mse(out, y)`, or `cross_entropy(out, y)` for "

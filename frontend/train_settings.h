@@ -95,6 +95,41 @@ struct MetricInfo {
 std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
                                 const std::vector<MetricInfo>& metrics);
 
+// What `stop`, `save` and the log may watch.
+struct Watchable {
+    std::vector<MetricInfo> metrics;
+    bool held_out = false;
+};
+// every(500st)
+std::optional<Duration> read_every(SettingReader& reader, const ast::Expr& expression,
+                                   std::string_view name);
+void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchable& watchable,
+               TrainSection& section);
+void read_save(SettingReader& reader, const ast::Expr& expression, const Watchable& watchable,
+               TrainSection& section);
+std::optional<LoadSpec> read_load(SettingReader& reader, const ast::Expr& expression);
+
+// freeze = ["backbone.*"], rate = [("head.*", 10.0)]
+struct Patterns {
+    struct Frozen {
+        std::string glob;
+        Span place;
+    };
+    struct Rate {
+        std::string glob;
+        double factor = 1;
+        Span place;
+    };
+    std::vector<Frozen> freeze;
+    std::vector<Rate> rate;
+};
+void read_freeze(SettingReader& reader, const ast::Expr& expression, Patterns& patterns);
+void read_rate(SettingReader& reader, const ast::Expr& expression, Patterns& patterns);
+// Marks the variables that the patterns match; false where one matches nothing (reported).
+bool apply_patterns(Session& session, const Patterns& patterns, Module& module);
+// The instances below which there are parameters and all of them are frozen.
+std::set<std::string> frozen_instances(const Module& module);
+
 // ---- the graph side (train_graph.cpp, train_penalty.cpp)
 
 struct SectionItems {
@@ -103,6 +138,7 @@ struct SectionItems {
     std::vector<const ast::Metric*> metrics;
     const ast::Expr* loss = nullptr;
     const ast::Expr* penalty = nullptr;
+    Patterns patterns = {};
 };
 // Builds forward, training and evaluate; false when something is wrong (reported).
 bool build_section_functions(Session& session, const Declaration& declaration, const Model& model,

@@ -59,6 +59,14 @@ inline std::string kept_output(std::string_view name) {
     return std::string(kKeptOutput) + std::string(name);
 }
 
+// load = weights("f", map = [("resnet_1.*", "backbone.*")], partial = true)
+struct LoadSpec {
+    std::string path;  // relative to the .net file
+    std::vector<std::pair<std::string, std::string>> map;
+    bool partial = false;
+    Span span;
+};
+
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
 // section has its own Module because the training graph may have further state.
 struct Model {
@@ -99,6 +107,7 @@ struct TrainSection {
     std::vector<Metric> metrics;
     bool train_metrics = false;
     std::optional<Duration> validate, log;
+    std::optional<LoadSpec> load;
 };
 
 struct OptionInfo {

@@ -111,17 +111,22 @@ Result<Value> initial_value(GraphBuilder& builder, const Variable& variable) {
         }
         case InitializerKind::values: return builder.tensor(init.values, variable.type);
         case InitializerKind::orthogonal: return orthogonal(draw, builder.function());
-        case InitializerKind::from_file:
-            return Error{kExitProgram,
-                         "`" + variable.name +
-                             "`: the initialiser `from_file` waits for a later version"};
+        case InitializerKind::from_file: return draw.fill(0);
     }
     return Error{kExitInternal, "unknown initialiser"};
 }
 
 }  // namespace
 
-Status initialize(Module& module) {
+bool object_leaves_zero(const Variable& variable) {
+    constexpr std::int64_t kStackElements = 16384;
+    const InitializerKind kind = variable.initializer.kind;
+    return kind == InitializerKind::from_file ||
+           (kind == InitializerKind::orthogonal &&
+            product(variable.type.shape).value() > kStackElements);
+}
+
+Status initialize(Module& module, bool for_object) {
     Function function;
     function.name = "init";
     GraphBuilder builder(function);
@@ -130,7 +135,9 @@ Status initialize(Module& module) {
         if (variable.kind != VariableKind::parameter && variable.kind != VariableKind::state)
             continue;
         builder.set_origin(builder.add_origin({variable.span, variable.name, {}}));
-        Result<Value> value = initial_value(builder, variable);
+        Result<Value> value = for_object && object_leaves_zero(variable)
+                                  ? Draw{builder, variable}.fill(0)
+                                  : initial_value(builder, variable);
         if (!value) return value.error();
         function.updates.push_back({id, value->id});
     }

@@ -62,7 +62,9 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
         s = run.run("differentiate", module,
                     [&](Module& m) { return differentiate_training(m, *section, options); });
     }
-    if (s && wants(options, "init")) s = run.run("initialize", module, initialize);
+    if (s && wants(options, "init"))
+        s = s = run.run("initialize", module,
+                        [&](Module& m) { return initialize(m, options.for_object); });
     if (!s) return s.error();
     std::erase_if(module.functions, [&](const Function& f) {
         return !wants(options, f.name) && !(f.name == "forward" && wants(options, "prepare"));

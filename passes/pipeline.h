@@ -22,6 +22,8 @@ struct CompileOptions {
     std::vector<std::string> gradient_inputs;
     // train_step also gives `penalty` (where there is one) and `rate`, for the log.
     bool log_results = false;
+    // The object's `init` reads no file and has little memory: see initialize.h.
+    bool for_object = false;
 };
 
 // The functions of the entries, differentiated, with the optimizer step, simplified: target-neutral.

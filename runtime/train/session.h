@@ -13,9 +13,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/backend.h"
+#include "ir/graph.h"
 #include "ir/program.h"
 #include "ir/result.h"
 #include "runtime/files/safetensors.h"
@@ -91,6 +93,14 @@ struct LoadReport {
 };
 Result<LoadReport> load_weights(Session& session, const Safetensors& file, const std::string& path,
                                 bool partial);
+// Gives the tensors of a file the names that they have in the model, by pairs of patterns in which each `*`
+// stands for the same text on both sides: ("resnet_1.*", "backbone.*"). The first that matches counts; one
+// that matches none, or two tensors of one name, are errors.
+Status rename_tensors(Safetensors& file,
+                      const std::vector<std::pair<std::string, std::string>>& map,
+                      const std::string& path);
+// The values of variables whose initialiser is `from_file`.
+Status read_initial_files(Session& session, const std::vector<Variable>& variables);
 Status load_slots(Session& session, const Safetensors& file, const std::string& path);
 
 }  // namespace netc

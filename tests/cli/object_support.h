@@ -109,6 +109,18 @@ inline std::vector<ObjectCase> object_cases() {
                 "  loss = cross_entropy(out, y)\n  optimizer = sgd(lr = 0.05, momentum = 0.9)\n");
     all.push_back(net);
 
+    net = {"turned",
+           "net 1\nlayer turn(o: int)(x: real[B, I]) -> real[B, o] {\n"
+           "  param w: real[I, o] = orthogonal()\n  return x @ w\n}\n"
+           "model Turned(x: f32[B, 7]) -> f32[B, 3] = x |> turn(12) |> tanh |> turn(3)\n",
+           {{"x", {7}}},
+           {{"t", {3}}},
+           {{"out", {3}}},
+           4,
+           8};
+    net.source += section("Turned", net, "  loss = mse(out, t)\n  optimizer = adam(lr = 0.05)\n");
+    all.push_back(net);
+
     net = {"normed",
            "net 1\nmodel Normed(x: f32[B, 2, 9, 9]) -> f32[B, 3] =\n"
            "  x |> conv(5, k=3, pad=1, bias=false) |> batch_norm |> relu |> max_pool(2) |> conv(7, "
