@@ -136,7 +136,7 @@ struct Context {
     Frame* frame = nullptr;
     // `x |> f + y`: the pipe whose stage is being evaluated, for the message about precedence.
     const ast::Pipe* pipe = nullptr;
-    bool whole_set = false;  // `whole` was called: the metric wants all samples at once
+    bool whole_set = false;    // `whole` was called: the metric wants all samples at once
     std::string_view setting;  // the item of a train section being evaluated: loss, metric
     std::unordered_map<std::string, VariableId> variables;
     std::vector<NodeId> variable_nodes;  // of the model's function

@@ -126,7 +126,8 @@ TEST_CASE("compiled kernels agree with the interpreter, for any schedule and pro
                 CHECK(memory.difference(expected) == "");
                 // In chunks, last first.
                 test::KernelMemory pieces(kernel, batch, 3);
-                const std::int64_t chunks = chunk_rule(code->kernel(), code->schedule()).count(batch);
+                const std::int64_t chunks =
+                    chunk_rule(code->kernel(), code->schedule()).count(batch);
                 for (std::int64_t to = chunks; to > 0; to -= 2) {
                     code->run(pieces.pointers(), batch, std::max<std::int64_t>(0, to - 2), to);
                 }

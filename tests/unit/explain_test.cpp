@@ -15,10 +15,8 @@ namespace {
 
 // Told where no short text could show it.
 const std::map<std::string_view, const char*> kWithoutProgram = {
-    {"E0005", "bytes that are no text"},
-    {"E0007", "a file of megabytes"},
-    {"E0613", "told when the data is there"},
-    {"E0614", "told when the data is there"},
+    {"E0005", "bytes that are no text"},      {"E0007", "a file of megabytes"},
+    {"E0613", "told when the data is there"}, {"E0614", "told when the data is there"},
     {"W0604", "told when the data is there"},
 };
 
