@@ -183,7 +183,8 @@ int verb_train(Options options) {
                                    : (*section)->epochs;
     plan.steps = options.epochs ? std::nullopt : options.steps ? options.steps : (*section)->steps;
     plan.seed = options.seed.value_or((*section)->seed);
-    plan.log_every = options.log_every.value_or(0);
+    plan.log_every =
+        options.log_every.value_or((*section)->log ? std::llround((*section)->log->value) : 0);
     plan.resume = options.resume.has_value();
     if (!plan.epochs && !plan.steps) {
         return report(

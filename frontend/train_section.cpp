@@ -309,9 +309,16 @@ struct SectionReader {
         }
         if (const ast::Expr* validate = setting("validate")) {
             section.validate = read_every(reader, *validate, "validate");
+            const Duration each_epoch{1, DurationUnit::epochs};
+            if (section.validate && *section.validate != each_epoch) {
+                reader.waits(validate->span, "`validate` other than `every(1ep)`");
+            }
         }
         if (const ast::Expr* log = setting("log")) {
             section.log = read_every(reader, *log, "log");
+            if (section.log && section.log->unit != DurationUnit::steps) {
+                reader.waits(log->span, "`log` other than in steps, such as `every(50st)`,");
+            }
         }
         if (const ast::Expr* load = setting("load")) section.load = read_load(reader, *load);
         if (const ast::Expr* freeze = setting("freeze")) {

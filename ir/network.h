@@ -17,6 +17,7 @@ enum class DurationUnit : std::uint8_t { epochs, steps, seconds };
 struct Duration {
     double value = 0;
     DurationUnit unit = DurationUnit::steps;
+    friend bool operator==(const Duration&, const Duration&) = default;
 };
 
 enum class ScheduleKind : std::uint8_t { constant, step, exponential, cosine, linear, piecewise };

@@ -169,6 +169,19 @@ TEST_CASE("the command line overrides the section, and the weights remember") {
         {"train", "moons.net", "--run", "b", "--steps", "4", "--log-every", "1", "--quiet"},
         directory.path()));
     CHECK(lines_of(contents(directory.file("b/log.jsonl"))).back()["step"] == 4);
+
+    // The section asks for it: six steps a line of its own every two, and the end of the run.
+    std::string logged = kMoons;
+    logged.replace(logged.find("  batch"), 0, "  log = every(2st)\n");
+    directory.write("logged.net", logged);
+    expect_success(run_netc({"train", "logged.net", "--run", "c", "--steps", "6", "--quiet"},
+                            directory.path()));
+    std::vector<std::int64_t> steps;
+    for (const auto& line : lines_of(contents(directory.file("c/log.jsonl"))))
+        steps.push_back(line["step"].get<std::int64_t>());
+    CHECK(std::ranges::count(steps, 2) == 1);
+    CHECK(std::ranges::count(steps, 4) == 1);
+    CHECK(steps.back() == 6);
     expect_refusal(
         run_netc({"train", "moons.net", "--epochs", "1", "--steps", "1"}, directory.path()), 2,
         {"--epochs"});
