@@ -1,0 +1,12 @@
+// links: runtime ir
+// Bytes of a .npy file.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "runtime/files/npy.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    (void)netc::parse_npy(std::as_bytes(std::span(data, size)), "fuzz.npy");
+    return 0;
+}
