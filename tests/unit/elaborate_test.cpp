@@ -328,7 +328,7 @@ train M as finetune {
   metric acc = binary_accuracy(out, y)
   stop = patience(3ep, on = "valid.acc")
   save = best("w", by = min("valid.loss"))
-  validate = every(500st)
+  validate = every(1ep)
   log = every(50st)
   steps = 1000
   batch = 16
@@ -352,7 +352,7 @@ train M as finetune {
     CHECK(section.patience->first == 3);
     CHECK(section.patience->second.direction == Direction01::max);
     CHECK(section.best_file == "w");
-    CHECK(section.validate->value == 500);
+    CHECK(section.validate->value == 1);
     CHECK(section.steps == 1000);
     CHECK(section.drop_last);
     CHECK(section.module.variables[2].name == "x.mean");
