@@ -18,7 +18,9 @@ Order reduction_order(const ReductionShape& shape) {
         proper.push_back(i);
         if (!shape.extents[i].is_static() && !batch) batch = shape.axes[i];
     }
-    if (batch && (proper.size() > 1 || (shape.results && *shape.results < kLanes))) {
+    // Behind other axes, the steps of a loop, the batch is summed with them, one after the other.
+    const bool outermost = batch && shape.axes[proper[0]] == *batch;
+    if (batch && ((proper.size() > 1 && outermost) || (shape.results && *shape.results < kLanes))) {
         return lanes(*batch);
     }
     if (!shape.contraction && proper.size() == 1 && shape.extents[proper[0]].is_static() &&

@@ -2,6 +2,7 @@
 //
 //     einsum bi,io->bo             sequential          sum of x[i] over i = 784      lanes(16, i)
 //     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x)  lanes(16, b)
+//     weight gradient of a loop (t,b)  sequential
 //
 // Why here and not in a schedule: the order decides the bits, so that no tile, thread or vector width
 // can. `lanes` lets sixteen accumulators run beside each other where there are too few outputs to
