@@ -6,6 +6,7 @@
 #include <functional>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -266,6 +267,14 @@ int main(int argc, char** argv) {
         return netc::run(argc, argv);
     } catch (const std::bad_alloc&) {
         return netc::report({netc::kExitRun, "no memory"});
+    } catch (const std::system_error& error) {
+        if (error.code() == std::errc::resource_unavailable_try_again) {
+            return netc::report({netc::kExitRun,
+                                 "the system gives no further thread",
+                                 {},
+                                 "use fewer: `--threads 1`"});
+        }
+        return netc::report({netc::kExitInternal, std::string("internal error: ") + error.what()});
     } catch (const std::exception& error) {
         return netc::report({netc::kExitInternal, std::string("internal error: ") + error.what()});
     }

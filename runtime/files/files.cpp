@@ -69,6 +69,7 @@ std::string describe_errno(int code) {
         case ENOENT: return "there is no such file or directory";
         case ENOTDIR: return "a part of the path is not a directory";
         case EISDIR: return "it is a directory";
+        case ENODEV: return "it is a device, not a file";
         case EFBIG: return "the file would become too large";
         case EMFILE:
         case ENFILE: return "too many open files";
@@ -165,6 +166,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
     struct stat info{};
     int failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
     if (failure == 0 && S_ISDIR(info.st_mode)) failure = EISDIR;
+    // /dev/zero never ends; a pipe does, when its writer does.
+    if (failure == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))) failure = ENODEV;
     if (failure != 0) {
         ::close(descriptor);
         return cannot_read(path, failure);

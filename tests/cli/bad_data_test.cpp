@@ -201,6 +201,7 @@ TEST_CASE("weights") {
     expect_success(predict("w.safetensors"));
     expect_refusal(predict("nosuch.safetensors"), 3, {"nosuch.safetensors"});
     expect_refusal(predict("."), 3, {"no weights"});
+    expect_refusal(predict("/dev/zero"), 3, {"/dev/zero", "device"});
     expect_refusal(run_netc({"predict", "moons.net", "Moons", "--weights", "w.safetensors",
                              "--input", "x=x.npy"},
                             directory.path()),
