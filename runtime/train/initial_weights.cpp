@@ -135,7 +135,7 @@ Status rename_tensors(Safetensors& file,
         return Error{kExitData,
                      fmt::format("{}: no tensor has a name like {}", path, map[i].first),
                      {},
-                     "`netc weights FILE` lists what is in it"};
+                     "patterns are matched against the names in the file, such as `conv_1.*`"};
     }
     return {};
 }
