@@ -60,7 +60,8 @@ Status initialize_weights(Session& session, const Model& model, const TrainSecti
                                                           : model.module.variables);
 }
 
-Status load_initial_weights(Session& session, const TrainSection* section, const Options& options) {
+Status load_initial_weights(Session& session, const TrainSection* section, const Options& options,
+                            bool tell) {
     Result<std::optional<LoadSpec>> load = wanted(section, options);
     if (!load) return load.error();
     if (!*load) return {};
@@ -71,6 +72,7 @@ Status load_initial_weights(Session& session, const TrainSection* section, const
     if (Status s = rename_tensors(*file, (*load)->map, *path); !s) return s;
     Result<LoadReport> report = load_weights(session, *file, *path, (*load)->partial);
     if (!report) return report.error();
+    if (!tell) return {};
     print_err(fmt::format("{}: {} tensors taken, {} initialised, {} left out\n", *path,
                           report->taken.size(), report->missing.size() + report->different.size(),
                           report->unused.size()));

@@ -1,5 +1,6 @@
 // netc plot: learning curves, and pictures of what a network has learned.
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -21,10 +22,11 @@ Status add_run(const std::string& run, bool several,
                std::map<std::string, std::map<std::string, Curve>>& panels) {
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
-    const std::string label = std::filesystem::path(run).filename().string();
+    const std::string name_of_run = std::filesystem::path(run).filename().string();
     std::istringstream lines(*log);
     std::string line;
     int number = 0;
+    double steps_per_epoch = 0;
     while (std::getline(lines, line)) {
         ++number;
         const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
@@ -32,13 +34,25 @@ Status add_run(const std::string& run, bool several,
             return Error{kExitData, "this is not a line of a training log",
                          FilePlace{run + "/log.jsonl", number, 1}};
         }
+        double epoch = json["epoch"].get<double>();
+        const double step = json.contains("step") && json["step"].is_number()
+                                ? json["step"].get<double>()
+                                : std::nan("");
+        if (epoch == 1 && step > steps_per_epoch) steps_per_epoch = step;
         if (!json.contains("metrics")) continue;
-        const double epoch = json["epoch"].get<double>();
+        // A run may measure within an epoch; after the first one it is known how long they are.
+        if (epoch > 1 && steps_per_epoch > 0 && step / steps_per_epoch < epoch) {
+            epoch = step / steps_per_epoch;
+        }
+        std::string label = several ? name_of_run + " " : "";
+        if (json.contains("restart")) {
+            label += fmt::format("restart {} ", json["restart"].get<std::int64_t>());
+        }
         auto add = [&](const std::string& panel, const std::string& name,
                        const nlohmann::json& value) {
             if (!value.is_number()) return;
-            Curve& curve = panels[panel][several ? label + " " + name : name];
-            curve.name = several ? label + " " + name : name;
+            Curve& curve = panels[panel][label + name];
+            curve.name = label + name;
             curve.points.emplace_back(epoch, value.get<double>());
         };
         if (json.contains("loss")) add("loss", "training", json["loss"]);
