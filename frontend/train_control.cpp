@@ -36,7 +36,7 @@ void save_best(SettingReader& reader, const SettingCall& call, const Watchable& 
     section.best_file = arguments.text("file");
     const ast::Expr* by = arguments.find("by");
     if (!by) return;
-    const auto watch = read_watch(reader, *by, watchable.metrics);
+    const auto watch = read_watch(reader, *by, watchable);
     if (!watch) return;
     if (refers_to_held_out(*watch) && !watchable.held_out) {
         reader.session.diagnostics.add(diagnose<Code::no_held_out_data>(watch->span, "save"));
@@ -83,7 +83,7 @@ void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchab
     }
     Watch watch{watchable.held_out ? "valid.loss" : "loss", Direction01::min, call->place};
     if (const ast::Expr* on = arguments.find("on")) {
-        const auto given = read_watch(reader, *on, watchable.metrics);
+        const auto given = read_watch(reader, *on, watchable);
         if (!given) return;
         watch = *given;
     }

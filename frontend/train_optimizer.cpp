@@ -284,7 +284,8 @@ std::string read_sample(SettingReader& reader, const ast::Expr& expression) {
 }
 
 std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
-                                const std::vector<MetricInfo>& metrics) {
+                                const Watchable& watchable) {
+    const std::vector<MetricInfo>& metrics = watchable.metrics;
     Watch watch;
     watch.span = expression.span;
     std::optional<Direction01> direction;
@@ -305,8 +306,13 @@ std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expressi
         if (!text) return std::nullopt;
         watch.name = *text;
     }
-    const bool held_out = watch.name.starts_with("valid.");
-    const std::string plain = held_out ? watch.name.substr(6) : watch.name;
+    std::string plain = watch.name;
+    if (plain.starts_with("valid.") ||
+        (plain.starts_with("train.") && watchable.held_out && watchable.train_metrics)) {
+        plain.erase(0, 6);
+    } else if (watchable.held_out && plain != "loss") {
+        watch.name = "valid." + plain;  // that is where metrics run
+    }
     std::vector<std::string> names;
     for (const MetricInfo& metric : metrics) names.push_back(metric.name);
     const auto found = std::find(names.begin(), names.end(), plain);

@@ -297,7 +297,8 @@ struct SectionReader {
     }
 
     Watchable watchable() const {
-        Watchable known{{{"loss", Direction01::min}}, section.valid || section.split};
+        Watchable known{
+            {{"loss", Direction01::min}}, section.valid || section.split, section.train_metrics};
         for (const ast::Metric* metric : items.metrics) {
             known.metrics.push_back({metric->name.text, direction_of(metric->value)});
         }
@@ -352,6 +353,27 @@ struct SectionReader {
         }
     }
 
+    // Only a number is better or worse than another.
+    bool check_watched() {
+        std::vector<const Watch*> watched;
+        if (section.best) watched.push_back(&*section.best);
+        if (section.patience) watched.push_back(&section.patience->second);
+        for (const Watch* watch : watched) {
+            const std::string plain = watch->name.substr(watch->name.find('.') + 1);
+            const Function* measure = section.module.find("measure");
+            if (measure == nullptr) continue;
+            for (const Function::Result& result : measure->results) {
+                const Type& type = (*measure)[result.value].type;
+                if (result.name != plain || type.rank() == 0) continue;
+                reader.error(diagnose<Code::wrong_static_type>(
+                                 watch->span, fmt::format("what is watched, `{}`,", watch->name),
+                                 "a single number")
+                                 .text("this is {}", type.to_string()));
+            }
+        }
+        return !reader.failed;
+    }
+
     std::optional<TrainSection> read(const Declaration& declaration, const Model& model) {
         section.model = model.name;
         section.name = train.name ? train.name->text : train.model.text;
@@ -378,7 +400,7 @@ struct SectionReader {
         // Errors in settings do not hide errors in the loss.
         const bool built =
             build_section_functions(session, declaration, model, items, real, section);
-        if (!built || reader.failed) return std::nullopt;
+        if (!built || reader.failed || !check_watched()) return std::nullopt;
         return std::move(section);
     }
 };

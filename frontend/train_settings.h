@@ -92,14 +92,14 @@ struct MetricInfo {
     std::string name;
     std::optional<Direction01> direction;
 };
-std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
-                                const std::vector<MetricInfo>& metrics);
-
-// What `stop`, `save` and the log may watch.
+// What `stop` and `save` may watch.
 struct Watchable {
     std::vector<MetricInfo> metrics;
-    bool held_out = false;
+    bool held_out = false, train_metrics = false;
 };
+// A metric without a prefix is the held-out one where there are held-out data.
+std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
+                                const Watchable& watchable);
 // every(500st)
 std::optional<Duration> read_every(SettingReader& reader, const ast::Expr& expression,
                                    std::string_view name);
