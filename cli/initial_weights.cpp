@@ -25,19 +25,9 @@ Result<std::optional<LoadSpec>> wanted(const TrainSection* section, const Option
     LoadSpec load;
     load.path = options.load;
     load.partial = options.partial;
-    for (const std::string& pair : options.load_map) {
-        const std::size_t equals = pair.find('=');
-        const std::string from = pair.substr(0, equals);
-        const std::string to = equals == std::string::npos ? "" : pair.substr(equals + 1);
-        if (from.empty() || to.empty() ||
-            std::ranges::count(from, '*') != std::ranges::count(to, '*')) {
-            return Error{kExitUsage,
-                         fmt::format("--load-map wants FROM=TO with as many `*` on both sides, "
-                                     "found `{}`",
-                                     pair)};
-        }
-        load.map.emplace_back(from, to);
-    }
+    Result<NameMap> map = parse_name_map(options.load_map, "--load-map");
+    if (!map) return map.error();
+    load.map = std::move(*map);
     return std::optional(load);
 }
 
@@ -52,6 +42,23 @@ void say(const char* what, const std::vector<std::string>& names) {
 }
 
 }  // namespace
+
+Result<NameMap> parse_name_map(const std::vector<std::string>& pairs, std::string_view option) {
+    NameMap map;
+    for (const std::string& pair : pairs) {
+        const std::size_t equals = pair.find('=');
+        const std::string from = pair.substr(0, equals);
+        const std::string to = equals == std::string::npos ? "" : pair.substr(equals + 1);
+        if (from.empty() || to.empty() ||
+            std::ranges::count(from, '*') != std::ranges::count(to, '*')) {
+            return Error{kExitUsage,
+                         fmt::format("{} wants FROM=TO with as many `*` on both sides, found `{}`",
+                                     option, pair)};
+        }
+        map.emplace_back(from, to);
+    }
+    return map;
+}
 
 Status initialize_weights(Session& session, const Model& model, const TrainSection* section,
                           std::uint64_t seed) {

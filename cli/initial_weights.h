@@ -5,6 +5,10 @@
 
 namespace netc {
 
+// Names in a file and in the model, from FROM=TO of an option.
+using NameMap = std::vector<std::pair<std::string, std::string>>;
+Result<NameMap> parse_name_map(const std::vector<std::string>& pairs, std::string_view option);
+
 // `init` by the seed, then the arrays of `from_file`.
 Status initialize_weights(Session& session, const Model& model, const TrainSection* section,
                           std::uint64_t seed);
