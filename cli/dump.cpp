@@ -82,7 +82,7 @@ int verb_dump(Options options) {
     if (options.stage == "ast") return dump_ast(options);
     Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
     if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model(**bench, options.name);
+    Result<const Model*> model = find_model_of(**bench, options);
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());

@@ -104,9 +104,15 @@ Result<const Model*> find_model(const Workbench& bench, const std::string& name)
 
 Result<const Model*> find_model_of(const Workbench& bench, Options& options) {
     for (const TrainSection& section : bench.file.sections) {
-        if (section.name != options.name) continue;
-        options.section = section.name;
+        const bool named = !options.name.empty() && section.name == options.name;
+        const bool chosen = options.name.empty() && section.name == options.section;
+        if (!named && !chosen) continue;
+        if (options.section.empty()) options.section = section.name;
         return find_model(bench, section.model);
+    }
+    if (options.name.empty() && !options.section.empty()) {
+        Result<const TrainSection*> none = find_section(bench, options);
+        if (!none) return none.error();
     }
     return find_model(bench, options.name);
 }

@@ -34,7 +34,8 @@ Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_di
 // The model or section that NAME, --section and what the file holds decide. Where several are possible:
 // status 2 with the list.
 Result<const Model*> find_model(const Workbench& bench, const std::string& name);
-// NAME may also be a train section: then its model, and the section becomes options.section.
+// NAME may also be a train section: then its model, and the section becomes options.section. Without NAME, the model
+// of --section.
 Result<const Model*> find_model_of(const Workbench& bench, Options& options);
 Result<const TrainSection*> find_section(const Workbench& bench, const Options& options);
 // A section of this model if there is exactly one, or the one --section names; null without any.

@@ -273,6 +273,9 @@ std::string_view wanted_text(ast::StaticKind kind);  // "an int"
 
 // ---- signatures (elaborate_signatures.cpp)
 
+// What no use of a declaration is needed for: names given twice, two packs in a shape.
+void check_signature(Diagnostics& diagnostics, const ast::Callable& callable);
+
 DType resolve(const Context& context, ast::Dtype dtype);
 // Matches the tensor formals against the values, left to right; binds dimensions into the scope.
 bool match_inputs(Context& context, const FunctionValue& function,

@@ -111,6 +111,7 @@ struct Loader {
         } else if (const auto* callable = std::get_if<ast::Callable>(&item.kind)) {
             global.kind = GlobalKind::callable;
             global.declaration = {callable, &scope, item.doc};
+            check_signature(session.diagnostics, *callable);
             declare(scope, callable->name, std::move(global));
         }
     }

@@ -165,6 +165,12 @@ Prepared prepare(Context& context, BinaryOperator op, const Datum& left, const D
             if (!number.failed()) as_tensor(context, number, dtype, place);
             return prepared;
         }
+        if (number.is<bool>() && dtype != DType::b1) {
+            report(context, diagnose<Code::dtypes_differ>(blame(context, op_span),
+                                                          (a ? a : b)->type.to_string(), "bool")
+                                .label(blame(context, number.place), "a truth value"));
+            return prepared;
+        }
         (a ? prepared.right : prepared.left) = number_tensor(context, number, dtype, shape, place);
         prepared.ok = !(a ? prepared.right : prepared.left).failed();
         return prepared;

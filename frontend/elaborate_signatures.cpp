@@ -27,6 +27,68 @@ DType resolve(const Context& context, ast::Dtype dtype) {
     return context.real;
 }
 
+namespace {
+
+// False when there was something to report.
+bool check_packs(Diagnostics& diagnostics, const ast::Type& type) {
+    if (const auto* tuple = std::get_if<ast::TupleType>(&type.kind)) {
+        return std::ranges::all_of(tuple->fields, [&](const ast::Field& field) {
+            return check_packs(diagnostics, field.type);
+        });
+    }
+    const auto* tensor = std::get_if<ast::TensorType>(&type.kind);
+    if (tensor == nullptr) return true;
+    const ast::Dim* first = nullptr;
+    for (const ast::Dim& dim : tensor->dims) {
+        if (!std::holds_alternative<ast::PackDim>(dim.kind)) continue;
+        if (first == nullptr) {
+            first = &dim;
+            continue;
+        }
+        diagnostics.add(
+            diagnose<Code::wrong_static_type>(dim.span, "a shape",
+                                              "one with a single pack: two could take any "
+                                              "share of the dimensions")
+                .label(first->span, "the first"));
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+void check_signature(Diagnostics& diagnostics, const ast::Callable& callable) {
+    const auto each_once = [&](std::vector<const ast::Name*> names) {
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            for (std::size_t k = 0; k < i; ++k) {
+                if (names[k]->text != names[i]->text) continue;
+                diagnostics.add(diagnose<Code::declared_twice>(names[i]->span, names[i]->text)
+                                    .label(names[k]->span, "first declared here"));
+                break;
+            }
+        }
+    };
+    std::vector<const ast::Name*> formals, results;
+    bool packs = true;  // one mistake is often made in all types of a signature
+    const auto add = [&](const ast::FormalList& list) {
+        for (const ast::Formal& formal : list.formals) {
+            formals.push_back(&formal.name);
+            packs = packs && check_packs(diagnostics, formal.type);
+        }
+    };
+    if (callable.configuration) add(*callable.configuration);
+    add(callable.inputs);
+    each_once(std::move(formals));
+    if (!callable.result) return;
+    if (packs) check_packs(diagnostics, *callable.result);
+    if (const auto* tuple = std::get_if<ast::TupleType>(&callable.result->kind)) {
+        for (const ast::Field& field : tuple->fields) {
+            if (field.name) results.push_back(&*field.name);
+        }
+    }
+    each_once(std::move(results));
+}
+
 std::string type_text(const Context& context, const ast::Type& type) {
     return source_text(context, type.span);
 }

@@ -35,7 +35,12 @@ void save_best(SettingReader& reader, const SettingCall& call, const Watchable& 
     const SettingArguments arguments(reader, call, {"file", "by"}, 1);
     section.best_file = arguments.text("file");
     const ast::Expr* by = arguments.find("by");
-    if (!by) return;
+    if (!by) {
+        if (!watchable.held_out) {
+            reader.session.diagnostics.add(diagnose<Code::no_held_out_data>(call.place, "save"));
+        }
+        return;
+    }
     const auto watch = read_watch(reader, *by, watchable);
     if (!watch) return;
     if (refers_to_held_out(*watch) && !watchable.held_out) {
