@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -17,11 +18,13 @@
 namespace netc {
 namespace {
 
-Status add_run(const std::string& run, bool several,
+// Of several runs each has a colour, and what training data gave is dashed.
+Status add_run(const std::string& run, std::optional<std::size_t> colour,
                std::map<std::string, std::map<std::string, Curve>>& panels) {
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
-    const std::string label = std::filesystem::path(run).filename().string();
+    const std::string prefix =
+        colour ? std::filesystem::path(run).filename().string() + " " : std::string();
     std::istringstream lines(*log);
     std::string line;
     int number = 0;
@@ -37,8 +40,10 @@ Status add_run(const std::string& run, bool several,
         auto add = [&](const std::string& panel, const std::string& name,
                        const nlohmann::json& value) {
             if (!value.is_number()) return;
-            Curve& curve = panels[panel][several ? label + " " + name : name];
-            curve.name = several ? label + " " + name : name;
+            Curve& curve = panels[panel][prefix + name];
+            curve.name = prefix + name;
+            curve.colour = colour;
+            curve.dashed = colour && name == "training";
             curve.points.emplace_back(epoch, value.get<double>());
         };
         if (json.contains("loss")) add("loss", "training", json["loss"]);
@@ -58,8 +63,9 @@ Status add_run(const std::string& run, bool several,
 
 Status write_curves(const std::vector<std::string>& runs, const std::string& svg) {
     std::map<std::string, std::map<std::string, Curve>> panels;
-    for (const std::string& run : runs) {
-        if (Status s = add_run(run, runs.size() > 1, panels); !s) return s;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const auto colour = runs.size() > 1 ? std::optional(i) : std::nullopt;
+        if (Status s = add_run(runs[i], colour, panels); !s) return s;
     }
     Chart chart;
     chart.title =
