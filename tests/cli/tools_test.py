@@ -153,8 +153,8 @@ class Tools(unittest.TestCase):
                 self.assertTrue(b in nodes or re.fullmatch(r"f\d+r\d+", b))
             self.assertIn("f32[B, 10]", dot)
         for name in ("graph", "optimized"):
-            functions = re.findall(r"^function (\w+)", self.netc("dump", LENET, f"--stage={name}", "--entry=forward").stdout, re.M)
-            self.assertEqual(functions, ["forward"])
+            text = self.netc("dump", LENET, f"--stage={name}", "--entry=forward").stdout
+            self.assertEqual(re.findall(r"^function (\w+)", text, re.M), ["forward"])
         self.netc("dump", LENET, "--stage=llvm", "--format=dot", status=2)
         self.netc("dump", LENET, "--format=png", status=2)
 
