@@ -126,9 +126,8 @@ struct Header {
         line(" * The object needs no library, allocates nothing, keeps nothing between calls and "
              "starts no thread. All");
         line(" * memory is the caller's:");
-        line(" *   weights    {}_WEIGHTS_SIZE bytes: parameters and state. Made by {}_init, "
-             "changed by {}_train_step.",
-             P, p, p);
+        line(" *   weights    {}_WEIGHTS_SIZE bytes: parameters and state. Made by {}_init{}.", P,
+             p, options.train ? fmt::format(", changed by {}_train_step", p) : "");
         line(" *   prepared   {}_PREPARED_SIZE bytes: what {}_forward reads. Made from the weights "
              "by {}_prepare; make it",
              P, p, p);

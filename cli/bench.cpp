@@ -183,7 +183,7 @@ int verb_bench(Options options) {
         const bool train = mode == "train";
         if (train && *section == nullptr)
             return report({kExitUsage, "--mode=train needs a train section"});
-        const std::string entry_name = train ? "train_step" : "forward";
+        const std::string entry_name(train ? training_entry(**section) : "forward");
         std::vector<std::string> entries{"init", entry_name};
         if (!train) entries.push_back("prepare");
         Result<std::unique_ptr<Runnable>> runnable =

@@ -101,7 +101,13 @@ int verb_compile(Options options) {
     if (!model) return report(model.error());
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
-    const bool train = *section != nullptr && options.train == "all";
+    bool train = *section != nullptr && options.train == "all";
+    if (train && trains_on_all_data(**section)) {
+        train = false;
+        print_err(fmt::format("note: `{}` trains over all of its data at once, so the object holds "
+                              "the network without a training step\n",
+                              (*section)->name));
+    }
     const std::string prefix = options.prefix.empty() ? lower_case((*model)->name) : options.prefix;
     if (!is_identifier(prefix)) {
         return report(

@@ -31,7 +31,7 @@ int explain_file(Options options) {
     if (!section) return report(section.error());
     std::vector<TheoryLine> lines = theory_of(**model, weights ? &*weights : nullptr);
     const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
-    const auto memory = [&](const char* entry, const char* what) -> Status {
+    const auto memory = [&](std::string_view entry, const char* what) -> Status {
         Result<double> bytes = memory_of(**model, *section, options, entry, batch);
         if (!bytes) return bytes.error();
         lines.push_back({fmt::format("memory, {}", what), amount(*bytes, "B"),
@@ -41,7 +41,7 @@ int explain_file(Options options) {
     };
     if (Status s = memory("forward", "inference"); !s) return report(s.error());
     if (*section != nullptr) {
-        if (Status s = memory("train_step", "training"); !s) return report(s.error());
+        if (Status s = memory(training_entry(**section), "training"); !s) return report(s.error());
     }
     std::size_t what = 0, value = 0;
     for (const TheoryLine& line : lines) {

@@ -229,7 +229,7 @@ int verb_gradcheck(Options options) {
     if (!model) return report(model.error());
     const std::int64_t batch = options.batch.value_or(4);
     Result<std::unique_ptr<Runnable>> runnable =
-        make_runnable(**model, *section, options, {"init", "gradient"}, batch);
+        make_runnable(**model, *section, options, {"init", "gradient"}, batch, false, true);
     if (!runnable) return report(runnable.error());
     const Program& program = (*runnable)->program;
     Result<Session> session = Session::create(program, *(*runnable)->executable);

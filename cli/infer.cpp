@@ -252,7 +252,8 @@ int verb_init(Options options) {
     if (Status s = initialize_weights(*session, **model, *section, seed); !s) {
         return report(s.error());
     }
-    if (Status s = load_initial_weights(*session, *section, options); !s) return report(s.error());
+    if (Status s = load_initial_weights(*session, *section, options, true); !s)
+        return report(s.error());
     const Metadata metadata =
         weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
     if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {

@@ -25,19 +25,9 @@ Result<std::optional<LoadSpec>> wanted(const TrainSection* section, const Option
     LoadSpec load;
     load.path = options.load;
     load.partial = options.partial;
-    for (const std::string& pair : options.load_map) {
-        const std::size_t equals = pair.find('=');
-        const std::string from = pair.substr(0, equals);
-        const std::string to = equals == std::string::npos ? "" : pair.substr(equals + 1);
-        if (from.empty() || to.empty() ||
-            std::ranges::count(from, '*') != std::ranges::count(to, '*')) {
-            return Error{kExitUsage,
-                         fmt::format("--load-map wants FROM=TO with as many `*` on both sides, "
-                                     "found `{}`",
-                                     pair)};
-        }
-        load.map.emplace_back(from, to);
-    }
+    Result<NameMap> map = parse_name_map(options.load_map, "--load-map");
+    if (!map) return map.error();
+    load.map = std::move(*map);
     return std::optional(load);
 }
 
@@ -53,6 +43,23 @@ void say(const char* what, const std::vector<std::string>& names) {
 
 }  // namespace
 
+Result<NameMap> parse_name_map(const std::vector<std::string>& pairs, std::string_view option) {
+    NameMap map;
+    for (const std::string& pair : pairs) {
+        const std::size_t equals = pair.find('=');
+        const std::string from = pair.substr(0, equals);
+        const std::string to = equals == std::string::npos ? "" : pair.substr(equals + 1);
+        if (from.empty() || to.empty() ||
+            std::ranges::count(from, '*') != std::ranges::count(to, '*')) {
+            return Error{kExitUsage,
+                         fmt::format("{} wants FROM=TO with as many `*` on both sides, found `{}`",
+                                     option, pair)};
+        }
+        map.emplace_back(from, to);
+    }
+    return map;
+}
+
 Status initialize_weights(Session& session, const Model& model, const TrainSection* section,
                           std::uint64_t seed) {
     if (Status s = session.init(seed); !s) return s;
@@ -60,7 +67,8 @@ Status initialize_weights(Session& session, const Model& model, const TrainSecti
                                                           : model.module.variables);
 }
 
-Status load_initial_weights(Session& session, const TrainSection* section, const Options& options) {
+Status load_initial_weights(Session& session, const TrainSection* section, const Options& options,
+                            bool tell) {
     Result<std::optional<LoadSpec>> load = wanted(section, options);
     if (!load) return load.error();
     if (!*load) return {};
@@ -71,6 +79,7 @@ Status load_initial_weights(Session& session, const TrainSection* section, const
     if (Status s = rename_tensors(*file, (*load)->map, *path); !s) return s;
     Result<LoadReport> report = load_weights(session, *file, *path, (*load)->partial);
     if (!report) return report.error();
+    if (!tell) return {};
     print_err(fmt::format("{}: {} tensors taken, {} initialised, {} left out\n", *path,
                           report->taken.size(), report->missing.size() + report->different.size(),
                           report->unused.size()));

@@ -5,10 +5,15 @@
 
 namespace netc {
 
+// Names in a file and in the model, from FROM=TO of an option.
+using NameMap = std::vector<std::pair<std::string, std::string>>;
+Result<NameMap> parse_name_map(const std::vector<std::string>& pairs, std::string_view option);
+
 // `init` by the seed, then the arrays of `from_file`.
 Status initialize_weights(Session& session, const Model& model, const TrainSection* section,
                           std::uint64_t seed);
-// What --load, else the section's `load`, names; says on standard error what was taken.
-Status load_initial_weights(Session& session, const TrainSection* section, const Options& options);
+// What --load, else the section's `load`, names; with `tell`, says on standard error what was taken.
+Status load_initial_weights(Session& session, const TrainSection* section, const Options& options,
+                            bool tell);
 
 }  // namespace netc

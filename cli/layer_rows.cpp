@@ -123,12 +123,12 @@ std::string amount(double value, const char* unit) {
 }
 
 Result<double> memory_of(const Model& model, const TrainSection* section, const Options& options,
-                         const char* entry, std::int64_t batch) {
-    std::vector<std::string> entries{entry};
-    if (std::string_view(entry) == "forward") entries.push_back("prepare");
+                         std::string_view entry, std::int64_t batch) {
+    std::vector<std::string> entries{std::string(entry)};
+    if (entry == "forward") entries.push_back("prepare");
     Result<Program> program = make_program(model, section, options, entries, batch);
     if (!program) return program.error();
-    const bool training = std::string_view(entry) == "train_step";
+    const bool training = entry != "forward";
     return static_cast<double>(program->find(entry)->workspace.at(batch)) +
            static_cast<double>(training ? program->weights_size + program->optimizer_size
                                         : program->prepared_size);

@@ -24,7 +24,7 @@ double numbers_per_sample(const Type& type);
 
 // Workspace and weights of a call for this batch; optimizer too when training.
 Result<double> memory_of(const Model& model, const TrainSection* section, const Options& options,
-                         const char* entry, std::int64_t batch);
+                         std::string_view entry, std::int64_t batch);
 
 // 61_706; 1.23 MB.
 std::string with_separators(std::int64_t value);

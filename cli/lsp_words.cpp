@@ -17,17 +17,23 @@ constexpr std::string_view kKeywords[] = {
 constexpr std::string_view kAlsoNames[] = {"target", "metric", "augment", "net",  "option", "init",
                                            "list",   "state",  "update",  "with", "dtype"};
 
-constexpr std::string_view kSources[] = {"inline", "csv",     "idx",     "npy",
-                                         "xor",    "circles", "gauss",   "spiral",
-                                         "moons",  "digits",  "function"};
-constexpr std::string_view kOptimizers[] = {"sgd", "adam", "adamw", "rmsprop"};
+constexpr std::string_view kSources[] = {"inline", "csv",   "idx",    "npy",     "npz",     "cifar",
+                                         "images", "text",  "series", "xor",     "circles", "gauss",
+                                         "spiral", "moons", "digits", "function"};
+constexpr std::string_view kOptimizers[] = {"sgd", "adam", "adamw", "rmsprop", "lbfgs"};
 constexpr std::string_view kSplits[] = {"random", "last", "fold"};
 constexpr std::string_view kPenalties[] = {"l2", "l1"};
 constexpr std::string_view kStops[] = {"patience"};
 constexpr std::string_view kSaves[] = {"best", "every"};
+constexpr std::string_view kPeriods[] = {"every"};
+constexpr std::string_view kSolvers[] = {"normal_equation"};
+constexpr std::string_view kSamples[] = {"balanced"};
+constexpr std::string_view kLoads[] = {"weights"};
 constexpr SettingWords kWords[] = {
-    {"data", kSources},      {"valid", kSources},        {"test", kSources}, {"split", kSplits},
-    {"penalty", kPenalties}, {"optimizer", kOptimizers}, {"stop", kStops},   {"save", kSaves},
+    {"data", kSources},      {"valid", kSources},        {"test", kSources},   {"split", kSplits},
+    {"penalty", kPenalties}, {"optimizer", kOptimizers}, {"stop", kStops},     {"save", kSaves},
+    {"validate", kPeriods},  {"log", kPeriods},          {"solver", kSolvers}, {"sample", kSamples},
+    {"load", kLoads},
 };
 
 }  // namespace

@@ -48,6 +48,15 @@ void declare_init(CLI::App& verb, Options& o) {
     add_run_options(verb, o);
     verb.add_option("-o,--output", o.output, "the safetensors file")->required();
 }
+void declare_import(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    verb.add_option("--from", o.load, "the safetensors file of the other framework")->required();
+    verb.add_option("--layout", o.layout, "how its tensors lie: pytorch, keras or netc (default)");
+    verb.add_option("--map", o.load_map,
+                    "FROM=TO, names in the file and in the model, such as 'fc.*=linear_1.*'");
+    verb.add_option("--section", o.section, "the train section, where a file has several");
+    verb.add_option("-o,--output", o.output, "the safetensors file")->required();
+}
 void declare_train(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
@@ -181,6 +190,8 @@ const std::vector<Verb>& verbs() {
         {"summary", "a row per layer: shapes, parameters, FLOPs, memory", verb_summary,
          declare_summary},
         {"init", "write initial weights", verb_init, declare_init},
+        {"import", "weights of another framework become weights of a model", verb_import,
+         declare_import},
         {"train", "compile and train", verb_train, declare_train},
         {"eval", "the metrics of a train section on given weights", verb_eval, declare_eval},
         {"predict", "outputs for given inputs", verb_predict, declare_predict},
@@ -210,7 +221,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"weights", "runs", "import", "export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"weights", "runs", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

@@ -36,6 +36,7 @@ struct Options {
     // train
     std::string load, run;
     std::vector<std::string> load_map;  // FROM=TO
+    std::string layout = "netc";        // import
     bool partial = false, plot = false;
     std::optional<std::string> resume;  // empty text: runs/latest
     // grad, dump, compile, bench

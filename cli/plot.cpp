@@ -1,5 +1,6 @@
 // netc plot: learning curves, and pictures of what a network has learned.
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -23,11 +24,11 @@ Status add_run(const std::string& run, std::optional<std::size_t> colour,
                std::map<std::string, std::map<std::string, Curve>>& panels) {
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
-    const std::string prefix =
-        colour ? std::filesystem::path(run).filename().string() + " " : std::string();
+    const std::string name_of_run = std::filesystem::path(run).filename().string();
     std::istringstream lines(*log);
     std::string line;
     int number = 0;
+    double steps_per_epoch = 0;
     while (std::getline(lines, line)) {
         ++number;
         const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
@@ -35,13 +36,25 @@ Status add_run(const std::string& run, std::optional<std::size_t> colour,
             return Error{kExitData, "this is not a line of a training log",
                          FilePlace{run + "/log.jsonl", number, 1}};
         }
+        double epoch = json["epoch"].get<double>();
+        const double step = json.contains("step") && json["step"].is_number()
+                                ? json["step"].get<double>()
+                                : std::nan("");
+        if (epoch == 1 && step > steps_per_epoch) steps_per_epoch = step;
         if (!json.contains("metrics")) continue;
-        const double epoch = json["epoch"].get<double>();
+        // A run may measure within an epoch; after the first one it is known how long they are.
+        if (epoch > 1 && steps_per_epoch > 0 && step / steps_per_epoch < epoch) {
+            epoch = step / steps_per_epoch;
+        }
+        std::string label = colour ? name_of_run + " " : "";
+        if (json.contains("restart")) {
+            label += fmt::format("restart {} ", json["restart"].get<std::int64_t>());
+        }
         auto add = [&](const std::string& panel, const std::string& name,
                        const nlohmann::json& value) {
             if (!value.is_number()) return;
-            Curve& curve = panels[panel][prefix + name];
-            curve.name = prefix + name;
+            Curve& curve = panels[panel][label + name];
+            curve.name = label + name;
             curve.colour = colour;
             curve.dashed = colour && name == "training";
             curve.points.emplace_back(epoch, value.get<double>());

@@ -84,7 +84,8 @@ int verb_summary(Options options) {
     if (!inference) return report(inference.error());
     std::optional<double> training;
     if (*section != nullptr) {
-        Result<double> bytes = memory_of(**model, *section, options, "train_step", batch);
+        Result<double> bytes =
+            memory_of(**model, *section, options, training_entry(**section), batch);
         if (!bytes) return report(bytes.error());
         training = *bytes;
     }

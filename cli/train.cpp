@@ -8,6 +8,7 @@
 #include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -55,10 +56,16 @@ std::string time_left(double seconds) {
     return fmt::format("{:.0f} s left", seconds);
 }
 
+std::string restart_text(std::int64_t restart) {
+    return restart > 0 ? fmt::format("restart {}  ", restart) : std::string{};
+}
+
 std::string epoch_line(const EpochReport& r, std::int64_t epochs) {
-    std::string text =
-        epochs > 0 ? fmt::format("epoch {:>{}}/{}", r.epoch, std::to_string(epochs).size(), epochs)
-                   : fmt::format("step {}", r.step);
+    std::string text = restart_text(r.restart);
+    text += epochs > 0
+                ? fmt::format("epoch {:>{}}/{}", r.epoch, std::to_string(epochs).size(), epochs)
+                : fmt::format("step {}", r.step);
+    if (r.within && epochs > 0) text += fmt::format("  step {}", r.step);
     text += fmt::format("  loss {:.4f}", r.loss);
     if (!std::isnan(r.penalty)) text += fmt::format("  penalty {:.4f}", r.penalty);
     for (const auto& [name, value] : r.metrics) text += fmt::format("  {} {:.4f}", name, value);
@@ -72,6 +79,7 @@ nlohmann::ordered_json to_json(const EpochReport& r) {
         return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json();
     };
     nlohmann::ordered_json json;
+    if (r.restart > 0) json["restart"] = r.restart;
     json["epoch"] = r.epoch;
     json["step"] = r.step;
     json["loss"] = number(r.loss);
@@ -92,14 +100,15 @@ TrainObserver make_observer(const Options& options, const TrainPlan& plan, Progr
         observer.on_step = [&line, last = Clock::time_point{}](const StepReport& r) mutable {
             if (Clock::now() - last < std::chrono::milliseconds(100)) return;
             last = Clock::now();
-            std::string text =
-                r.epochs > 0 ? fmt::format("epoch {}/{}  ", r.epoch, r.epochs) : std::string{};
+            std::string text = restart_text(r.restart);
+            if (r.epochs > 0) text += fmt::format("epoch {}/{}  ", r.epoch, r.epochs);
             line.show(text + fmt::format("step {}/{}  loss {:.4f}  {} samples/s  {}", r.step,
                                          r.steps, r.loss, short_number(r.samples_per_second),
                                          time_left(r.seconds_left)));
         };
     }
-    const std::int64_t epochs = plan.steps ? 0 : plan.epochs.value_or(1);
+    const std::int64_t epochs =
+        plan.steps || plan.section->normal_equation ? 0 : plan.epochs.value_or(1);
     // Hundreds of epochs a second are nothing to read: at most twenty lines a second, and the last.
     observer.on_epoch = [&options, &line, epochs,
                          last = Clock::time_point{}](const EpochReport& r) mutable {
@@ -158,8 +167,32 @@ int finish(const Options& options, const RunDirectory& directory, const TrainOut
         return kExitInterrupted;
     }
     if (outcome.end == TrainEnd::stopped_early) print_err("stopped early: no more improvement\n");
-    if (!options.json) print_err(fmt::format("weights and log are in {}\n", directory.path()));
+    if (outcome.end == TrainEnd::converged) {
+        print_err(
+            fmt::format("converged after {} steps: no smaller loss is found\n", outcome.step));
+    }
+    if (options.json) return kExitDone;
+    if (outcome.best_restart > 0)
+        print_err(fmt::format("restart {} is the best\n", outcome.best_restart));
+    print_err(fmt::format("weights and log are in {}\n", directory.path()));
     return kExitDone;
+}
+
+// The gradient in double precision, where the section has a solver that wants it.
+struct Solver {
+    std::unique_ptr<Runnable> runnable;
+    Session session;
+};
+
+Result<std::unique_ptr<Solver>> make_solver(const Model& model, const TrainSection& section,
+                                            const Options& options, std::int64_t batch) {
+    if (!section.normal_equation) return std::unique_ptr<Solver>{};
+    Result<std::unique_ptr<Runnable>> runnable =
+        make_runnable(model, &section, options, {"gradient"}, batch, true, false, true);
+    if (!runnable) return runnable.error();
+    Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
+    if (!session) return session.error();
+    return std::make_unique<Solver>(Solver{std::move(*runnable), std::move(*session)});
 }
 
 }  // namespace
@@ -183,10 +216,12 @@ int verb_train(Options options) {
                                    : (*section)->epochs;
     plan.steps = options.epochs ? std::nullopt : options.steps ? options.steps : (*section)->steps;
     plan.seed = options.seed.value_or((*section)->seed);
-    plan.log_every =
-        options.log_every.value_or((*section)->log ? std::llround((*section)->log->value) : 0);
+    plan.log = (*section)->log;
+    if (options.log_every) {
+        plan.log = Duration{static_cast<double>(*options.log_every), DurationUnit::steps};
+    }
     plan.resume = options.resume.has_value();
-    if (!plan.epochs && !plan.steps) {
+    if (!plan.epochs && !plan.steps && !(*section)->normal_equation) {
         return report(
             {kExitProgram,
              fmt::format("train section `{}` says neither `epochs` nor `steps`", (*section)->name),
@@ -194,9 +229,10 @@ int verb_train(Options options) {
              "add `epochs = 10`, or give --epochs or --steps"});
     }
 
+    std::vector<std::string> entries{"init", "evaluate", "measure"};
+    if (!(*section)->normal_equation) entries.emplace_back(training_entry(**section));
     Result<std::unique_ptr<Runnable>> runnable =
-        make_runnable(**model, *section, options, {"init", "evaluate", "measure", "train_step"},
-                      plan.batch, true);
+        make_runnable(**model, *section, options, entries, plan.batch, true);
     if (!runnable) return report(runnable.error());
     Result<SectionData> data =
         load_section_data(**model, **section, (*runnable)->program, options, nullptr);
@@ -215,12 +251,17 @@ int verb_train(Options options) {
 
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
-    if (Status s = initialize_weights(*session, **model, *section, plan.seed); !s) {
-        return report(s.error());
-    }
-    if (Status s = apply_statistics(*session, statistics_of(data->train)); !s)
-        return report(s.error());
-    if (Status s = load_initial_weights(*session, *section, options); !s) return report(s.error());
+    bool told = false;  // what was loaded, once
+    plan.initialize = [&](std::uint64_t seed) -> Status {
+        if (Status s = initialize_weights(*session, **model, *section, seed); !s) return s;
+        if (Status s = apply_statistics(*session, statistics_of(data->train)); !s) return s;
+        return load_initial_weights(*session, *section, options, !std::exchange(told, true));
+    };
+    // Before there is a directory: what cannot be loaded leaves none behind.
+    if (Status s = plan.initialize(plan.seed); !s) return report(s.error());
+    Result<std::unique_ptr<Solver>> solver = make_solver(**model, **section, options, plan.batch);
+    if (!solver) return report(solver.error());
+    if (*solver) plan.solver = &(*solver)->session;
     Result<RunDirectory> directory = open_directory(options, **section);
     if (!directory) return report(directory.error());
     plan.directory = &*directory;

@@ -10,6 +10,7 @@ int verb_fmt(Options options);
 int verb_lsp(Options options);
 int verb_doc(Options options);
 int verb_summary(Options options);
+int verb_import(Options options);
 int verb_init(Options options);
 int verb_train(Options options);
 int verb_eval(Options options);

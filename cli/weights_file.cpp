@@ -1,5 +1,7 @@
 #include "cli/weights_file.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +21,37 @@ std::string pairs_to_json(const std::vector<std::string>& pairs) {
 std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346656037ull) {
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     return hash;
+}
+
+// A text without what a resumed run may find changed, comments and spaces.
+std::string essence(std::string_view text, std::vector<Span> left_out) {
+    std::ranges::sort(left_out, {}, &Span::begin);
+    std::string result;
+    auto skip = left_out.begin();
+    bool quoted = false, space = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        while (skip != left_out.end() && skip->end <= i) ++skip;
+        if (skip != left_out.end() && i >= skip->begin) {
+            i = skip->end - 1;
+            space = true;
+            continue;
+        }
+        const char c = text[i];
+        if (!quoted && c == '#') {
+            i = std::min(text.find('\n', i), text.size());
+            space = true;
+            continue;
+        }
+        if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ';')) {
+            space = true;
+            continue;
+        }
+        if (c == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+        if (space && !result.empty()) result += ' ';
+        space = false;
+        result += c;
+    }
+    return result;
 }
 
 }  // namespace
@@ -41,7 +74,11 @@ std::string run_identity(const Workbench& bench, const Options& options, const T
                          const SectionData& data) {
     std::uint64_t sources = hash_of({});
     for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
-        sources = hash_of(bench.sources.text(file), sources);
+        std::vector<Span> adjustable;
+        for (const Span span : plan.section->adjustable) {
+            if (span.file == file) adjustable.push_back(span);
+        }
+        sources = hash_of(essence(bench.sources.text(file), std::move(adjustable)), sources);
     }
     std::string identity = fmt::format("the source: {:016x}\n", sources);
     identity += fmt::format("an option (--set): {}\n", pairs_to_json(options.settings));

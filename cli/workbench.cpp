@@ -232,7 +232,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
                                                 const Options& options,
                                                 std::vector<std::string> entries,
                                                 std::int64_t batch_hint, bool log_results,
-                                                bool with_kernels) {
+                                                bool with_kernels, bool double_precision) {
     if (options.device != "cpu") {
         Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
                     fmt::format("there is no device `{}`", options.device)};
@@ -243,6 +243,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
+    compile_options.double_precision = double_precision;
     const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
     Result<Module> module = build_module(model, section, compile_options, *run);
     if (!module) return module.error();

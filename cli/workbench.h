@@ -51,11 +51,10 @@ struct Runnable {
 // At the end of a verb that ended with `status`: with --profile the table, or the file; the exit status.
 int finish_profile(const Options& options, const Runnable& runnable, int status);
 // The program comes without kernels from the cache unless `with_kernels`.
-Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
-                                                const Options& options,
-                                                std::vector<std::string> entries,
-                                                std::int64_t batch_hint, bool log_results = false,
-                                                bool with_kernels = false);
+Result<std::unique_ptr<Runnable>>
+make_runnable(const Model& model, const TrainSection* section, const Options& options,
+              std::vector<std::string> entries, std::int64_t batch_hint, bool log_results = false,
+              bool with_kernels = false, bool double_precision = false);
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,

@@ -264,6 +264,34 @@ Datum apply_named(Context& context, const FunctionPointer& function,
     return apply(context, function, std::move(values), place, callee_place);
 }
 
+// einsum("bi,bi->b", x, x): more than it has inputs, and what configures it is among them.
+bool lists_are_mixed(const FunctionValue& function, const std::vector<Actual>& inputs) {
+    const std::size_t takes = function.builtin
+                                  ? function.builtin->inputs.size()
+                                  : function.declaration->callable->inputs.formals.size();
+    const bool configures = std::ranges::any_of(inputs, [](const Actual& actual) {
+        return actual.name.empty() && !holds_tensor(actual.value) && !actual.value.function();
+    });
+    return configures && (inputs.size() > takes || inputs[0].value.as<std::string>() != nullptr);
+}
+
+Datum two_lists(Context& context, const FunctionValue& function,
+                const std::vector<Actual>& inputs) {
+    std::string statics, tensors;
+    Span first;
+    for (const Actual& actual : inputs) {
+        const bool tensor = holds_tensor(actual.value) || actual.value.function();
+        std::string& list = tensor ? tensors : statics;
+        if (!tensor && !first.known()) first = actual.place;
+        list += (list.empty() ? "" : ", ") + source_text(context, actual.value.place, 30);
+    }
+    return report(context, diagnose<Code::too_many_arguments>(
+                               blame(context, first), function.name(),
+                               "configuration and inputs in two lists", "both in one")
+                               .text("this configures it")
+                               .help("write `{}({})({})`", function.name(), statics, tensors));
+}
+
 }  // namespace
 
 Datum call(Context& context, const FunctionPointer& function, std::vector<Actual> actuals,
@@ -290,6 +318,7 @@ Datum call(Context& context, const FunctionPointer& function, std::vector<Actual
                              std::find(names.begin(), names.end(), actual.name) != names.end();
         (belongs ? configuration : inputs).push_back(std::move(actual));
     }
+    if (lists_are_mixed(*function, inputs)) return two_lists(context, *function, inputs);
     const FunctionPointer configured = configure(context, *function, configuration, place);
     if (!configured) return failed_datum();
     return apply_named(context, configured, inputs, place, callee_place);

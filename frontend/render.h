@@ -13,7 +13,7 @@ struct RenderOptions {
     std::size_t width = 100;  // columns of source shown of a long line
 };
 
-// One diagnostic in the layout of docs/language.md, with a line break at its end.
+// One diagnostic in the layout of docs/language_rules.md, with a line break at its end.
 std::string render(const Diagnostic& diagnostic, const SourceMap& sources,
                    const RenderOptions& options = {});
 // All of them, a blank line between, and the count of those left out.

@@ -36,12 +36,29 @@ void save_best(SettingReader& reader, const SettingCall& call, const Watchable& 
     section.best_file = arguments.text("file");
     const ast::Expr* by = arguments.find("by");
     if (!by) return;
-    const auto watch = read_watch(reader, *by, watchable.metrics);
+    const auto watch = read_watch(reader, *by, watchable);
     if (!watch) return;
     if (refers_to_held_out(*watch) && !watchable.held_out) {
         reader.session.diagnostics.add(diagnose<Code::no_held_out_data>(watch->span, "save"));
     }
     section.best = *watch;
+}
+
+void save_every(SettingReader& reader, const SettingCall& call, TrainSection& section) {
+    const SettingArguments arguments(reader, call, {"period", "file"}, 2);
+    SaveEvery save;
+    save.period = arguments.needed_duration("period");
+    const ast::Expr* period = arguments.find("period");
+    if (period && !reader.failed && !(save.period.value > 0)) {
+        reader.out_of_range(period->span, "save", "a period above 0");
+    }
+    save.file = arguments.text("file").value_or(save.period.unit == DurationUnit::epochs ? "epoch"
+                                                                                         : "step");
+    if (save.file.ends_with(".safetensors")) save.file.resize(save.file.size() - 12);
+    if (save.file.empty() || save.file.find('/') != std::string::npos) {
+        reader.out_of_range(arguments.find("file")->span, "file", "a name without folders");
+    }
+    section.save_every = save;
 }
 
 }  // namespace
@@ -66,7 +83,7 @@ void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchab
     }
     Watch watch{watchable.held_out ? "valid.loss" : "loss", Direction01::min, call->place};
     if (const ast::Expr* on = arguments.find("on")) {
-        const auto given = read_watch(reader, *on, watchable.metrics);
+        const auto given = read_watch(reader, *on, watchable);
         if (!given) return;
         watch = *given;
     }
@@ -88,12 +105,24 @@ void read_save(SettingReader& reader, const ast::Expr& expression, const Watchab
                                                        "such as `best(by = max(\"valid.acc\"))`"));
         return;
     }
-    if (call->name == "every") {
-        reader.waits(call->place, "`save = every(...)`");
+    if (!known_word(reader, *call, "save", {"best", "every"})) return;
+    if (call->name == "best") {
+        save_best(reader, *call, watchable, section);
+    } else {
+        save_every(reader, *call, section);
+    }
+}
+
+void read_solver(SettingReader& reader, const ast::Expr& expression, TrainSection& section) {
+    const auto call = setting_call(reader, expression);
+    if (!call) {
+        reader.error(
+            diagnose<Code::wrong_static_type>(expression.span, "`solver`", "`normal_equation()`"));
         return;
     }
-    if (!known_word(reader, *call, "save", {"best"})) return;
-    save_best(reader, *call, watchable, section);
+    if (!known_word(reader, *call, "solver", {"normal_equation"})) return;
+    const SettingArguments none(reader, *call, {}, 0);
+    section.normal_equation = true;
 }
 
 // ---- what training starts from

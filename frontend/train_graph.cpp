@@ -451,7 +451,8 @@ bool build_section_functions(Session& session, const Declaration& declaration, c
     if (!apply_patterns(session, items.patterns, section.module)) return false;
     builder.declare_statistics();
     SettingReader reader(session);
-    return builder.forward() && builder.training(reader) && builder.evaluation();
+    return builder.forward() && builder.training(reader) && builder.evaluation() &&
+           check_solver(session, section, items);
 }
 
 }  // namespace netc::frontend

@@ -111,6 +111,30 @@ Schedule read_schedule(SettingReader& reader, const ast::Expr& given) {
     return schedule;
 }
 
+namespace {
+
+OptimizerSpec read_lbfgs(SettingReader& reader, const SettingCall& call) {
+    OptimizerSpec spec;
+    spec.kind = OptimizerKind::lbfgs;
+    spec.span = call.place;
+    const SettingArguments arguments(reader, call, {"lr", "history", "tolerance"}, 1);
+    spec.rate.rate = arguments.number("lr").value_or(1.0);
+    spec.history = arguments.integer("history").value_or(spec.history);
+    spec.tolerance = arguments.number("tolerance").value_or(spec.tolerance);
+    if (!(spec.rate.rate > 0)) {
+        reader.out_of_range(arguments.find("lr")->span, "lr", "above 0: the first step tried");
+    }
+    if (spec.history < 1 || spec.history > 1000) {
+        reader.out_of_range(arguments.find("history")->span, "history", "from 1 to 1000");
+    }
+    if (!(spec.tolerance >= 0)) {
+        reader.out_of_range(arguments.find("tolerance")->span, "tolerance", "at least 0");
+    }
+    return spec;
+}
+
+}  // namespace
+
 OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression) {
     OptimizerSpec spec;
     spec.span = expression.span;
@@ -121,11 +145,10 @@ OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression)
                                                        "an optimizer such as `adam(lr = 1e-3)`"));
         return spec;
     }
-    if (call->name == "lbfgs") {
-        reader.waits(call->place, "the optimizer `lbfgs`");
+    if (!known_word(reader, *call, "optimizer", {"sgd", "adam", "adamw", "rmsprop", "lbfgs"})) {
         return spec;
     }
-    if (!known_word(reader, *call, "optimizer", {"sgd", "adam", "adamw", "rmsprop"})) return spec;
+    if (call->name == "lbfgs") return read_lbfgs(reader, *call);
     std::vector<std::string_view> names{"lr"};
     if (call->name == "sgd") {
         spec.kind = OptimizerKind::sgd;
@@ -261,7 +284,8 @@ std::string read_sample(SettingReader& reader, const ast::Expr& expression) {
 }
 
 std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
-                                const std::vector<MetricInfo>& metrics) {
+                                const Watchable& watchable) {
+    const std::vector<MetricInfo>& metrics = watchable.metrics;
     Watch watch;
     watch.span = expression.span;
     std::optional<Direction01> direction;
@@ -282,8 +306,13 @@ std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expressi
         if (!text) return std::nullopt;
         watch.name = *text;
     }
-    const bool held_out = watch.name.starts_with("valid.");
-    const std::string plain = held_out ? watch.name.substr(6) : watch.name;
+    std::string plain = watch.name;
+    if (plain.starts_with("valid.") ||
+        (plain.starts_with("train.") && watchable.held_out && watchable.train_metrics)) {
+        plain.erase(0, 6);
+    } else if (watchable.held_out && plain != "loss") {
+        watch.name = "valid." + plain;  // that is where metrics run
+    }
     std::vector<std::string> names;
     for (const MetricInfo& metric : metrics) names.push_back(metric.name);
     const auto found = std::find(names.begin(), names.end(), plain);

@@ -16,10 +16,13 @@ namespace netc::frontend {
 namespace {
 
 constexpr std::string_view kSettings[] = {
-    "data",     "valid", "test",          "split",   "loss", "penalty", "optimizer", "batch",
-    "epochs",   "steps", "drop_last",     "shuffle", "seed", "dtype",   "stop",      "save",
-    "validate", "log",   "train_metrics", "sample",  "load", "freeze",  "rate"};
-constexpr std::string_view kWaiting[] = {"solver", "restarts", "precision", "matmul"};
+    "data",   "valid",  "test",     "split",     "loss",          "penalty", "optimizer",
+    "batch",  "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
+    "stop",   "save",   "validate", "log",       "train_metrics", "sample",  "load",
+    "freeze", "rate",   "solver",   "restarts"};
+constexpr std::string_view kWaiting[] = {"precision", "matmul"};
+// What a resumed run may find changed, metrics too.
+constexpr std::string_view kAdjustable[] = {"epochs", "steps", "stop", "save", "validate", "log"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
                                                     "weight_decay", "nesterov",      "clip"};
 
@@ -129,6 +132,7 @@ struct SectionReader {
                 items.metrics.push_back(metric);
                 reader.metrics.push_back(metric->name.text);
                 section.metrics.push_back({metric->name.text, metric->name.span});
+                section.adjustable.push_back(item.span);
             } else {
                 add_setting(std::get<ast::Setting>(item.kind));
             }
@@ -293,7 +297,8 @@ struct SectionReader {
     }
 
     Watchable watchable() const {
-        Watchable known{{{"loss", Direction01::min}}, section.valid || section.split};
+        Watchable known{
+            {{"loss", Direction01::min}}, section.valid || section.split, section.train_metrics};
         for (const ast::Metric* metric : items.metrics) {
             known.metrics.push_back({metric->name.text, direction_of(metric->value)});
         }
@@ -309,22 +314,64 @@ struct SectionReader {
         }
         if (const ast::Expr* validate = setting("validate")) {
             section.validate = read_every(reader, *validate, "validate");
-            const Duration each_epoch{1, DurationUnit::epochs};
-            if (section.validate && *section.validate != each_epoch) {
-                reader.waits(validate->span, "`validate` other than `every(1ep)`");
-            }
         }
         if (const ast::Expr* log = setting("log")) {
             section.log = read_every(reader, *log, "log");
-            if (section.log && section.log->unit != DurationUnit::steps) {
-                reader.waits(log->span, "`log` other than in steps, such as `every(50st)`,");
-            }
         }
         if (const ast::Expr* load = setting("load")) section.load = read_load(reader, *load);
         if (const ast::Expr* freeze = setting("freeze")) {
             read_freeze(reader, *freeze, items.patterns);
         }
         if (const ast::Expr* rate = setting("rate")) read_rate(reader, *rate, items.patterns);
+        section.restarts = positive("restarts").value_or(1);
+        for (const std::string_view name : kAdjustable) {
+            const auto found = settings.find(std::string(name));
+            if (found == settings.end()) continue;
+            const ast::Setting& node = *found->second;
+            section.adjustable.push_back(cover(node.name.span, node.value.span));
+        }
+    }
+
+    void read_solver_and_optimizer() {
+        section.optimizer.rate.rate = 1e-3;
+        section.optimizer.span = train.keyword;
+        if (const ast::Expr* optimizer = setting("optimizer")) {
+            section.optimizer = read_optimizer(reader, *optimizer);
+        }
+        items.solver_place = section.optimizer.span;
+        const ast::Expr* solver = setting("solver");
+        if (!solver) return;
+        read_solver(reader, *solver, section);
+        items.solver_place = solver->span;
+        // Settings of an iteration that does not take place.
+        for (const char* name : {"optimizer", "restarts", "rate"}) {
+            if (!section.normal_equation || !setting(name)) continue;
+            reader.error(diagnose<Code::solver_does_not_fit>(
+                             settings[name]->name.span, "solver = normal_equation()",
+                             fmt::format("it solves one system of equations, without `{}`", name))
+                             .label(settings["solver"]->name.span, "the solver is given here"));
+        }
+    }
+
+    // Only a number is better or worse than another.
+    bool check_watched() {
+        std::vector<const Watch*> watched;
+        if (section.best) watched.push_back(&*section.best);
+        if (section.patience) watched.push_back(&section.patience->second);
+        for (const Watch* watch : watched) {
+            const std::string plain = watch->name.substr(watch->name.find('.') + 1);
+            const Function* measure = section.module.find("measure");
+            if (measure == nullptr) continue;
+            for (const Function::Result& result : measure->results) {
+                const Type& type = (*measure)[result.value].type;
+                if (result.name != plain || type.rank() == 0) continue;
+                reader.error(diagnose<Code::wrong_static_type>(
+                                 watch->span, fmt::format("what is watched, `{}`,", watch->name),
+                                 "a single number")
+                                 .text("this is {}", type.to_string()));
+            }
+        }
+        return !reader.failed;
     }
 
     std::optional<TrainSection> read(const Declaration& declaration, const Model& model) {
@@ -340,11 +387,7 @@ struct SectionReader {
             section.balance = read_sample(reader, *sample);
             check_balance();
         }
-        section.optimizer.rate.rate = 1e-3;
-        section.optimizer.span = train.keyword;
-        if (const ast::Expr* optimizer = setting("optimizer")) {
-            section.optimizer = read_optimizer(reader, *optimizer);
-        }
+        read_solver_and_optimizer();
         read_numbers();
         read_dtype();
         read_control();
@@ -357,7 +400,7 @@ struct SectionReader {
         // Errors in settings do not hide errors in the loss.
         const bool built =
             build_section_functions(session, declaration, model, items, real, section);
-        if (!built || reader.failed) return std::nullopt;
+        if (!built || reader.failed || !check_watched()) return std::nullopt;
         return std::move(section);
     }
 };

@@ -92,14 +92,14 @@ struct MetricInfo {
     std::string name;
     std::optional<Direction01> direction;
 };
-std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
-                                const std::vector<MetricInfo>& metrics);
-
-// What `stop`, `save` and the log may watch.
+// What `stop` and `save` may watch.
 struct Watchable {
     std::vector<MetricInfo> metrics;
-    bool held_out = false;
+    bool held_out = false, train_metrics = false;
 };
+// A metric without a prefix is the held-out one where there are held-out data.
+std::optional<Watch> read_watch(SettingReader& reader, const ast::Expr& expression,
+                                const Watchable& watchable);
 // every(500st)
 std::optional<Duration> read_every(SettingReader& reader, const ast::Expr& expression,
                                    std::string_view name);
@@ -108,6 +108,7 @@ void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchab
 void read_save(SettingReader& reader, const ast::Expr& expression, const Watchable& watchable,
                TrainSection& section);
 std::optional<LoadSpec> read_load(SettingReader& reader, const ast::Expr& expression);
+void read_solver(SettingReader& reader, const ast::Expr& expression, TrainSection& section);
 
 // freeze = ["backbone.*"], rate = [("head.*", 10.0)]
 struct Patterns {
@@ -139,12 +140,15 @@ struct SectionItems {
     const ast::Expr* loss = nullptr;
     const ast::Expr* penalty = nullptr;
     Patterns patterns = {};
+    Span solver_place = {};  // of `solver`, else of `optimizer`
 };
 // Builds forward, training and evaluate; false when something is wrong (reported).
 bool build_section_functions(Session& session, const Declaration& declaration, const Model& model,
                              const SectionItems& items, DType real, TrainSection& section);
 // l2(c, on = "glob") + l1(...) as a node; failed when something is wrong.
 Datum penalty_value(Context& context, SettingReader& reader, const ast::Expr& expression);
+// E0615 where the section's solver, or L-BFGS, cannot train this graph.
+bool check_solver(Session& session, const TrainSection& section, const SectionItems& items);
 bool glob_matches(std::string_view glob, std::string_view text);
 
 }  // namespace netc::frontend

@@ -30,7 +30,8 @@ struct Schedule {
     std::vector<std::pair<Duration, double>> points;  // piecewise
 };
 
-enum class OptimizerKind : std::uint8_t { sgd, adam, adamw, rmsprop };
+// lbfgs goes over the whole training data for each step, so it is no part of a train_step.
+enum class OptimizerKind : std::uint8_t { sgd, adam, adamw, rmsprop, lbfgs };
 struct OptimizerSpec {
     OptimizerKind kind = OptimizerKind::adam;
     Schedule rate;
@@ -39,6 +40,8 @@ struct OptimizerSpec {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99;
     double weight_decay = 0;     // adamw
     std::optional<double> clip;  // global norm
+    std::int64_t history = 10;   // lbfgs: pairs that are remembered
+    double tolerance = 1e-9;     // lbfgs: of the largest entry of the gradient
     Span span;
 };
 
@@ -66,6 +69,12 @@ struct LoadSpec {
     std::vector<std::pair<std::string, std::string>> map;
     bool partial = false;
     Span span;
+};
+
+// save = every(5ep, "weights"): weights-5.safetensors, weights-10.safetensors, ...
+struct SaveEvery {
+    Duration period;
+    std::string file;
 };
 
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
@@ -109,7 +118,22 @@ struct TrainSection {
     bool train_metrics = false;
     std::optional<Duration> validate, log;
     std::optional<LoadSpec> load;
+    std::optional<SaveEvery> save_every;
+    std::int64_t restarts = 1;
+    bool normal_equation = false;  // solver = normal_equation(): no optimizer
+    // Where its texts stand that a resumed run may find changed: epochs, stop, metric, ...
+    std::vector<Span> adjustable;
 };
+
+// Whether a step goes over all of the data, by way of `gradient`. Otherwise it is a `train_step`.
+inline bool trains_on_all_data(const TrainSection& section) {
+    return section.normal_equation || section.optimizer.kind == OptimizerKind::lbfgs;
+}
+
+// What a step of training runs.
+inline std::string_view training_entry(const TrainSection& section) {
+    return trains_on_all_data(section) ? "gradient" : "train_step";
+}
 
 struct OptionInfo {
     std::string name, type, value, doc;

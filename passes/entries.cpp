@@ -78,6 +78,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
         gradient.name = "gradient";
         gradient.updates.clear();
         std::vector<Function::Result> all = results;
+        if (options.log_results && penalty.valid()) all.push_back({"penalty", penalty});
         for (std::size_t i = 0; i < request.variables.size(); ++i) {
             all.push_back(
                 {"grad:" + module.variables[request.variables[i]].name, gradients.variables[i]});
@@ -89,7 +90,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
         remove_stop_gradients(gradient);
         module.functions.push_back(std::move(gradient));
     }
-    if (wants(options, "train_step")) {
+    if (wants(options, "train_step") && !trains_on_all_data(section)) {
         step.name = "train_step";
         const Result<NodeId> rate =
             update(module, step, section.optimizer, request.variables, gradients.variables);

@@ -13,6 +13,7 @@
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
 #include "passes/simplify.h"
+#include "passes/widen.h"
 
 namespace netc {
 namespace {
@@ -53,7 +54,9 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
                             const CompileOptions& options, PassRunner& run) {
     Module module = collect_functions(model, section);
     auto simplify_all = [](Module& m) { simplify(m); };
-    Status s = run_pass(run, "simplify", module, simplify_all);
+    Status s;
+    if (options.double_precision) s = run_pass(run, "widen", module, widen);
+    if (s) s = run_pass(run, "simplify", module, simplify_all);
     if (s) s = run_pass(run, "hoist", module, each_function(hoist));
     const bool training =
         section != nullptr && (wants(options, "gradient") || wants(options, "train_step"));
@@ -63,8 +66,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
                     [&](Module& m) { return differentiate_training(m, *section, options); });
     }
     if (s && wants(options, "init"))
-        s = s = run.run("initialize", module,
-                        [&](Module& m) { return initialize(m, options.for_object); });
+        s = run.run("initialize", module,
+                    [&](Module& m) { return initialize(m, options.for_object); });
     if (!s) return s.error();
     std::erase_if(module.functions, [&](const Function& f) {
         return !wants(options, f.name) && !(f.name == "forward" && wants(options, "prepare"));

@@ -14,14 +14,16 @@ namespace netc {
 
 struct CompileOptions {
     // Which of init prepare forward evaluate gradient train_step; empty: all that the input allows
-    // (the last three need a train section).
+    // (the last three need a train section; one that trains on all data has no train_step).
     std::vector<std::string> entries;
     // The batch that layouts and schedules are made for; every batch is correct.
     std::int64_t batch_hint = 1;
     // Inputs whose gradient `gradient` also gives, as results grad:<input>.
     std::vector<std::string> gradient_inputs;
-    // train_step also gives `penalty` (where there is one) and `rate`, for the log.
+    // train_step and gradient also give `penalty` (where there is one), train_step `rate`, for the log.
     bool log_results = false;
+    // All of it in f64 instead of f32, see widen.h.
+    bool double_precision = false;
     // The object's `init` reads no file and has little memory: see initialize.h.
     bool for_object = false;
 };

@@ -240,6 +240,8 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
                 adam(step, parameters[i], gradient, rate, correction1, root_correction2);
                 break;
             case OptimizerKind::rmsprop: rmsprop(step, parameters[i], gradient, rate); break;
+            case OptimizerKind::lbfgs:
+                return Error{kExitInternal, "an optimizer over all data has no step of a batch"};
         }
     }
     return step.rate.id;

@@ -17,10 +17,11 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
         if (field == nullptr) {
             return Error{kExitInternal, fmt::format("the data has no field `{}`", argument.name)};
         }
-        Result<AlignedMemory> memory =
-            AlignedMemory::allocate(field->sample_bytes() * std::min(batch, data.rows));
+        Result<AlignedMemory> memory = AlignedMemory::allocate(
+            field->sample_size() * size_of(argument.dtype) * std::min(batch, data.rows));
         if (!memory) return memory.error();
         buffers.fields_.push_back(field);
+        buffers.widened_.push_back(field->dtype == DType::f32 && argument.dtype == DType::f64);
         buffers.pointers_.push_back(memory->data());
         buffers.buffers_.push_back(std::move(*memory));
     }
@@ -29,7 +30,20 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
 
 Status BatchBuffers::fill(std::span<const std::int64_t> rows, const Drawing* drawing) {
     for (std::size_t i = 0; i < fields_.size(); ++i) {
-        if (Status s = read_samples(*fields_[i], rows, drawing, buffers_[i].data()); !s) return s;
+        if (!widened_[i]) {
+            if (Status s = read_samples(*fields_[i], rows, drawing, buffers_[i].data()); !s)
+                return s;
+            continue;
+        }
+        const auto count = rows.size() * static_cast<std::size_t>(fields_[i]->sample_size());
+        narrow_.resize(count * sizeof(float));
+        if (Status s = read_samples(*fields_[i], rows, drawing, narrow_.data()); !s) return s;
+        for (std::size_t k = 0; k < count; ++k) {
+            float value;
+            std::memcpy(&value, narrow_.data() + k * sizeof value, sizeof value);
+            const auto wide = static_cast<double>(value);
+            std::memcpy(buffers_[i].data() + k * sizeof wide, &wide, sizeof wide);
+        }
     }
     return {};
 }

@@ -15,13 +15,15 @@ double exact_from(const nlohmann::json& json, const char* key) {
 }
 
 std::string to_json(const Progress& p) {
-    nlohmann::json json = {{"epoch", p.epoch},
+    nlohmann::json json = {{"restart", p.restart},
+                           {"best_restart", p.best_restart},
+                           {"epoch", p.epoch},
                            {"step_in_epoch", p.step_in_epoch},
                            {"step", p.step},
                            {"loss_sum", exact(p.loss_sum)},
                            {"penalty_sum", exact(p.penalty_sum)},
                            {"watched_best", exact(p.watched_best)},
-                           {"waited", p.waited},
+                           {"improved", p.improved},
                            {"seconds", exact(p.seconds)}};
     if (p.best) json["best"] = exact(*p.best);
     return json.dump();
@@ -29,7 +31,8 @@ std::string to_json(const Progress& p) {
 
 Result<Progress> from_json(const std::string& text, const std::string& path) {
     const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-    const char* integers[] = {"epoch", "step_in_epoch", "step", "waited"};
+    const char* integers[] = {"restart",       "best_restart", "epoch",
+                              "step_in_epoch", "step",         "improved"};
     bool sound = json.is_object();
     for (const char* key : integers)
         sound = sound && json.contains(key) && json[key].is_number_integer();
@@ -38,10 +41,12 @@ Result<Progress> from_json(const std::string& text, const std::string& path) {
     }
     if (!sound) return Error{kExitData, path + ": this is not the state of a training run"};
     Progress p;
+    p.restart = json["restart"].get<std::int64_t>();
+    p.best_restart = json["best_restart"].get<std::int64_t>();
     p.epoch = json["epoch"].get<std::int64_t>();
     p.step_in_epoch = json["step_in_epoch"].get<std::int64_t>();
     p.step = json["step"].get<std::int64_t>();
-    p.waited = json["waited"].get<std::int64_t>();
+    p.improved = json["improved"].get<std::int64_t>();
     p.loss_sum = exact_from(json, "loss_sum");
     p.penalty_sum = exact_from(json, "penalty_sum");
     p.watched_best = exact_from(json, "watched_best");
@@ -52,12 +57,19 @@ Result<Progress> from_json(const std::string& text, const std::string& path) {
 
 }  // namespace
 
+constexpr std::string_view kMemoryPrefix = "memory/";
+
 Status write_state(const RunDirectory& directory, const Session& session, const Progress& progress,
-                   const std::string& identity, Metadata metadata) {
+                   const std::vector<Memory>& memory, const std::string& identity,
+                   Metadata metadata) {
     std::vector<TensorView> tensors = weight_tensors(session);
     for (TensorView& slot : slot_tensors(session)) {
         slot.name = "optimizer/" + slot.name;
         tensors.push_back(std::move(slot));
+    }
+    for (const Memory& kept : memory) {
+        tensors.push_back({std::string(kMemoryPrefix) + kept.name, DType::f64, kept.shape,
+                           std::as_bytes(std::span(kept.values))});
     }
     metadata["netc.progress"] = to_json(progress);
     metadata["netc.identity"] = identity;
@@ -65,7 +77,7 @@ Status write_state(const RunDirectory& directory, const Session& session, const 
 }
 
 Result<Progress> read_state(const RunDirectory& directory, Session& session,
-                            const std::string& identity) {
+                            std::vector<Memory>& memory, const std::string& identity) {
     const std::string path = directory.file(kStateFile);
     Result<Safetensors> file = read_safetensors(path);
     if (!file) return file.error();
@@ -95,12 +107,18 @@ Result<Progress> read_state(const RunDirectory& directory, Session& session,
         return error;
     }
     Safetensors weights, slots;
+    memory.clear();
     weights.bytes = slots.bytes = std::move(file->bytes);
     for (Safetensors::Tensor& tensor : file->tensors) {
         constexpr std::string_view kPrefix = "optimizer/";
         if (tensor.name.starts_with(kPrefix)) {
             tensor.name.erase(0, kPrefix.size());
             slots.tensors.push_back(std::move(tensor));
+        } else if (tensor.name.starts_with(kMemoryPrefix) && tensor.dtype == DType::f64) {
+            Memory kept{tensor.name.substr(kMemoryPrefix.size()), tensor.shape, {}};
+            kept.values.resize(tensor.size / sizeof(double));
+            std::memcpy(kept.values.data(), weights.data(tensor).data(), tensor.size);
+            memory.push_back(std::move(kept));
         } else {
             weights.tensors.push_back(std::move(tensor));
         }

@@ -5,10 +5,11 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "runtime/data/split.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/run_log.h"
+#include "runtime/train/stepper.h"
+#include "runtime/train/ticker.h"
 
 namespace netc {
 namespace {
@@ -19,34 +20,6 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-nlohmann::json number_or_null(double value) {
-    return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
-}
-
-// One line of log.jsonl; SPEC section 9.
-std::string log_line(const EpochReport& r, bool end_of_epoch) {
-    nlohmann::ordered_json json;
-    json["epoch"] = r.epoch;
-    json["step"] = r.step;
-    json["loss"] = number_or_null(r.loss);
-    if (!std::isnan(r.penalty)) json["penalty"] = number_or_null(r.penalty);
-    if (end_of_epoch) {
-        nlohmann::ordered_json metrics = nlohmann::ordered_json::object();
-        for (const auto& [name, value] : r.metrics) metrics[name] = number_or_null(value);
-        json["metrics"] = metrics;
-    }
-    json["lr"] = number_or_null(r.rate);
-    json["seconds"] = r.seconds;
-    json["samples_per_second"] = r.samples_per_second;
-    return json.dump();
-}
-
-bool is_within(std::string_view line, std::int64_t steps) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    return json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
-           json["step"].get<std::int64_t>() <= steps;
-}
-
 class Training {
 public:
     Training(Session& session, const TrainPlan& plan, const TrainObserver& observer,
@@ -55,58 +28,56 @@ public:
 
     Result<TrainOutcome> run() {
         if (Status status = prepare(); !status) return status.error();
-        while (progress_.step < total_steps_) {
-            Result<bool> completed = run_epoch();
-            if (!completed) return completed.error();
-            if (!*completed) return finish(TrainEnd::interrupted);
-            Result<bool> go_on = end_epoch();
-            if (!go_on) return go_on.error();
-            if (!*go_on) return finish(TrainEnd::stopped_early);
-            const bool more = progress_.step < total_steps_;
-            if (more && interrupt_.load(std::memory_order_relaxed) != 0) {
-                return finish(TrainEnd::interrupted);
+        const std::int64_t restarts = plan_.section->restarts;
+        for (std::int64_t next = progress_.restart; next < restarts; ++next) {
+            if (next > progress_.restart || !resumed_) {
+                if (Status s = begin(next); !s) return s.error();
             }
+            Result<TrainEnd> end = train();
+            if (!end) return end.error();
+            const bool more = next + 1 < restarts;
+            const bool asked = more && interrupt_.load(std::memory_order_relaxed) != 0;
+            if (asked || *end == TrainEnd::interrupted || !more)
+                return finish(asked ? TrainEnd::interrupted : *end);
         }
         return finish(TrainEnd::finished);
     }
 
 private:
+    const TrainSection& section() const { return *plan_.section; }
+
     Status prepare() {
-        const auto count = static_cast<std::int64_t>(plan_.train_rows.size());
-        steps_per_epoch_ = plan_.section->drop_last ? count / plan_.batch
-                                                    : (count + plan_.batch - 1) / plan_.batch;
-        if (steps_per_epoch_ == 0) {
-            return Error{kExitProgram,
-                         fmt::format("an epoch would have no step: {} training rows, batch {}{}",
-                                     count, plan_.batch,
-                                     plan_.section->drop_last ? ", drop_last" : "")};
-        }
+        Result<std::unique_ptr<Stepper>> stepper = make_stepper(session_, plan_);
+        if (!stepper) return stepper.error();
+        stepper_ = std::move(*stepper);
+        steps_per_epoch_ = stepper_->steps_per_epoch();
         total_steps_ = plan_.steps ? *plan_.steps : plan_.epochs.value_or(1) * steps_per_epoch_;
-        session_.set_seed(plan_.seed);
-        session_.set_steps_per_epoch(steps_per_epoch_);
-        Result<BatchBuffers> buffers =
-            BatchBuffers::create(*session_.program().find("train_step"), *plan_.data, plan_.batch);
-        if (!buffers) return buffers.error();
-        buffers_ = std::move(*buffers);
-        if (plan_.resume) {
-            Result<Progress> progress = read_progress();
-            if (!progress) return progress.error();
-            progress_ = *progress;
-            auto keep = [&](std::string_view line) { return is_within(line, progress_.step); };
-            if (Status s = trim_log(plan_.directory->file("log.jsonl"), keep); !s) {
-                return s;
-            }
-        }
+        if (section().normal_equation) total_steps_ = 1;
+        validate_ = Ticker(section().validate.value_or(Duration{1, DurationUnit::epochs}),
+                           steps_per_epoch_);
+        log_ = Ticker(plan_.log, steps_per_epoch_);
+        if (section().save_every) save_ = Ticker(section().save_every->period, steps_per_epoch_);
         start_ = last_write_ = Clock::now();
-        return {};
+        if (!plan_.resume) return {};
+        Result<Progress> progress = read_progress();
+        if (!progress) return progress.error();
+        progress_ = *progress;
+        set_hyper();
+        const auto keep = [&](std::string_view line) {
+            return is_before(line, progress_.restart, progress_.step);
+        };
+        return trim_log(plan_.directory->file("log.jsonl"), keep);
     }
 
     // A run that ended before its first checkpoint begins again: that gives the same bits.
     Result<Progress> read_progress() {
         const RunDirectory& directory = *plan_.directory;
         if (std::filesystem::exists(directory.file(kStateFile))) {
-            written_ = true;
-            return read_state(directory, session_, plan_.identity);
+            written_ = resumed_ = true;
+            std::vector<Memory> memory;
+            Result<Progress> progress = read_state(directory, session_, memory, plan_.identity);
+            if (progress) stepper_->restore(memory);
+            return progress;
         }
         if (!std::filesystem::exists(directory.file("source.net"))) {
             return Error{kExitData, directory.path() + ": this is not the directory of a run"};
@@ -117,58 +88,133 @@ private:
         return Progress{};
     }
 
-    // False when interrupted.
-    Result<bool> run_epoch() {
-        const Drawing drawing{plan_.seed, static_cast<std::uint64_t>(progress_.epoch)};
-        const std::vector<std::int64_t> order =
-            plan_.classes.empty()
-                ? epoch_rows(plan_.train_rows, plan_.section->shuffle, plan_.seed, drawing.epoch)
-                : balanced_rows(plan_.train_rows, plan_.classes, plan_.seed, drawing.epoch);
-        const auto count = static_cast<std::int64_t>(order.size());
-        epoch_start_ = Clock::now();
-        epoch_samples_ = 0;
-        while (progress_.step_in_epoch < steps_per_epoch_ && progress_.step < total_steps_) {
-            const std::int64_t at = progress_.step_in_epoch * plan_.batch;
-            const std::int64_t size = std::min(plan_.batch, count - at);
-            const auto rows = std::span(order).subspan(static_cast<std::size_t>(at),
-                                                       static_cast<std::size_t>(size));
-            if (Status s = buffers_.fill(rows, &drawing); !s) return s.error();
-            if (Status s = session_.run("train_step", buffers_.inputs(), size); !s)
-                return failed(s.error());
-            if (Status s = after_step(size); !s) return s.error();
-            // After the very last step there is nothing to save for later: the run ends as it would have.
-            // At the end of an epoch it is measured and logged before: a resumed run would not know
-            // the rate of a step that it did not make.
-            const bool more =
-                progress_.step < total_steps_ && progress_.step_in_epoch < steps_per_epoch_;
-            if (more && interrupt_.load(std::memory_order_relaxed) != 0) return false;
-        }
-        return true;
+    std::uint64_t seed() const {
+        return plan_.seed + static_cast<std::uint64_t>(progress_.restart);
+    }
+    void set_hyper() {
+        session_.set_seed(seed());
+        session_.set_steps_per_epoch(steps_per_epoch_);
     }
 
-    Status after_step(std::int64_t size) {
-        const double loss = session_.number("loss");
-        const double penalty = session_.number("penalty");
-        if (!std::isfinite(loss)) return not_finite(loss);
-        progress_.loss_sum += std::isnan(penalty) ? loss : loss - penalty;
-        progress_.penalty_sum += std::isnan(penalty) ? 0.0 : penalty;
+    // The first training of the run, or a restart: other weights and another order, the best so far is kept.
+    Status begin(std::int64_t restart) {
+        Progress fresh;
+        fresh.restart = restart;
+        fresh.best = progress_.best;
+        fresh.best_restart = progress_.best_restart;
+        fresh.seconds = progress_.seconds;
+        progress_ = fresh;
+        stepper_->begin();
+        if (plan_.initialize) {
+            if (Status s = plan_.initialize(seed()); !s) return s;
+        }
+        set_hyper();
+        return {};
+    }
+
+    Result<TrainEnd> train() {
+        // A run that goes on may have reached its end before.
+        if (patience_is_over()) return TrainEnd::stopped_early;
+        epoch_start_ = Clock::now();
+        epoch_samples_ = 0;
+        while (progress_.step < total_steps_) {
+            Result<StepResult> step = stepper_->step(seed(), progress_);
+            if (!step) return failed(step.error());
+            if (step->converged &&
+                progress_.step > 0) {  // measured and logged after the step before
+                if (Status s = write_files(); !s) return s.error();
+                return TrainEnd::converged;
+            }
+            if (Status s = after_step(*step); !s) return s.error();
+            const bool last = step->converged || progress_.step >= total_steps_;
+            Result<bool> stop = at_boundaries(last);
+            if (!stop) return stop.error();
+            if (step->converged) return TrainEnd::converged;
+            if (*stop) return TrainEnd::stopped_early;
+            // After the very last step there is nothing to save for later: the run ends as it would have. At
+            // the end of an epoch it is measured and logged before: a resumed run would not know the rate
+            // of a step that it did not make.
+            if (!last && interrupt_.load(std::memory_order_relaxed) != 0) {
+                return TrainEnd::interrupted;
+            }
+        }
+        return TrainEnd::finished;
+    }
+
+    Status after_step(const StepResult& step) {
+        rate_ = step.rate;
+        if (!std::isfinite(step.loss)) return not_finite(step.loss);
+        has_penalty_ = !std::isnan(step.penalty);
+        progress_.loss_sum += has_penalty_ ? step.loss - step.penalty : step.loss;
+        progress_.penalty_sum += has_penalty_ ? step.penalty : 0.0;
         progress_.step += 1;
         progress_.step_in_epoch += 1;
-        epoch_samples_ += size;
-        has_penalty_ = !std::isnan(penalty);
+        epoch_samples_ += step.samples;
         if (observer_.on_step) report_step();
-        if (plan_.directory != nullptr && plan_.log_every > 0 &&
-            progress_.step % plan_.log_every == 0) {
+        if (plan_.directory != nullptr && log_.due(progress_.step)) {
             return append_line(plan_.directory->file("log.jsonl"), log_line(report(), false));
         }
         return {};
+    }
+
+    // What happens between two steps: the end of an epoch, measuring, writing. True when patience is over.
+    Result<bool> at_boundaries(bool last) {
+        const bool epoch_done = progress_.step_in_epoch >= steps_per_epoch_;
+        const bool scheduled = validate_.due(progress_.step);
+        bool stop = false;
+        if (scheduled || epoch_done || last) {
+            Result<bool> over = end_stretch(scheduled, epoch_done, last);
+            if (!over) return over.error();
+            stop = *over;
+        }
+        if (save_.due(progress_.step)) {
+            if (Status s = write_named(); !s) return s.error();
+        }
+        // Tiny networks finish hundreds of epochs a second: files are written once a second, and at the
+        // end; within a long epoch every five minutes.
+        const double since = seconds_since(last_write_);
+        const bool boundary = scheduled || epoch_done;
+        if (last || stop || (boundary && since > 1.0) || since > 300.0) {
+            if (Status s = write_files(); !s) return s.error();
+        }
+        return stop;
+    }
+
+    // Measures where that is due, remembers the best, logs.
+    Result<bool> end_stretch(bool scheduled, bool epoch_done, bool last) {
+        EpochReport r = report();
+        r.within = !epoch_done && !last;
+        if (scheduled || last) {
+            if (Status s = measure(r); !s) return s.error();
+            take_best(r);
+            // A limit within an epoch does not count for patience: a resumed run measures when it is due.
+            if (scheduled) note_improvement(r);
+        }
+        last_ = r;
+        if (plan_.directory != nullptr) {
+            const std::string line = log_line(r, true);
+            if (Status s = append_line(plan_.directory->file("log.jsonl"), line); !s) {
+                return s.error();
+            }
+        }
+        if (observer_.on_epoch) observer_.on_epoch(r);
+        if (epoch_done) next_epoch();
+        return scheduled && patience_is_over();
+    }
+
+    void next_epoch() {
+        progress_.epoch += 1;
+        progress_.step_in_epoch = 0;
+        progress_.loss_sum = progress_.penalty_sum = 0;
+        epoch_start_ = Clock::now();
+        epoch_samples_ = 0;
     }
 
     Error not_finite(double loss) {
         Error error{kExitRun,
                     fmt::format("the loss became {} in step {} (epoch {}), learning rate {:g}",
                                 std::isnan(loss) ? "NaN" : "infinite", progress_.step + 1,
-                                progress_.epoch + 1, session_.number("rate"))};
+                                progress_.epoch + 1, rate_)};
         error.help = "a smaller learning rate or `clip = 1.0` often helps";
         return with_checkpoint(std::move(error));
     }
@@ -189,8 +235,13 @@ private:
         return error;
     }
 
+    std::int64_t shown_restart() const {
+        return section().restarts > 1 ? progress_.restart + 1 : 0;
+    }
+
     void report_step() {
         StepReport r;
+        r.restart = shown_restart();
         r.epoch = progress_.epoch + 1;
         r.epochs = plan_.steps ? 0 : plan_.epochs.value_or(1);
         r.step = progress_.step;
@@ -198,20 +249,24 @@ private:
         r.loss = progress_.loss_sum / static_cast<double>(progress_.step_in_epoch);
         const double seconds = seconds_since(epoch_start_);
         r.samples_per_second = static_cast<double>(epoch_samples_) / std::max(seconds, 1e-9);
-        r.seconds_left = static_cast<double>(total_steps_ - progress_.step) *
-                         static_cast<double>(plan_.batch) / std::max(r.samples_per_second, 1e-9);
+        const std::int64_t whole = section().restarts - 1 - progress_.restart;
+        const std::int64_t left = total_steps_ - progress_.step + whole * total_steps_;
+        const double samples =
+            static_cast<double>(plan_.train_rows.size()) / static_cast<double>(steps_per_epoch_);
+        r.seconds_left = static_cast<double>(left) * samples / std::max(r.samples_per_second, 1e-9);
         observer_.on_step(r);
     }
 
     EpochReport report() const {
         EpochReport r;
+        r.restart = shown_restart();
         r.epoch = progress_.epoch + 1;
         r.step = progress_.step;
         const double steps =
             static_cast<double>(std::max<std::int64_t>(progress_.step_in_epoch, 1));
         r.loss = progress_.loss_sum / steps;
         if (has_penalty_) r.penalty = progress_.penalty_sum / steps;
-        r.rate = session_.number("rate");
+        r.rate = rate_;
         r.seconds = progress_.seconds + seconds_since(start_);
         r.samples_per_second =
             static_cast<double>(epoch_samples_) / std::max(seconds_since(epoch_start_), 1e-9);
@@ -234,8 +289,8 @@ private:
         if (held_out) {
             if (Status s = add("valid.", *plan_.valid_data, plan_.valid_rows, true); !s) return s;
         }
-        const bool any_metric = !plan_.section->metrics.empty();
-        if (any_metric && (!held_out || plan_.section->train_metrics)) {
+        const bool any_metric = !section().metrics.empty();
+        if (any_metric && (!held_out || section().train_metrics)) {
             return add(held_out ? "train." : "", *plan_.data, plan_.train_rows, false);
         }
         return {};
@@ -253,65 +308,58 @@ private:
         return watch.direction == Direction01::min ? value < than : value > than;
     }
 
-    // Measures, remembers the best, writes, logs. False when training should stop.
-    Result<bool> end_epoch() {
-        EpochReport r = report();
-        if (Status s = measure(r); !s) return s.error();
-        Watch watch = plan_.section->best.value_or(
+    void take_best(EpochReport& r) {
+        const Watch watch = section().best.value_or(
             Watch{plan_.valid_rows.empty() ? "loss" : "valid.loss", Direction01::min, {}});
-        if (const auto value = find(r, watch.name); value && std::isfinite(*value)) {
-            if (!progress_.best || improves(watch, *value, *progress_.best)) {
-                progress_.best = *value;
-                r.best = true;
-                if (plan_.directory != nullptr) best_ = take_snapshot(session_);
-            }
-        }
-        const bool epoch_done = progress_.step_in_epoch >= steps_per_epoch_;
-        // A limit within an epoch does not count for patience: a resumed run measures at the epoch's end.
-        const bool stop = epoch_done && patience_is_over(r);
-        last_ = r;
-        if (epoch_done) {
-            progress_.epoch += 1;
-            progress_.step_in_epoch = 0;
-            progress_.loss_sum = progress_.penalty_sum = 0;
-        }
-        const bool over = stop || progress_.step >= total_steps_;
-        if (plan_.directory != nullptr) {
-            if (Status s = append_line(plan_.directory->file("log.jsonl"), log_line(r, true)); !s) {
-                return s.error();
-            }
-        }
-        // Tiny networks finish hundreds of epochs a second: files are written once a second and at the end.
-        if (over || seconds_since(last_write_) > 1.0) {
-            if (Status s = write_files(); !s) return s.error();
-        }
-        if (observer_.on_epoch) observer_.on_epoch(r);
-        return !stop;
+        const auto value = find(r, watch.name);
+        if (!value || !std::isfinite(*value)) return;
+        if (progress_.best && !improves(watch, *value, *progress_.best)) return;
+        progress_.best = *value;
+        progress_.best_restart = progress_.restart;
+        r.best = true;
+        if (plan_.directory != nullptr) best_ = take_snapshot(session_);
     }
 
-    bool patience_is_over(const EpochReport& r) {
-        if (!plan_.section->patience) return false;
-        const auto& [epochs, watch] = *plan_.section->patience;
+    void note_improvement(const EpochReport& r) {
+        if (!section().patience) return;
+        const Watch& watch = section().patience->second;
         const auto value = find(r, watch.name);
-        if (!value) return false;
-        if (progress_.waited < 0 || improves(watch, *value, progress_.watched_best)) {
-            progress_.watched_best = *value;
-            progress_.waited = 0;
-            return false;
-        }
-        progress_.waited += 1;
-        return static_cast<double>(progress_.waited) >= epochs;
+        if (!value) return;
+        if (progress_.improved >= 0 && !improves(watch, *value, progress_.watched_best)) return;
+        progress_.watched_best = *value;
+        progress_.improved = progress_.step;
+    }
+
+    bool patience_is_over() const {
+        if (!section().patience || progress_.improved < 0) return false;
+        const double epochs = static_cast<double>(progress_.step - progress_.improved) /
+                              static_cast<double>(steps_per_epoch_);
+        return epochs >= section().patience->first - 1e-9;
     }
 
     Status write_best() {
         if (plan_.directory == nullptr || best_.empty()) return {};
-        const std::string name = plan_.section->best_file.value_or("best.safetensors");
+        const std::string name = section().best_file.value_or("best.safetensors");
         if (Status s = write_weights(plan_.directory->file(name), session_, best_, plan_.metadata);
             !s)
             return s;
         best_ = {};
         written_ = true;
         return {};
+    }
+
+    // save = every(5ep, "weights"): weights-5.safetensors, and with restarts weights-2-5.safetensors.
+    Status write_named() {
+        if (plan_.directory == nullptr) return {};
+        const SaveEvery& save = *section().save_every;
+        const bool epochs =
+            save.period.unit == DurationUnit::epochs && progress_.step % steps_per_epoch_ == 0;
+        const std::int64_t number = epochs ? progress_.step / steps_per_epoch_ : progress_.step;
+        const std::string restart =
+            shown_restart() > 0 ? fmt::format("{}-", shown_restart()) : std::string{};
+        const std::string name = fmt::format("{}-{}{}.safetensors", save.file, restart, number);
+        return write_safetensors(plan_.directory->file(name), weight_tensors(session_),
+                                 plan_.metadata);
     }
 
     // Best first, state last: what a resumed run reads never promises a file that is not there.
@@ -328,26 +376,31 @@ private:
         Progress now = progress_;
         now.seconds += seconds_since(start_);
         written_ = true;
-        return write_state(directory, session_, now, plan_.identity, plan_.metadata);
+        return write_state(directory, session_, now, stepper_->memory(), plan_.identity,
+                           plan_.metadata);
     }
 
     Result<TrainOutcome> finish(TrainEnd end) {
         if (end == TrainEnd::interrupted) {
             if (Status s = write_files(); !s) return s.error();
         }
-        return TrainOutcome{end, progress_.epoch, progress_.step, last_};
+        const std::int64_t best = section().restarts > 1 ? progress_.best_restart + 1 : 0;
+        return TrainOutcome{end, progress_.epoch, progress_.step, best, last_};
     }
 
     Session& session_;
     const TrainPlan& plan_;
     const TrainObserver& observer_;
     const std::atomic<int>& interrupt_;
-    BatchBuffers buffers_;
+    std::unique_ptr<Stepper> stepper_;
+    Ticker validate_, log_, save_;
     Progress progress_;
     EpochReport last_;
     Snapshot best_;
     std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, epoch_samples_ = 0;
+    double rate_ = std::numeric_limits<double>::quiet_NaN();
     bool has_penalty_ = false;
+    bool resumed_ = false;  // from a checkpoint
     bool written_ = false;  // something is in the directory that a user can go on from
     Clock::time_point start_, epoch_start_, last_write_;
 };

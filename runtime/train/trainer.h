@@ -31,22 +31,30 @@ struct TrainPlan {
     std::int64_t batch = 32;
     std::optional<std::int64_t> epochs, steps;
     std::uint64_t seed = 0;
-    std::int64_t log_every = 0;         // steps; 0: per epoch only
+    std::optional<Duration> log;        // lines within epochs, without measuring
     RunDirectory* directory = nullptr;  // null: nothing is written
     Metadata metadata;                  // of every weights file: netc.model, ...
     std::string identity;               // source, options, data: must agree when resuming
     bool resume = false;
+    // The weights that training starts from, for each of the section's restarts: `init` by this seed, what
+    // the data say, what is loaded.
+    std::function<Status(std::uint64_t seed)> initialize;
+    // solver = normal_equation(): `gradient` of the same section in double precision.
+    Session* solver = nullptr;
 };
 
 struct EpochReport {
+    std::int64_t restart = 0;  // from 1; 0 where there is one only
     std::int64_t epoch = 0, step = 0;
     double loss = 0, penalty = std::numeric_limits<double>::quiet_NaN();
     std::vector<std::pair<std::string, double>> metrics;  // valid.loss, valid.acc, ...
     double rate = 0, seconds = 0, samples_per_second = 0;
     bool best = false;
+    bool within = false;  // in the middle of an epoch
 };
 
 struct StepReport {
+    std::int64_t restart = 0;            // as in EpochReport
     std::int64_t epoch = 0, epochs = 0;  // epochs 0: training counts steps
     std::int64_t step = 0, steps = 0;    // of the whole run
     double loss = 0;                     // mean of the epoch so far
@@ -59,10 +67,12 @@ struct TrainObserver {
     std::function<void(const std::string&)> on_note;  // one sentence for a person
 };
 
-enum class TrainEnd : std::uint8_t { finished, stopped_early, interrupted };
+// converged: L-BFGS finds no smaller loss.
+enum class TrainEnd : std::uint8_t { finished, stopped_early, converged, interrupted };
 struct TrainOutcome {
     TrainEnd end = TrainEnd::finished;
     std::int64_t epoch = 0, step = 0;
+    std::int64_t best_restart = 0;  // from 1; 0 where there is one only
     EpochReport last;
 };
 
@@ -97,6 +107,8 @@ public:
 
 private:
     std::vector<const Field*> fields_;
+    std::vector<bool> widened_;  // f32 for an entry in f64
+    std::vector<std::byte> narrow_;
     std::vector<AlignedMemory> buffers_;
     std::vector<const std::byte*> pointers_;
 };

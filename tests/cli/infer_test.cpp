@@ -174,6 +174,8 @@ train Conv {
     for (const char* file : {"xor.net", "moons.net", "conv.net"}) {
         const Outcome outcome = run_netc({"gradcheck", file, "--json"}, directory.path());
         INFO(file << "\n" << outcome.out << outcome.err);
+        // The second time it comes from the compile cache.
+        CHECK(run_netc({"gradcheck", file, "--json"}, directory.path()).out == outcome.out);
         CHECK(outcome.status == 0);
         const auto rows = nlohmann::json::parse(outcome.out, nullptr, false);
         REQUIRE(rows.is_array());

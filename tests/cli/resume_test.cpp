@@ -80,7 +80,9 @@ TEST_CASE("what has changed since the run began is named") {
     expect_refusal(
         run_netc({"train", "moons.net", "--resume", "run", "--set", "width=5"}, directory.path()),
         3, {"--set"});
-    directory.write("moons.net", kMoons + "# another line\n");
+    std::string other = kMoons;
+    other.replace(other.find("dropout(0.1)"), 12, "dropout(0.2)");
+    directory.write("moons.net", other);
     expect_refusal(run_netc({"train", "moons.net", "--resume", "run"}, directory.path()), 3,
                    {"the source", "--load"});
     expect_refusal(run_netc({"train", "moons.net", "--resume", "nowhere"}, directory.path()), 3,

@@ -209,7 +209,7 @@ TEST_CASE("as compares with the batch when the program runs") {
 }
 
 TEST_CASE("the program on the page about scan is right, and its text reads back in") {
-    std::ifstream file(std::string(NETC_SOURCE_DIR) + "/docs/language.md");
+    std::ifstream file(std::string(NETC_SOURCE_DIR) + "/docs/language_rules.md");
     std::stringstream page;
     page << file.rdbuf();
     const std::string text = page.str();
