@@ -87,7 +87,12 @@ int verb_dump(Options options) {
     Result<const TrainSection*> section = section_of(**bench, **model, options);
     if (!section) return report(section.error());
     if (options.stage == "graph") {
-        return print_module(*section != nullptr ? (*section)->module : (*model)->module, options);
+        // Of the entries, `forward` alone is a graph already; the others come out of `training`.
+        Module module = *section != nullptr ? (*section)->module : (*model)->module;
+        if (options.entries == std::vector<std::string>{"forward"}) {
+            std::erase_if(module.functions, [](const Function& f) { return f.name != "forward"; });
+        }
+        return print_module(module, options);
     }
     CompileOptions compile_options;
     compile_options.entries =

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -155,33 +156,38 @@ std::string head(double width, double height, std::string_view title) {
 std::string draw(const Plane& plane, const std::vector<Answer>& answers, std::string_view title,
                  const std::array<std::string, 2>& names) {
     std::string svg = head(kSide + 2 * kMargin, kSide + 2 * kMargin, title);
-    const double cell = kSide / kCells;
+    // All cells of one colour are one path, in units of cells: a picture of tens of kilobytes.
+    std::map<std::pair<std::size_t, long>, std::string> shades;
     for (int row = 0; row < kCells; ++row) {
-        for (int begin = 0; begin < kCells;) {  // cells of one colour are one rectangle
-            const auto at = [&](int column) {
-                return answers[static_cast<std::size_t>(row * kCells + column)];
+        for (int begin = 0; begin < kCells;) {
+            const auto shade = [&](int column) {
+                const Answer& answer = answers[static_cast<std::size_t>(row * kCells + column)];
+                return std::pair(answer.label % kColours.size(), std::lround(answer.sure * 8));
             };
-            const auto shade = [&](int column) { return std::lround(at(column).sure * 8); };
             int end = begin + 1;
-            while (end < kCells && at(end).label == at(begin).label && shade(end) == shade(begin))
-                ++end;
-            svg += fmt::format(
-                "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\" "
-                "fill-opacity=\"{:.2f}\"/>\n",
-                kMargin + begin * cell, kMargin + (kCells - 1 - row) * cell, (end - begin) * cell,
-                cell, kColours[at(begin).label % kColours.size()],
-                0.15 + 0.05 * static_cast<double>(shade(begin)));
+            while (end < kCells && shade(end) == shade(begin)) ++end;
+            shades[shade(begin)] +=
+                fmt::format("M{} {}h{}v1h-{}z", begin, kCells - 1 - row, end - begin, end - begin);
             begin = end;
         }
     }
+    svg += fmt::format("<g transform=\"translate({0:.0f} {0:.0f}) scale({1})\" "
+                       "shape-rendering=\"crispEdges\">\n",
+                       kMargin, kSide / kCells);
+    for (const auto& [shade, cells] : shades) {
+        svg += fmt::format("<path fill=\"{}\" fill-opacity=\"{:.2f}\" d=\"{}\"/>\n",
+                           kColours[shade.first], 0.15 + 0.05 * static_cast<double>(shade.second),
+                           cells);
+    }
+    svg += "</g>\n<g stroke=\"white\" stroke-width=\"0.6\">\n";
     for (const Sample& sample : plane.samples) {
         svg += fmt::format(
-            "<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"2.5\" fill=\"{}\" "
-            "stroke=\"white\" stroke-width=\"0.6\"/>\n",
+            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n",
             kMargin + kSide * (sample.x - plane.low[0]) / (plane.high[0] - plane.low[0]),
             kMargin + kSide * (plane.high[1] - sample.y) / (plane.high[1] - plane.low[1]),
             kColours[sample.label % kColours.size()]);
     }
+    svg += "</g>\n";
     const double bottom = kMargin + kSide + 16;
     const auto text = [&](double x, double y, const char* anchor, const std::string& words) {
         svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"#808080\">{}"

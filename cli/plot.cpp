@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -18,7 +19,8 @@
 namespace netc {
 namespace {
 
-Status add_run(const std::string& run, bool several,
+// Of several runs each has a colour, and what training data gave is dashed.
+Status add_run(const std::string& run, std::optional<std::size_t> colour,
                std::map<std::string, std::map<std::string, Curve>>& panels) {
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
@@ -44,7 +46,7 @@ Status add_run(const std::string& run, bool several,
         if (epoch > 1 && steps_per_epoch > 0 && step / steps_per_epoch < epoch) {
             epoch = step / steps_per_epoch;
         }
-        std::string label = several ? name_of_run + " " : "";
+        std::string label = colour ? name_of_run + " " : "";
         if (json.contains("restart")) {
             label += fmt::format("restart {} ", json["restart"].get<std::int64_t>());
         }
@@ -53,6 +55,8 @@ Status add_run(const std::string& run, bool several,
             if (!value.is_number()) return;
             Curve& curve = panels[panel][label + name];
             curve.name = label + name;
+            curve.colour = colour;
+            curve.dashed = colour && name == "training";
             curve.points.emplace_back(epoch, value.get<double>());
         };
         if (json.contains("loss")) add("loss", "training", json["loss"]);
@@ -72,8 +76,9 @@ Status add_run(const std::string& run, bool several,
 
 Status write_curves(const std::vector<std::string>& runs, const std::string& svg) {
     std::map<std::string, std::map<std::string, Curve>> panels;
-    for (const std::string& run : runs) {
-        if (Status s = add_run(run, runs.size() > 1, panels); !s) return s;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const auto colour = runs.size() > 1 ? std::optional(i) : std::nullopt;
+        if (Status s = add_run(runs[i], colour, panels); !s) return s;
     }
     Chart chart;
     chart.title =

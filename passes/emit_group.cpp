@@ -5,6 +5,13 @@
 #include "passes/emitter.h"
 
 namespace netc {
+namespace {
+
+// Each brings axes of its own, and a backend may count their points together: the norm over all
+// gradients of a deep network is the sum of several kernels.
+constexpr std::size_t kMostReductions = 6;
+
+}  // namespace
 
 Emitter::Emitter(const GroupInfo& info, const std::vector<NodeId>& members,
                  const std::vector<NodeId>& stored)
@@ -228,6 +235,8 @@ Result<EmittedKernel> Emitter::run() {
     for (NodeId id : members_) {
         if (reduces(id)) reductions.push_back(id);
     }
+    if (reductions.size() > kMostReductions)
+        return Error{kExitInternal, "more reductions than a kernel should have"};
     if (!reductions.empty())
         std::rotate(reductions.begin(), reductions.end() - 1, reductions.end());
     for (NodeId id : reductions) {

@@ -136,7 +136,40 @@ std::string grid(const Axis& across, const Axis& up, const std::string& label) {
     return svg;
 }
 
-std::string draw(const Panel& panel, const std::string& horizontal, double left, double top) {
+// Where the names of a panel's curves stand: the last one ends the line, and those that do not fit beside
+// the title go on further lines.
+struct Label {
+    std::size_t line = 0;
+    double right = 0;
+};
+
+constexpr double kLine = 16, kSample = 22;  // of the legend: a line's height, a stroke's length
+
+bool has_dashes(const Panel& panel) {
+    return std::ranges::any_of(panel.curves, [](const Curve& curve) { return curve.dashed; });
+}
+
+std::vector<Label> legend_of(const Panel& panel) {
+    std::vector<Label> labels(panel.curves.size());
+    const double width = kWidth - kLeft - kRight;
+    double left = width;
+    std::size_t line = 0;
+    for (std::size_t i = panel.curves.size(); i-- > 0;) {
+        const double wanted = 6.6 * static_cast<double>(panel.curves[i].name.size()) +
+                              (has_dashes(panel) ? kSample : 0);
+        const double taken = line == 0 ? 14 + 7.2 * static_cast<double>(panel.title.size()) : 0;
+        if (left - wanted < taken && (line == 0 || left < width)) {
+            ++line;
+            left = width;
+        }
+        labels[i] = {line, left};
+        left -= wanted + 14;
+    }
+    return labels;
+}
+
+std::string draw(const Panel& panel, const std::string& horizontal, double left, double top,
+                 double legend_height) {
     Range x, y;
     for (const Curve& curve : panel.curves) {
         for (const auto& point : curve.points) {
@@ -147,15 +180,18 @@ std::string draw(const Panel& panel, const std::string& horizontal, double left,
     }
     const bool empty = !(x.low <= x.high);
     const Axis across = make_axis(x, left + kLeft, left + kWidth - kRight, false);
-    const Axis up = make_axis(y, top + kHeight - kBottom, top + kTop, panel.logarithmic && !empty);
+    const Axis up = make_axis(y, top + legend_height + kHeight - kBottom,
+                              top + legend_height + kTop, panel.logarithmic && !empty);
     std::string svg = fmt::format("<text class=\"head\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
                                   across.from, top + 14, escaped(panel.title));
     svg += grid(across, up, horizontal);
-    double legend = across.to;
+    const std::vector<Label> labels = legend_of(panel);
+    const bool samples = has_dashes(panel);
     for (std::size_t i = panel.curves.size(); i-- > 0;) {
         const Curve& curve = panel.curves[i];
-        const char* colour = kColours[i % kColours.size()];
-        svg += fmt::format("<path class=\"curve\" stroke=\"{}\" d=\"{}\"/>\n", colour,
+        const char* colour = kColours[curve.colour.value_or(i) % kColours.size()];
+        const char* dashes = curve.dashed ? " stroke-dasharray=\"4 3\"" : "";
+        svg += fmt::format("<path class=\"curve\" stroke=\"{}\"{} d=\"{}\"/>\n", colour, dashes,
                            path_of(curve, across, up));
         // One point makes no line; a run of one epoch still shows something.
         if (curve.points.size() == 1 && drawable(curve.points[0], panel.logarithmic)) {
@@ -163,10 +199,17 @@ std::string draw(const Panel& panel, const std::string& horizontal, double left,
                                across.place(curve.points[0].first),
                                up.place(curve.points[0].second), colour);
         }
+        const double right = across.from + labels[i].right;
+        const double base = top + 14 + kLine * static_cast<double>(labels[i].line);
         svg += fmt::format(
             "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\" style=\"fill:{}\">{}</text>\n",
-            legend, top + 14, colour, escaped(curve.name));
-        legend -= 14 + 6.6 * static_cast<double>(curve.name.size());
+            right, base, colour, escaped(curve.name));
+        if (samples) {
+            svg += fmt::format(
+                "<path class=\"curve\" stroke=\"{}\"{} d=\"M{:.1f} {:.1f}h{:.0f}\"/>\n", colour,
+                dashes, right - 6.6 * static_cast<double>(curve.name.size()) - kSample, base - 4,
+                kSample - 6);
+        }
     }
     if (empty) {
         svg +=
@@ -181,7 +224,12 @@ std::string draw(const Panel& panel, const std::string& horizontal, double left,
 std::string to_svg(const Chart& chart) {
     const double width =
         kWidth * static_cast<double>(std::max<std::size_t>(1, chart.panels.size()));
-    const double height = kTitle + kHeight;
+    std::size_t lines = 0;  // of the longest legend, beyond the first
+    for (const Panel& panel : chart.panels) {
+        for (const Label& label : legend_of(panel)) lines = std::max(lines, label.line);
+    }
+    const double legend_height = kLine * static_cast<double>(lines);
+    const double height = kTitle + legend_height + kHeight;
     std::string svg = fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
         "width=\"{0:.0f}\" "
@@ -193,7 +241,8 @@ std::string to_svg(const Chart& chart) {
     svg += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"22\">{}</text>\n", kLeft,
                        escaped(chart.title));
     for (std::size_t i = 0; i < chart.panels.size(); ++i) {
-        svg += draw(chart.panels[i], chart.horizontal, kWidth * static_cast<double>(i), kTitle);
+        svg += draw(chart.panels[i], chart.horizontal, kWidth * static_cast<double>(i), kTitle,
+                    legend_height);
     }
     return svg + "</svg>\n";
 }

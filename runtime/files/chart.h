@@ -11,6 +11,8 @@ namespace netc {
 struct Curve {
     std::string name;
     std::vector<std::pair<double, double>> points;  // not-finite ones interrupt the line
+    std::optional<std::size_t> colour = {};         // that of its place in the panel otherwise
+    bool dashed = false;
 };
 
 struct Panel {

@@ -152,6 +152,9 @@ class Tools(unittest.TestCase):
                 self.assertIn(a, nodes)
                 self.assertTrue(b in nodes or re.fullmatch(r"f\d+r\d+", b))
             self.assertIn("f32[B, 10]", dot)
+        for name in ("graph", "optimized"):
+            text = self.netc("dump", LENET, f"--stage={name}", "--entry=forward").stdout
+            self.assertEqual(re.findall(r"^function (\w+)", text, re.M), ["forward"])
         self.netc("dump", LENET, "--stage=llvm", "--format=dot", status=2)
         self.netc("dump", LENET, "--format=png", status=2)
 
@@ -179,17 +182,18 @@ class Tools(unittest.TestCase):
         self.write("a.net", "net 1\nmodel M(x: f32[B, 2]) -> f32[B, 1] {\n  param w: f32[2, 1] = [[1], [1]]\n"
                    "  return x @ w\n}\n")
         self.netc("init", "a.net", "-o", "w.safetensors")
-        rects = [e for e in self.svg("a.net", "--weights", "w.safetensors") if e.tag.endswith("rect")]
+        paths = [e for e in self.svg("a.net", "--weights", "w.safetensors").iter() if e.tag.endswith("path")]
         area = {}
-        for r in rects:
-            x, y, wide, high = (float(r.get(k)) for k in ("x", "y", "width", "height"))
-            area[r.get("fill")] = area.get(r.get("fill"), 0) + wide * high
-            # Pixels: the middle of the picture is 0, y points down.
-            sign = (x + wide / 2 - 280) - (y + high / 2 - 280)
-            if abs(sign) > wide + high:
-                self.assertEqual(r.get("fill"), "#d55e00" if sign > 0 else "#0072b2")
+        for path in paths:  # a picture of 128 x 128 cells, each path those of one colour
+            fill = path.get("fill")
+            for x, y, wide in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", path.get("d")):
+                area[fill] = area.get(fill, 0) + int(wide)
+                # The middle of the picture is 0, y points down.
+                sign = (int(x) + int(wide) / 2 - 64) - (int(y) + 0.5 - 64)
+                if abs(sign) > int(wide) + 1:
+                    self.assertEqual(fill, "#d55e00" if sign > 0 else "#0072b2")
         self.assertEqual(len(area), 2)
-        self.assertAlmostEqual(sum(area.values()), 480 * 480, delta=480 * 480 * 0.02)
+        self.assertEqual(sum(area.values()), 128 * 128)
 
     def test_decision_boundary_with_samples(self):
         self.write("a.net", """net 1
@@ -202,7 +206,7 @@ train M {
 }
 """)
         self.netc("train", "a.net", "--run", "r", "--quiet")
-        circles = [e for e in self.svg("a.net", "--weights", "r") if e.tag.endswith("circle")]
+        circles = [e for e in self.svg("a.net", "--weights", "r").iter() if e.tag.endswith("circle")]
         self.assertEqual(len(circles), 100)
         self.assertEqual(len({c.get("fill") for c in circles}), 2)
         self.svg("r")

@@ -210,6 +210,9 @@ inline std::vector<SmallNetwork> optimizer_networks() {
     }
     networks.push_back(of_vector("penalty", dense, "sgd(lr = 0.1)",
                                  " penalty = l2(1e-2, on = \"*.weight\") + l1(1e-3)"));
+    networks.push_back(of_vector("a norm over many gradients",
+                                 "repeat 9 { linear(6) >> tanh } |> linear(3)",
+                                 "sgd(lr = 0.5, clip = 0.05)"));
     networks.push_back(of_vector("adamw with clip and penalty", dense,
                                  "adamw(lr = 0.01, clip = 0.05)", " penalty = l2(1e-2)"));
     networks.push_back(network(

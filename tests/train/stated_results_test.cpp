@@ -26,6 +26,11 @@ const std::vector<Stated> kStated{
     {"playground/playground.net", {"Xor"}, "valid.acc", 0.97, 1.0},
     {"playground/playground.net", {"Gauss"}, "valid.acc", 0.97, 1.0},
     {"playground/playground.net", {"Spiral"}, "valid.acc", 0.97, 1.0},
+    {"text/transformer.net",
+     {"House", "--set", "width=32", "--set", "blocks=2"},
+     "valid.loss",
+     0.0,
+     0.6},
 };
 
 Trained train_row(const Stated& row, const TemporaryDirectory& directory) {

@@ -2,6 +2,9 @@
 // Run directories, their lock and their log; charts.
 #include <catch2/catch.hpp>
 
+#include <cstdio>
+#include <map>
+
 #include "runtime/files/chart.h"
 #include "runtime/files/files.h"
 #include "runtime/files/run_directory.h"
@@ -88,4 +91,37 @@ TEST_CASE("charts hold every curve and survive odd values") {
         ++curves;
     CHECK(curves == 3);
     CHECK(to_svg({}).find("</svg>") != std::string::npos);
+}
+
+TEST_CASE("the names of many curves stand on as many lines as they need") {
+    Chart chart{"several runs", "epoch", {}};
+    for (const char* run : {"plain", "with dropout", "with weight decay", "stopped early"}) {
+        for (const char* set : {" held out", " training"}) {
+            if (chart.panels.empty()) chart.panels.push_back({"loss", false, {}});
+            std::vector<Curve>& curves = chart.panels[0].curves;
+            curves.push_back({std::string(run) + set,
+                              {{1, 2.0}, {2, 1.0}},
+                              curves.size() / 2,
+                              std::string(set) == " training"});
+        }
+    }
+    const std::string svg = to_svg(chart);
+    CHECK(svg.find("stroke-dasharray") != std::string::npos);
+    // `<text x="R" y="Y" text-anchor="end" style="fill:C">NAME`: NAME lies within the picture, and over no other.
+    std::map<double, double> free_below;  // of each line
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = svg.find("text-anchor=\"end\" style", at)) != std::string::npos;
+         ++at, ++found) {
+        const std::size_t text = svg.rfind("<text", at);
+        double x = 0, y = 0;
+        REQUIRE(std::sscanf(svg.c_str() + text, "<text x=\"%lf\" y=\"%lf\"", &x, &y) == 2);
+        const std::size_t begin = svg.find('>', at) + 1;
+        const double width = 6.0 * static_cast<double>(svg.find('<', begin) - begin);
+        const auto [line, is_new] = free_below.emplace(y, 480);
+        CHECK(x <= line->second);
+        CHECK(x - width >= 0);
+        line->second = x - width;
+    }
+    CHECK(found == 8);
+    CHECK(free_below.size() > 1);
 }

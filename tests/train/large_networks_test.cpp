@@ -1,0 +1,62 @@
+// links: runtime ir
+// labels: slow
+// The networks that take minutes at their full size, here smaller and for fewer epochs; what they reach at
+// full size is measured in examples/README.md.
+#include "train_example.h"
+
+using namespace netc;
+
+namespace {
+
+struct Stated {
+    const char* file;
+    std::vector<std::string> arguments;
+    const char* folder;  // of the data, and a file that is in it
+    const char* data;
+    const char* metric;
+    double low, high;
+};
+
+const std::vector<Stated> kStated{
+    {"text/transformer.net",
+     {"Shakespeare", "--set", "width=64", "--set", "blocks=2", "--epochs", "1"},
+     "tinyshakespeare",
+     "input.txt",
+     "valid.loss",
+     0.0,
+     1.95},
+    {"cifar/vgg.net",
+     {"--set", "width=16", "--epochs", "3"},
+     "cifar10",
+     "data_batch_1.bin.gz",
+     "valid.acc",
+     0.45,
+     1.0},
+    {"cifar/resnet.net",
+     {"--set", "width=8", "--epochs", "3"},
+     "cifar10",
+     "data_batch_1.bin.gz",
+     "valid.acc",
+     0.45,
+     1.0},
+};
+
+}  // namespace
+
+TEST_CASE("smaller and shorter, they reach what they reached when measured") {
+    for (const Stated& row : kStated) {
+        const std::string data = shared_data(row.folder, row.data);
+        if (data.empty()) {
+            std::printf("SKIPPED: ../shared/data/%s is not there\n", row.folder);
+            continue;
+        }
+        INFO(row.file);
+        const TemporaryDirectory directory;
+        std::vector<std::string> arguments{example(row.file)};
+        arguments.insert(arguments.end(), row.arguments.begin(), row.arguments.end());
+        arguments.insert(arguments.end(), {"--data", data});
+        const Trained trained = train_example(arguments, directory);
+        CHECK(trained.last(row.metric) >= row.low);
+        CHECK(trained.last(row.metric) <= row.high);
+    }
+}
