@@ -167,6 +167,16 @@ void declare_plot(CLI::App& verb, Options& o) {
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--data", o.data, "directory that data paths start from");
 }
+void declare_weights(CLI::App& verb, Options& o) {
+    verb.add_option("W", o.weights, "a safetensors file or a run directory")->required();
+    verb.add_option("GLOB", o.glob, "only the tensors of these names; `*` crosses dots");
+    verb.add_flag("--values", o.values, "the numbers instead of what they are like");
+    verb.add_flag("--csv", o.csv, "the numbers as lines of tensor,index,value");
+    verb.add_option("--npy", o.npy, "the numbers as DIR/TENSOR.npy")->option_text("DIR");
+    verb.add_option("--diff", o.diff, "how far the tensors of this file are away")
+        ->option_text("W2");
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
+}
 void declare_cache(CLI::App& verb, Options& o) {
     verb.add_option("ACTION", o.action, "info or clear")
         ->required()
@@ -200,6 +210,7 @@ const std::vector<Verb>& verbs() {
          }},
         {"plot", "learning curves, decision boundaries and filters as SVG", verb_plot,
          declare_plot},
+        {"weights", "what is in a weights file; how two differ", verb_weights, declare_weights},
         {"lsp", "the language server, for editors", verb_lsp,
          [](CLI::App& verb, Options& o) {
              verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
@@ -210,7 +221,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"weights", "runs", "import", "export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"runs", "import", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

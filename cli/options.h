@@ -48,6 +48,9 @@ struct Options {
     bool check = false;
     std::string format = "text";  // dump
     bool filters = false;         // plot
+    // weights
+    std::string glob, diff, npy;
+    bool values = false, csv = false;
 };
 
 // What --batch takes.

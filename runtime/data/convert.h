@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "ir/dtype.h"
+#include "runtime/files/half.h"
 
 namespace netc {
 
@@ -79,8 +80,8 @@ inline double load_number(DType dtype, const std::byte* from) {
         case DType::i8: return load_as<std::int8_t>(from);
         case DType::u8:
         case DType::b1: return load_as<std::uint8_t>(from);
-        case DType::f16:
-        case DType::bf16: return std::numeric_limits<double>::quiet_NaN();
+        case DType::f16: return static_cast<double>(float_of_f16(load_as<std::uint16_t>(from)));
+        case DType::bf16: return static_cast<double>(float_of_bf16(load_as<std::uint16_t>(from)));
     }
     return 0;
 }
