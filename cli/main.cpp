@@ -4,6 +4,7 @@
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "cli/options.h"
+#include "cli/run_record.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -177,6 +179,13 @@ void declare_weights(CLI::App& verb, Options& o) {
         ->option_text("W2");
     verb.add_flag("--json", o.json, "the result as JSON on standard output");
 }
+void declare_runs(CLI::App& verb, Options& o) {
+    verb.add_option("DIR", o.file, "the directory of the runs, default runs; or one run");
+    verb.add_option("--sort", o.sort,
+                    "by a metric, loss, lr, seconds, epochs or steps, the smallest first; "
+                    "=-NAME: the largest");
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
+}
 void declare_cache(CLI::App& verb, Options& o) {
     verb.add_option("ACTION", o.action, "info or clear")
         ->required()
@@ -211,6 +220,7 @@ const std::vector<Verb>& verbs() {
         {"plot", "learning curves, decision boundaries and filters as SVG", verb_plot,
          declare_plot},
         {"weights", "what is in a weights file; how two differ", verb_weights, declare_weights},
+        {"runs", "a row per training run, with the options that differ", verb_runs, declare_runs},
         {"lsp", "the language server, for editors", verb_lsp,
          [](CLI::App& verb, Options& o) {
              verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
@@ -221,7 +231,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"runs", "import", "export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"import", "export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
@@ -259,7 +269,15 @@ int run(int argc, char** argv) {
         // --help and --version come this way too, with status 0.
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
-    const int status = chosen->run(std::move(options));
+    options.arguments.assign(argv + 1, argv + argc);
+    // An exception is the end of a run too.
+    struct RunEnd {
+        Options options;
+        int status = kExitRun;
+        ~RunEnd() { note_run_end(options, status); }
+    } end;
+    end.options.run_begun = options.run_begun = std::make_shared<std::string>();
+    const int status = end.status = chosen->run(std::move(options));
     if (!out_failure().empty() && status == kExitDone) {
         return report({kExitData, "cannot write standard output: " + out_failure()});
     }

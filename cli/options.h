@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,10 @@ struct Options {
     // weights
     std::string glob, diff, npy;
     bool values = false, csv = false;
+    std::string sort;  // runs
+
+    std::vector<std::string> arguments;      // as they were given, for the record of a run
+    std::shared_ptr<std::string> run_begun;  // set by write_run_record, for note_run_end
 };
 
 // What --batch takes.
