@@ -156,6 +156,7 @@ void declare_explain(CLI::App& verb, Options& o) {
     verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
     verb.add_option("--weights", o.weights, "a file or a run directory: norms of these weights");
 }
 void declare_plot(CLI::App& verb, Options& o) {

@@ -55,6 +55,9 @@ struct Options {
     std::string sort;  // runs
 
     std::vector<std::string> arguments;      // as they were given, for the record of a run
+    // read_weights: what of `settings` and `dims` the command line said, and the file that said the rest.
+    std::string settings_from;
+    std::size_t own_settings = 0, own_dims = 0;
     std::shared_ptr<std::string> run_begun;  // set by write_run_record, for note_run_end
 };
 
