@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cli/array_files.h"
+#include "runtime/data/convert.h"
 
 namespace netc {
 namespace {
@@ -26,8 +27,8 @@ T element_as(const Array& array, std::size_t i) {
         case DType::i8: return get(std::int8_t{});
         case DType::u8:
         case DType::b1: return get(std::uint8_t{});
-        case DType::f16:
-        case DType::bf16: return T{};  // refused before
+        case DType::f16: return get(Float16{});
+        case DType::bf16: return get(BFloat16{});
     }
     return T{};
 }
@@ -41,24 +42,6 @@ std::size_t count_of(const Array& array) {
 template <class T>
 void put(Array& array, std::size_t i, T value) {
     std::memcpy(array.bytes.data() + i * sizeof(T), &value, sizeof(T));
-}
-
-std::pair<std::int64_t, std::int64_t> range_of(DType dtype) {
-    switch (dtype) {
-        case DType::i32:
-            return {std::numeric_limits<std::int32_t>::min(),
-                    std::numeric_limits<std::int32_t>::max()};
-        case DType::i16: return {-32768, 32767};
-        case DType::i8: return {-128, 127};
-        case DType::u8: return {0, 255};
-        case DType::b1: return {0, 1};
-        case DType::i64:
-        case DType::f64:
-        case DType::f32:
-        case DType::f16:
-        case DType::bf16: break;
-    }
-    return {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()};
 }
 
 // The shape [B, dims...] that the array stands for; it may be flat or flatter than the input.
@@ -107,6 +90,10 @@ Result<Array> convert(const Array& array, DType dtype, const std::string& what) 
         }
         if (dtype == DType::f64) {
             put(out, i, element_as<double>(array, i));
+            continue;
+        }
+        if (is_half(dtype)) {
+            store_number(dtype, element_as<double>(array, i), out.bytes.data() + i * 2);
             continue;
         }
         const auto value = element_as<std::int64_t>(array, i);
@@ -179,7 +166,7 @@ Status check_ranges(const Entry& entry, const CallInputs& inputs) {
         const std::size_t count = count_of(array);
         for (std::size_t i = 0; i < count; ++i) {
             const auto value = element_as<std::int64_t>(array, i);
-            if (value < 0 || value >= range.limit) {
+            if (!range.holds(value)) {
                 return Error{kExitData,
                              fmt::format("`{}`: element {} is {}, it must lie in 0 to {}",
                                          entry.inputs[range.input].name, i, value,

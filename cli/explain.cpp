@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/layer_rows.h"
 #include "cli/terminal.h"
@@ -43,6 +44,19 @@ int explain_file(Options options) {
     if (*section != nullptr) {
         if (Status s = memory(training_entry(**section), "training"); !s) return report(s.error());
     }
+    if (options.json) {
+        nlohmann::ordered_json json;
+        json["model"] = (*model)->name;
+        json["lines"] = nlohmann::ordered_json::array();
+        for (const TheoryLine& line : lines) {
+            json["lines"].push_back({{"what", line.what},
+                                     {"value", line.value},
+                                     {"formula", line.formula},
+                                     {"source", line.source}});
+        }
+        print_out(json.dump() + "\n");
+        return kExitDone;
+    }
     std::size_t what = 0, value = 0;
     for (const TheoryLine& line : lines) {
         what = std::max(what, line.what.size());
@@ -66,6 +80,13 @@ int verb_explain(Options options) {
                        fmt::format("there is no diagnostic `{}`", options.action),
                        {},
                        "codes look like E0303; `netc explain FILE.net` is about a network"});
+    }
+    if (options.json) {
+        print_out(nlohmann::ordered_json{{"code", options.action},
+                                         {"explanation", render_explanation(*info)}}
+                      .dump() +
+                  "\n");
+        return kExitDone;
     }
     print_out(render_explanation(*info));
     return kExitDone;

@@ -1,5 +1,6 @@
 // netc init, eval, predict, grad: one or a few calls of compiled entries.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -10,15 +11,28 @@
 #include "cli/initial_weights.h"
 #include "cli/loaded_network.h"
 #include "cli/section_data.h"
+#include "cli/tensor_numbers.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/weights_file.h"
 #include "cli/workbench.h"
+#include "runtime/data/convert.h"
+#include "runtime/data/statistics.h"
 #include "runtime/files/files.h"
 #include "runtime/files/npz.h"
 #include "runtime/train/trainer.h"
 
 namespace netc {
+
+namespace {
+
+// What is computed from such weights is no answer, but it is what was asked for.
+void warn_not_finite(const Safetensors& weights, const std::string& path) {
+    for (const std::string& sentence : not_finite_tensors(weights, path))
+        print_err("warning: " + sentence + "\n");
+}
+
+}  // namespace
 
 Result<Loaded> load_network(Options& options, bool wants_section, std::vector<std::string> entries,
                             std::int64_t batch_hint) {
@@ -57,6 +71,7 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
     loaded.session = std::move(*session);
     Result<LoadReport> taken = load_weights(*loaded.session, *weights, options.weights, false);
     if (!taken) return taken.error();
+    warn_not_finite(*weights, options.weights);
     const auto data = weights->metadata.find("netc.data");
     if (data != weights->metadata.end()) {
         Result<DataStatistics> statistics = statistics_from_json(data->second);
@@ -77,23 +92,7 @@ std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t b
 }
 
 double element(DType dtype, const std::byte* bytes, std::size_t i) {
-    auto get = [&]<class T>(T value) {
-        std::memcpy(&value, bytes + i * sizeof(T), sizeof(T));
-        return static_cast<double>(value);
-    };
-    switch (dtype) {
-        case DType::f64: return get(double{});
-        case DType::f32: return get(float{});
-        case DType::i64: return get(std::int64_t{});
-        case DType::i32: return get(std::int32_t{});
-        case DType::i16: return get(std::int16_t{});
-        case DType::i8: return get(std::int8_t{});
-        case DType::u8:
-        case DType::b1: return get(std::uint8_t{});
-        case DType::f16:
-        case DType::bf16: break;
-    }
-    return 0;
+    return load_number(dtype, bytes + i * static_cast<std::size_t>(size_of(dtype)));
 }
 
 nlohmann::json nested(const EntryArgument& argument, std::span<const std::byte> bytes,
@@ -204,6 +203,22 @@ void print_measurement(const Measurement& measured) {
     }
 }
 
+// Once for each input, whatever file it is from.
+void warn_far_outside(const Loaded& loaded, const Entry& entry, const CallInputs& inputs) {
+    if (!loaded.statistics) return;
+    for (std::size_t i = 0; i < entry.inputs.size(); ++i) {
+        const EntryArgument& input = entry.inputs[i];
+        if (!is_float(input.dtype)) continue;
+        const auto known =
+            std::ranges::find(*loaded.statistics, input.name, &FieldStatistics::name);
+        if (known == loaded.statistics->end()) continue;
+        const NumberSummary found = summarize(input.dtype, inputs.arrays[i].bytes);
+        if (found.finite() == 0) continue;
+        if (const auto warning = warn_far_outside(*known, found.min, found.max))
+            print_err("warning: " + *warning + "\n");
+    }
+}
+
 // The rows of a table through the section's selectors, for predict --rows.
 Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Options& options) {
     if (loaded.section == nullptr || !loaded.section->data) {
@@ -232,6 +247,30 @@ Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Opt
         call.arrays.push_back(std::move(array));
     }
     return call;
+}
+
+// --wrt NAME: only real numbers that are calculated with have one.
+Status check_gradient_input(const Workbench& bench, const Model& model, const TrainSection& section,
+                            const std::string& name) {
+    std::vector<const Input*> inputs;
+    for (const Input& input : model.inputs) inputs.push_back(&input);
+    for (const Input& target : section.targets) inputs.push_back(&target);
+    const auto found = std::ranges::find(inputs, name, &Input::name);
+    if (found == inputs.end()) {
+        return Error{kExitUsage,
+                     fmt::format("--wrt: there is no input `{}` with a gradient", name)};
+    }
+    const Input& input = **found;
+    if (is_float(input.type.dtype) && !is_half(input.type.dtype)) return {};
+    Error error{kExitUsage, fmt::format("--wrt: `{}` is {}, whose gradient would be {} too", name,
+                                        input.type.to_string(), name_of(input.type.dtype))};
+    if (input.span.known()) {
+        const Position at = bench.sources.begin(input.span);
+        error.place = FilePlace{std::string(bench.sources.path(input.span.file)),
+                                static_cast<int>(at.line), static_cast<int>(at.column)};
+    }
+    error.help = "inputs of f32 and f64 have gradients";
+    return error;
 }
 
 }  // namespace
@@ -318,6 +357,7 @@ int verb_predict(Options options) {
                                                      : read_rows(*loaded, entry, options);
     if (!inputs) return report(inputs.error());
     if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
+    warn_far_outside(*loaded, entry, *inputs);
     if (Status s = loaded->session->run("prepare", {}, 1); !s) return report(s.error());
     if (Status s = loaded->session->run("forward", inputs->pointers(), inputs->batch); !s) {
         return report(s.error());
@@ -343,18 +383,14 @@ int verb_grad(Options options) {
     if (!section) return report(section.error());
     Result<const Model*> model = find_model(**bench, (*section)->model);
     if (!model) return report(model.error());
+    for (const std::string& name : options.wrt) {
+        if (Status s = check_gradient_input(**bench, **model, **section, name); !s)
+            return report(s.error());
+    }
     Result<Program> program =
         make_program(**model, *section, options, {"gradient"},
                      options.batch.value_or((*section)->batch), false, options.wrt);
     if (!program) return report(program.error());
-    for (const std::string& name : options.wrt) {
-        bool found = false;
-        for (const EntryArgument& output : program->find("gradient")->outputs)
-            found = found || output.name == "grad:" + name;
-        if (!found)
-            return report(
-                {kExitUsage, fmt::format("--wrt: there is no input `{}` with a gradient", name)});
-    }
     JitOptions jit_options{.target = cpu_target(options),
                            .threads = thread_count(options),
                            .cache_directory = cache_directory(options),
@@ -365,6 +401,7 @@ int verb_grad(Options options) {
     if (!session) return report(session.error());
     if (auto loaded = load_weights(*session, *weights, options.weights, false); !loaded)
         return report(loaded.error());
+    warn_not_finite(*weights, options.weights);
     const Entry& entry = *program->find("gradient");
     Result<CallInputs> inputs = read_call_inputs(entry, options.inputs);
     if (!inputs) return report(inputs.error());

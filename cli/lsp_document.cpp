@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "frontend/parse.h"
-#include "frontend/standard_library.h"
 #include "frontend/utf8.h"
 
 namespace netc {
@@ -15,13 +14,9 @@ namespace {
 
 // The syntax tree of the library. It is the first file of every check, as of this map, so its places
 // hold in both.
-const ast::File& library() {
-    static const ParsedFile parsed = [] {
-        static SourceMap sources;
-        Diagnostics none;
-        return parse(sources, sources.add("std.net", std::string(kStandardLibrary)), none);
-    }();
-    return parsed.file;
+const std::shared_ptr<const ast::File>& library() {
+    static const std::shared_ptr<const ast::File> tree = parse_library();
+    return tree;
 }
 
 // UTF-16 units of a character of so many bytes.
@@ -42,6 +37,7 @@ std::shared_ptr<const Analysis> analyse(const std::string& path, const std::stri
     CheckOptions options;
     options.open_dimensions = true;
     options.types = &made->types;
+    options.library = library();
     (void)check_text(path, text, options, made->sources, made->diagnostics);
     std::vector<ParsedFile> imported;
     ParsedFile main;
@@ -59,7 +55,7 @@ std::shared_ptr<const Analysis> analyse(const std::string& path, const std::stri
     made->parsed = main.ok;
     std::vector<const ast::File*> files;
     for (const ParsedFile& file : imported) files.push_back(&file.file);
-    made->names = index_names(made->sources, main.file, files, &library());
+    made->names = index_names(made->sources, main.file, files, library().get());
     return made;
 }
 

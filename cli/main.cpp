@@ -4,6 +4,7 @@
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "cli/options.h"
+#include "cli/run_record.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -163,6 +165,7 @@ void declare_explain(CLI::App& verb, Options& o) {
     verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
     verb.add_option("--weights", o.weights, "a file or a run directory: norms of these weights");
 }
 void declare_plot(CLI::App& verb, Options& o) {
@@ -175,6 +178,23 @@ void declare_plot(CLI::App& verb, Options& o) {
     verb.add_option("--set", o.settings, "NAME=VALUE: an option of the file");
     verb.add_option("--section", o.section, "the train section, where a file has several");
     verb.add_option("--data", o.data, "directory that data paths start from");
+}
+void declare_weights(CLI::App& verb, Options& o) {
+    verb.add_option("W", o.weights, "a safetensors file or a run directory")->required();
+    verb.add_option("GLOB", o.glob, "only the tensors of these names; `*` crosses dots");
+    verb.add_flag("--values", o.values, "the numbers instead of what they are like");
+    verb.add_flag("--csv", o.csv, "the numbers as lines of tensor,index,value");
+    verb.add_option("--npy", o.npy, "the numbers as DIR/TENSOR.npy")->option_text("DIR");
+    verb.add_option("--diff", o.diff, "how far the tensors of this file are away")
+        ->option_text("W2");
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
+}
+void declare_runs(CLI::App& verb, Options& o) {
+    verb.add_option("DIR", o.file, "the directory of the runs, default runs; or one run");
+    verb.add_option("--sort", o.sort,
+                    "by a metric, loss, lr, seconds, epochs or steps, the smallest first; "
+                    "=-NAME: the largest");
+    verb.add_flag("--json", o.json, "the result as JSON on standard output");
 }
 void declare_cache(CLI::App& verb, Options& o) {
     verb.add_option("ACTION", o.action, "info or clear")
@@ -211,6 +231,8 @@ const std::vector<Verb>& verbs() {
          }},
         {"plot", "learning curves, decision boundaries and filters as SVG", verb_plot,
          declare_plot},
+        {"weights", "what is in a weights file; how two differ", verb_weights, declare_weights},
+        {"runs", "a row per training run, with the options that differ", verb_runs, declare_runs},
         {"lsp", "the language server, for editors", verb_lsp,
          [](CLI::App& verb, Options& o) {
              verb.add_flag("--stdio", o.check, "standard input and output, which is all there is");
@@ -221,7 +243,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"weights", "runs", "export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"export", "quantize", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
@@ -259,7 +281,15 @@ int run(int argc, char** argv) {
         // --help and --version come this way too, with status 0.
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
-    const int status = chosen->run(std::move(options));
+    options.arguments.assign(argv + 1, argv + argc);
+    // An exception is the end of a run too.
+    struct RunEnd {
+        Options options;
+        int status = kExitRun;
+        ~RunEnd() { note_run_end(options, status); }
+    } end;
+    end.options.run_begun = options.run_begun = std::make_shared<std::string>();
+    const int status = end.status = chosen->run(std::move(options));
     if (!out_failure().empty() && status == kExitDone) {
         return report({kExitData, "cannot write standard output: " + out_failure()});
     }

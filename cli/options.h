@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,6 +50,16 @@ struct Options {
     bool check = false;
     std::string format = "text";  // dump
     bool filters = false;         // plot
+    // weights
+    std::string glob, diff, npy;
+    bool values = false, csv = false;
+    std::string sort;  // runs
+
+    std::vector<std::string> arguments;      // as they were given, for the record of a run
+    // read_weights: what of `settings` and `dims` the command line said, and the file that said the rest.
+    std::string settings_from;
+    std::size_t own_settings = 0, own_dims = 0;
+    std::shared_ptr<std::string> run_begun;  // set by write_run_record, for note_run_end
 };
 
 // What --batch takes.

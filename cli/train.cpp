@@ -15,6 +15,7 @@
 
 #include "cli/curves.h"
 #include "cli/initial_weights.h"
+#include "cli/run_record.h"
 #include "cli/section_data.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -268,6 +269,8 @@ int verb_train(Options options) {
     plan.metadata =
         weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
     plan.identity = run_identity(**bench, options, plan, *data);
+    if (Status s = write_run_record(*directory, **bench, options, plan); !s)
+        return report(s.error());
     if (!plan.resume) {
         if (Status s = write_file_atomically(directory->file("source.net"),
                                              source_text(**bench, options.file));

@@ -23,6 +23,8 @@ int verb_bench(Options options);
 int verb_explain(Options options);
 int verb_ops(Options options);
 int verb_plot(Options options);
+int verb_weights(Options options);
+int verb_runs(Options options);
 int verb_cache(Options options);
 
 }  // namespace netc

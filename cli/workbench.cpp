@@ -51,6 +51,26 @@ Result<CheckOptions> check_options(const Options& options) {
     return check;
 }
 
+// A setting that the program does not take is a mistake of the command line, unless weights brought it.
+Error settings_error(const Options& options, Error error) {
+    const bool brought =
+        options.settings.size() > options.own_settings || options.dims.size() > options.own_dims;
+    if (error.status != kExitUsage || options.settings_from.empty() || !brought) return error;
+    Options own = options;
+    own.settings.resize(options.own_settings);
+    own.dims.resize(options.own_dims);
+    SourceMap sources;
+    Diagnostics diagnostics;
+    const Result<CheckOptions> check = check_options(own);
+    if (!check) return error;
+    const Result<CheckedFile> file = check_file(own.file, *check, sources, diagnostics);
+    if (!file && file.error().status == kExitUsage) return error;
+    error.status = kExitData;
+    error.message = fmt::format("{} was made with other options than {} has: {}",
+                                options.settings_from, options.file, error.message);
+    return error;
+}
+
 template <class Items>
 std::string names_of(const Items& items) {
     std::string text;
@@ -81,7 +101,7 @@ Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_di
         const bool count = !file && !options.json && bench->diagnostics.error_count() > 1;
         return count ? file.error() : Error{kExitProgram, {}};
     }
-    if (!file) return file.error();
+    if (!file) return settings_error(options, file.error());
     bench->file = std::move(*file);
     options.sources = &bench->sources;
     return bench;
@@ -310,7 +330,9 @@ std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model)
             model.inputs, [&](const Input& input) { return input.name == argument.name; });
         request.role = is_input ? FieldRole::input : FieldRole::target;
         for (const Entry::IndexRange& range : entry.index_ranges) {
-            if (range.input == i) request.classes = range.limit;
+            if (range.input != i) continue;
+            request.classes = range.limit;
+            request.ignored = range.ignored;
         }
         requests.push_back(std::move(request));
     }
@@ -349,8 +371,11 @@ Result<Safetensors> read_weights(const std::string& path, Options& options) {
             if (!given && value.is_string()) into.push_back(name + "=" + value.get<std::string>());
         }
     };
+    options.own_settings = options.settings.size();
+    options.own_dims = options.dims.size();
     take("netc.options", options.settings);
     take("netc.dims", options.dims);
+    options.settings_from = *file;
     const auto section = weights->metadata.find("netc.section");
     if (section != weights->metadata.end() && options.section.empty() && options.name.empty()) {
         options.section = section->second;

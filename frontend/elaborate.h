@@ -52,7 +52,7 @@ struct Global {
 
 // The names that one file sees.
 struct FileScope {
-    ast::File file;
+    std::shared_ptr<const ast::File> tree;
     bool library = false;
     std::map<std::string, std::shared_ptr<Global>, std::less<>> names;
     const FileScope* parent = nullptr;  // the library

@@ -10,7 +10,7 @@ namespace netc::frontend {
 
 bool is_library(const Context& context, Span place) {
     return place.known() && context.session.library &&
-           place.file == context.session.library->file.file;
+           place.file == context.session.library->tree->file;
 }
 
 Span blame(const Context& context, Span place) {

@@ -73,6 +73,13 @@ std::optional<std::string> read_text(const std::string& path, std::string& reaso
     return text;
 }
 
+std::shared_ptr<const ast::File> parse_tree(const SourceMap& sources, std::uint32_t file,
+                                            Diagnostics& diagnostics) {
+    ParsedFile parsed = parse(sources, file, diagnostics);
+    parsed.file.file = file;
+    return std::make_shared<const ast::File>(std::move(parsed.file));
+}
+
 struct Loader {
     Session& session;
     std::vector<std::string> loading;  // for cycles
@@ -117,7 +124,7 @@ struct Loader {
     }
 
     void import_file(FileScope& scope, const ast::Import& import) {
-        const std::filesystem::path own(std::string(session.sources.path(scope.file.file)));
+        const std::filesystem::path own(std::string(session.sources.path(scope.tree->file)));
         const std::string path = (own.parent_path() / import.path).lexically_normal().string();
         if (std::find(loading.begin(), loading.end(), path) != loading.end()) {
             session.diagnostics.add(diagnose<Code::cyclic_import>(import.path_span, import.path));
@@ -154,20 +161,22 @@ struct Loader {
         }
     }
 
-    std::unique_ptr<FileScope> load(const std::string& path, std::string text) {
+    // `known`: its tree, where somebody has parsed it before.
+    std::unique_ptr<FileScope> load(const std::string& path, std::string text,
+                                    std::shared_ptr<const ast::File> known = nullptr) {
         auto scope = std::make_unique<FileScope>();
         const std::uint32_t file = session.sources.add(path, std::move(text));
         loading.push_back(std::filesystem::path(path).lexically_normal().string());
         scope->parent = session.library;
-        ParsedFile parsed = parse(session.sources, file, session.diagnostics);
-        scope->file = std::move(parsed.file);
-        scope->file.file = file;
-        for (const ast::Item& item : scope->file.items) {
+        scope->tree = std::move(known);
+        if (!scope->tree || scope->tree->file != file)
+            scope->tree = parse_tree(session.sources, file, session.diagnostics);
+        for (const ast::Item& item : scope->tree->items) {
             if (const auto* import = std::get_if<ast::Import>(&item.kind)) {
                 import_file(*scope, *import);
             }
         }
-        for (const ast::Item& item : scope->file.items) declare_item(*scope, item);
+        for (const ast::Item& item : scope->tree->items) declare_item(*scope, item);
         loading.pop_back();
         return scope;
     }
@@ -245,7 +254,7 @@ Status apply_settings(Session& session) {
 
 // Evaluates options and constants, so that their types are checked though nobody reads them.
 void check_globals(Session& session, std::vector<OptionInfo>& options) {
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         Context context(session);
         Frame frame;
         frame.file = session.main;
@@ -317,7 +326,7 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
 }
 
 void elaborate_items(Session& session, CheckedFile& checked) {
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         const auto* callable = std::get_if<ast::Callable>(&item.kind);
         if (!callable || callable->kind != ast::CallableKind::model) continue;
         const auto found = session.main->names.find(callable->name.text);
@@ -326,14 +335,14 @@ void elaborate_items(Session& session, CheckedFile& checked) {
         const ModelResult* result = elaborate_model(session, found->second->declaration);
         if (result && result->ok) checked.models.push_back(result->model);
     }
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         const auto* train = std::get_if<ast::Train>(&item.kind);
         if (!train) continue;
         if (auto section = elaborate_section(session, *train, item.doc)) {
             checked.sections.push_back(std::move(*section));
         }
     }
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         if (const auto* assertion = std::get_if<ast::Assert>(&item.kind)) {
             check_file_assert(session, *assertion);
         }
@@ -342,7 +351,7 @@ void elaborate_items(Session& session, CheckedFile& checked) {
 
 void check_section_names(Session& session) {
     std::map<std::string, Span> seen;
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         const auto* train = std::get_if<ast::Train>(&item.kind);
         if (!train) continue;
         const ast::Name& name = train->name ? *train->name : train->model;
@@ -392,6 +401,13 @@ Error program_error(const Diagnostics& diagnostics) {
 
 namespace netc {
 
+std::shared_ptr<const ast::File> parse_library() {
+    SourceMap sources;
+    Diagnostics diagnostics;
+    return frontend::parse_tree(sources, sources.add("std.net", std::string(kStandardLibrary)),
+                                diagnostics);
+}
+
 Result<CheckedFile> check_text(const std::string& path, std::string text,
                                const CheckOptions& options, SourceMap& sources,
                                Diagnostics& diagnostics) {
@@ -402,7 +418,8 @@ Result<CheckedFile> check_text(const std::string& path, std::string text,
     const Detach detach{session};
     Loader loader{session, {}};
     const std::string normal = std::filesystem::path(path).lexically_normal().string();
-    std::unique_ptr<FileScope> library = loader.load("std.net", std::string(kStandardLibrary));
+    std::unique_ptr<FileScope> library =
+        loader.load("std.net", std::string(kStandardLibrary), options.library);
     library->library = true;
     session.library = library.get();
     session.files["\1library"] = std::move(library);

@@ -208,7 +208,7 @@ bool check_open_dimensions(Session& session, const Declaration& declaration,
 }
 
 bool has_section(const Session& session, const Declaration& model) {
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         const auto* train = std::get_if<ast::Train>(&item.kind);
         if (train && train->model.text == model.callable->name.text) return true;
     }
@@ -230,7 +230,7 @@ bool states_f64(const ast::Train& train) {
 // `real` of a model outside of its sections: f32, unless every section of it says f64.
 DType real_of(const Session& session, const Declaration& model) {
     bool f64 = false;
-    for (const ast::Item& item : session.main->file.items) {
+    for (const ast::Item& item : session.main->tree->items) {
         const auto* train = std::get_if<ast::Train>(&item.kind);
         if (!train || train->model.text != model.callable->name.text) continue;
         if (!states_f64(*train)) return DType::f32;

@@ -395,7 +395,7 @@ void check_names(Session& session) {
     for (const auto& [path, scope] : session.files) {
         if (scope->library) continue;
         NameChecker checker(session, *scope, graph);
-        for (const ast::Item& item : scope->file.items) {
+        for (const ast::Item& item : scope->tree->items) {
             if (const auto* constant = std::get_if<ast::Const>(&item.kind)) {
                 checker.expression(constant->value);
             } else if (const auto* option = std::get_if<ast::Option>(&item.kind)) {

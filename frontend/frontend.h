@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,10 @@
 #include "ir/source.h"
 
 namespace netc {
+
+namespace ast {
+struct File;
+}
 
 // What expressions of the user's files were found to be, by where they begin and end: a tensor's type
 // (`f32[B, 10]`) or a static value (`3`). The stage of a pipeline has what flows out of it. An
@@ -41,7 +46,12 @@ struct CheckOptions {
     // is generated. Otherwise an open one is E0404.
     bool open_dimensions = false;
     ExpressionTypes* types = nullptr;  // where given, filled during the elaboration
+    // From parse_library(), for those who check many texts: parsing the library is most of the time that a
+    // small one takes. Used where `sources` is empty.
+    std::shared_ptr<const ast::File> library;
 };
+
+std::shared_ptr<const ast::File> parse_library();
 
 // Reads, parses and elaborates a file with all that it imports. Afterwards `sources` holds every text
 // that took part (the library as "std.net", the file, its imports): what a cache key needs.

@@ -136,6 +136,7 @@ struct OpDef {
     // For simplify: f(max(a, b)) = max(f(a), f(b)).
     bool monotone_increasing = false;
     bool commutative = false;
+    bool alone = false;  // in a kernel of its own, which a backend may know a better way for
     double gradient_tolerance = 1e-5;  // relative, against central differences in double
 };
 

@@ -110,6 +110,12 @@ struct Entry {
     struct IndexRange {
         std::uint32_t input = 0;
         std::int64_t limit = 0;
+        // One value outside passes all the same (`cross_entropy(ignore = 255)`); 0, which is inside anyway,
+        // where there is none.
+        std::int64_t ignored = 0;
+        bool holds(std::int64_t value) const {
+            return (value >= 0 && value < limit) || value == ignored;
+        }
     };
     std::vector<IndexRange> index_ranges;
     // What `as` says of the batch, checked before anything is written.

@@ -44,7 +44,7 @@ void archive_fields(Archive& archive, EntryArgument& argument) {
 }
 template <class Archive>
 void archive_fields(Archive& archive, Entry::IndexRange& range) {
-    archive(range.input, range.limit);
+    archive(range.input, range.limit, range.ignored);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Entry::EqualExtents& extents) {

@@ -10,6 +10,8 @@ namespace {
 
 // Up to this many elements, a whole tensor may be the work of one outer iteration.
 constexpr std::int64_t kSmall = 4096;
+// A kernel of more nodes saves no memory traffic to speak of, and every further one makes emitting it slower.
+constexpr std::size_t kMostNodes = 128;
 
 // Elements at a batch of one, and whether they grow with the batch.
 struct Volume {
@@ -78,6 +80,7 @@ private:
 
     bool worth_it(const std::vector<NodeId>& producer, const std::vector<NodeId>& consumer) const {
         if (has_contraction(producer)) return false;
+        if (producer.size() + consumer.size() > kMostNodes) return false;
         const bool rows = has_reduction(producer) || has_reduction(consumer);
         if (!has_reduction(producer) && computes_again(producer, consumer) &&
             !cheap_to_repeat(producer, consumer)) {

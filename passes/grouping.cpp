@@ -14,6 +14,9 @@ std::vector<NodeId> Grouping::group_of(NodeId id) const {
 bool Grouping::group(std::vector<NodeId> nodes) {
     std::sort(nodes.begin(), nodes.end());
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    const bool alone =
+        std::ranges::any_of(nodes, [&](NodeId id) { return op_def(function_[id].op).alone; });
+    if (alone && nodes.size() > 1) return false;
     if (!can_run_at_once(info_, nodes)) return false;
     const std::vector<NodeId> stored = outputs(info_, nodes);
     if (stored.empty() || !emit_group(info_, nodes, stored)) return false;

@@ -6,10 +6,29 @@
 namespace netc {
 namespace {
 
+bool same_place(const BufferRef& a, const BufferRef& b) {
+    return a.region == b.region && a.number == b.number && a.offset == b.offset &&
+           a.strides.empty() && b.strides.empty();
+}
+
+// For some batch; of buffers that move with the steps of a loop, to be on the safe side.
+bool overlap(const BufferRef& a, const Param& of_a, const BufferRef& b, const Param& of_b) {
+    if (a.region != b.region || a.number != b.number) return false;
+    if (!a.strides.empty() || !b.strides.empty()) return true;
+    return std::ranges::any_of(
+        std::initializer_list<std::int64_t>{1, 16, 4096}, [&](std::int64_t batch) {
+            const std::int64_t begin_a = a.offset.at(batch), begin_b = b.offset.at(batch);
+            const std::int64_t end_a = begin_a + element_count(of_a, batch) * size_of(of_a.dtype);
+            const std::int64_t end_b = begin_b + element_count(of_b, batch) * size_of(of_b.dtype);
+            return begin_a < end_b && begin_b < end_a;
+        });
+}
+
+}  // namespace
+
 class RangeFinder {
 public:
-    RangeFinder(const Kernel& kernel, const std::vector<BufferRef>& arguments,
-                std::vector<Entry::IndexRange>& ranges)
+    RangeFinder(const Kernel& kernel, const std::vector<BufferRef>& arguments, IndexRanges& ranges)
         : kernel_(kernel), arguments_(arguments), ranges_(ranges) {}
 
     void run() {
@@ -29,9 +48,12 @@ public:
             compared(scalar.operands[0], scalar.operands[1]);
             compared(scalar.operands[1], scalar.operands[0]);
         }
+        remember_copies();
     }
 
 private:
+    using Labels = IndexRanges::Labels;
+
     std::vector<Extent> dims_of(Buffer buffer) const {
         if (buffer.kind == Buffer::Kind::param) return kernel_.params[buffer.index].dims;
         std::vector<Extent> dims;
@@ -39,31 +61,59 @@ private:
         return dims;
     }
 
-    // The entry's input that a scalar is an element of, through conversions.
-    std::optional<std::uint32_t> input_of(ScalarId id) const {
+    const Scalar& without_casts(ScalarId id) const {
         const Scalar* scalar = &kernel_.scalars[id];
         while (scalar->op == ScalarOp::cast && !is_float(scalar->type)) {
             scalar = &kernel_.scalars[scalar->operands[0]];
         }
-        if (scalar->op != ScalarOp::read || !is_int(scalar->type)) return std::nullopt;
-        const Read& read = kernel_.reads[static_cast<std::size_t>(scalar->integer)];
+        return *scalar;
+    }
+
+    // The labels that a scalar is one of, through conversions and a value that is taken out.
+    std::optional<Labels> labels_of(ScalarId id) const {
+        const Scalar& scalar = without_casts(id);
+        if (scalar.op == ScalarOp::select) return all_but_one(scalar);
+        if (scalar.op != ScalarOp::read || !is_int(scalar.type)) return std::nullopt;
+        const Read& read = kernel_.reads[static_cast<std::size_t>(scalar.integer)];
         if (read.source.kind != Buffer::Kind::param) return std::nullopt;
         const BufferRef& ref = arguments_[read.source.index];
-        if (ref.region != RegionKind::input) return std::nullopt;
-        return ref.number;
+        if (ref.region == RegionKind::input) return Labels{ref.number, 0};
+        for (const IndexRanges::Copy& copy : ranges_.copies_) {
+            if (same_place(copy.place, ref)) return copy.labels;
+        }
+        return std::nullopt;
+    }
+
+    // select(y == c, constant, y)
+    std::optional<Labels> all_but_one(const Scalar& select) const {
+        const Scalar& condition = kernel_.scalars[select.operands[0]];
+        if (condition.op != ScalarOp::equal) return std::nullopt;
+        if (without_casts(select.operands[1]).op != ScalarOp::constant) return std::nullopt;
+        std::optional<Labels> labels = labels_of(select.operands[2]);
+        if (!labels || labels->ignored != 0) return std::nullopt;
+        for (const std::size_t own : {0u, 1u}) {
+            const std::optional<Labels> same = labels_of(condition.operands[own]);
+            const Scalar& taken_out = without_casts(condition.operands[1 - own]);
+            if (!same || same->input != labels->input || taken_out.op != ScalarOp::constant)
+                continue;
+            labels->ignored = taken_out.integer;
+            return labels;
+        }
+        return std::nullopt;
     }
 
     void position(ScalarId id, const std::vector<Extent>& dims, std::int32_t dim) {
         const Extent limit = dims[static_cast<std::size_t>(dim)];
-        const std::optional<std::uint32_t> input = input_of(id);
-        if (input && limit.is_static()) add(*input, limit.constant);
+        const std::optional<Labels> labels = labels_of(id);
+        if (labels && limit.is_static()) ranges_.note(*labels, limit.constant);
     }
 
     void compared(ScalarId index, ScalarId value) {
         const Scalar* scalar = &kernel_.scalars[index];
         while (scalar->op == ScalarOp::cast) scalar = &kernel_.scalars[scalar->operands[0]];
-        const std::optional<std::uint32_t> input = input_of(value);
-        if (scalar->op != ScalarOp::index || !input) return;
+        if (scalar->op != ScalarOp::index) return;
+        const std::optional<Labels> labels = labels_of(value);
+        if (!labels) return;
         const std::optional<Range> range =
             range_of(kernel_.indices[static_cast<std::size_t>(scalar->integer)],
                      [&](AxisId axis) -> std::optional<std::int64_t> {
@@ -71,28 +121,50 @@ private:
                          if (!extent.is_static()) return std::nullopt;
                          return extent.constant;
                      });
-        if (range && range->low == 0) add(*input, range->high + 1);
+        if (range && range->low == 0) ranges_.note(*labels, range->high + 1);
     }
 
-    void add(std::uint32_t input, std::int64_t limit) {
-        for (Entry::IndexRange& range : ranges_) {
-            if (range.input != input) continue;
-            range.limit = std::min(range.limit, limit);
-            return;
+    // What this kernel writes is no longer what it was; where it is labels, later kernels may index with it.
+    void remember_copies() {
+        std::vector<IndexRanges::Copy> made;
+        for (const Stage& stage : kernel_.stages) {
+            for (const Store& store : stage.stores) {
+                if (store.target.kind != Buffer::Kind::param || store.indirect >= 0) continue;
+                const BufferRef& place = arguments_[store.target.index];
+                if (place.region != RegionKind::workspace || !place.strides.empty()) continue;
+                if (const std::optional<Labels> labels = labels_of(store.value))
+                    made.push_back({place, kernel_.params[store.target.index], *labels});
+            }
         }
-        ranges_.push_back({input, limit});
+        for (std::size_t i = 0; i < kernel_.params.size(); ++i) {
+            if (kernel_.params[i].direction != Direction::in)
+                ranges_.forget(arguments_[i], kernel_.params[i]);
+        }
+        for (IndexRanges::Copy& copy : made) ranges_.copies_.push_back(std::move(copy));
     }
 
     const Kernel& kernel_;
     const std::vector<BufferRef>& arguments_;
-    std::vector<Entry::IndexRange>& ranges_;
+    IndexRanges& ranges_;
 };
 
-}  // namespace
+void IndexRanges::note(Labels labels, std::int64_t limit) {
+    for (Entry::IndexRange& range : ranges_) {
+        if (range.input != labels.input) continue;
+        range.limit = std::min(range.limit, limit);
+        if (range.ignored != labels.ignored) range.ignored = 0;
+        return;
+    }
+    ranges_.push_back({labels.input, limit, labels.ignored});
+}
 
-void collect_index_ranges(const Kernel& kernel, const std::vector<BufferRef>& arguments,
-                          std::vector<Entry::IndexRange>& ranges) {
-    RangeFinder(kernel, arguments, ranges).run();
+void IndexRanges::forget(const BufferRef& place, const Param& param) {
+    std::erase_if(copies_,
+                  [&](const Copy& copy) { return overlap(copy.place, copy.param, place, param); });
+}
+
+void IndexRanges::add(const Kernel& kernel, const std::vector<BufferRef>& arguments) {
+    RangeFinder(kernel, arguments, *this).run();
 }
 
 }  // namespace netc

@@ -124,7 +124,7 @@ private:
                 note(*ref, lowered.kernel.params[i].direction);
                 call.arguments.push_back(*ref);
             }
-            collect_index_ranges(lowered.kernel, call.arguments, entry_.index_ranges);
+            index_ranges_.add(lowered.kernel, call.arguments);
             entry_.calls.push_back(std::move(call));
         }
         return {};
@@ -273,6 +273,7 @@ private:
     const std::vector<std::uint32_t>& kernels_;  // in the order of the calls
     std::size_t next_ = 0;
     Entry entry_;
+    IndexRanges index_ranges_{entry_.index_ranges};
 };
 
 // All calls with kernels, those of bodies where their loops stand.

@@ -58,8 +58,8 @@ private:
     Status start_jit();
     Status compile(const std::vector<EntryCode*>& entries);
     Status add_objects(std::vector<CodeJob>& jobs);
-    Status run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
-                        bool& fault);
+    Status run_calls_here(const Entry& entry, const CallMemory& memory, std::int64_t batch,
+                          bool& fault);
     std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
                        const std::vector<std::int64_t>& steps) const;
 
@@ -177,7 +177,7 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
         auto symbol = jit_->lookup(entry_symbol(code->entry->name));
         if (!symbol) return failed(symbol.takeError());
         for (const Call& call : code->entry->calls) {
-            if (threads_ <= 1 || kernels_.count(call.kernel) > 0) continue;
+            if ((threads_ <= 1 && !code->plan->ranks) || kernels_.count(call.kernel) > 0) continue;
             auto kernel = jit_->lookup(kernel_symbol(plan_.kernels[call.kernel].key) + "_array");
             if (!kernel) return failed(kernel.takeError());
             kernels_[call.kernel] = kernel->toPtr<KernelFunction>();
@@ -213,8 +213,9 @@ std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& mem
     return base + buffer.offset_at(batch, steps);
 }
 
-Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory, std::int64_t batch,
-                                   bool& fault) {
+// Call by call: shared among threads, or sorted.
+Status CpuExecutable::run_calls_here(const Entry& entry, const CallMemory& memory,
+                                     std::int64_t batch, bool& fault) {
     const std::lock_guard lock(running_);
     const FlushSubnormals flush;
     std::int32_t flag = 0;
@@ -224,8 +225,9 @@ Status CpuExecutable::run_parallel(const Entry& entry, const CallMemory& memory,
             pointers.push_back(address(buffer, memory, batch, steps));
         const KernelFunction function = kernels_.at(call.kernel);
         const KernelPlan& plan = plan_.kernels[call.kernel];
+        if (plan.ranking.is_one && run_ranking(plan.ranking, pointers, batch)) return {};
         const std::int64_t chunks = plan.chunks.count(batch);
-        if (chunks < 2 || plan.work(batch) < kParallelWork) {
+        if (!pool_ || chunks < 2 || plan.work(batch) < kParallelWork) {
             function(pointers.data(), batch, 0, kUnbounded, &flag);
             return {};
         }
@@ -258,8 +260,10 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
     if (Status status = check_batch(*code.entry, batch); !status) return status;
     bool fault = false;
     // Tiny programs are one call: walking them with a pool would cost more than their work.
-    if (pool_ && !(code.plan->small && batch <= program_.batch_hint)) {
-        if (Status status = run_parallel(*code.entry, memory, batch, fault); !status) return status;
+    const bool small = code.plan->small && batch <= program_.batch_hint;
+    if ((pool_ || code.plan->ranks) && !small) {
+        if (Status status = run_calls_here(*code.entry, memory, batch, fault); !status)
+            return status;
     } else {
         fault = code.function.load()(memory.weights, memory.prepared, memory.optimizer,
                                      memory.workspace, memory.hyper, memory.inputs.data(),

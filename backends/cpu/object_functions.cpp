@@ -124,8 +124,11 @@ private:
             llvm::Value* wide = input.dtype == DType::u8
                                     ? b_.CreateZExtOrTrunc(element, b_.getInt64Ty())
                                     : b_.CreateSExtOrTrunc(element, b_.getInt64Ty());
-            b_.CreateCondBr(b_.CreateICmpUGE(wide, number(range.limit)), bad,
-                            next);  // negative is large
+            llvm::Value* outside =
+                b_.CreateICmpUGE(wide, number(range.limit));  // negative is large
+            if (range.ignored != 0)
+                outside = b_.CreateAnd(outside, b_.CreateICmpNE(wide, number(range.ignored)));
+            b_.CreateCondBr(outside, bad, next);
             b_.SetInsertPoint(bad);
             b_.CreateRet(status(ObjectStatus::index));
             b_.SetInsertPoint(next);

@@ -1,5 +1,7 @@
 #include "backends/cpu/program_plan.h"
 
+#include <algorithm>
+
 #include "backends/cpu/code_cache.h"
 #include "ir/program_archive.h"
 
@@ -27,12 +29,16 @@ ProgramPlan plan_program(const ProgramCode& code) {
         const double twice = work_of(code.kernels[k], 2 * hint);
         kernel.work_per_sample = (twice - once) / static_cast<double>(hint);
         kernel.work_constant = once - (twice - once);
+        kernel.ranking = ranking_of(code.kernels[k]);
         plan.kernels.push_back(std::move(kernel));
     }
     for (const Entry& entry : code.program->entries) {
         plan.entries.push_back({code_key({describe(code, entry), code.machine.triple,
                                           code.machine.cpu, code.machine.features}),
-                                is_small(code, entry)});
+                                is_small(code, entry),
+                                std::ranges::any_of(entry.calls, [&](const Call& call) {
+                                    return plan.kernels[call.kernel].ranking.is_one;
+                                })});
     }
     return plan;
 }

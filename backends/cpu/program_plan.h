@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/cpu/emit_program.h"
+#include "backends/cpu/ranking.h"
 #include "ir/archive.h"
 
 namespace netc {
@@ -17,6 +18,7 @@ struct KernelPlan {
     // Operations of a call, as work_of counts them: exact where the batch is a factor of them at most once.
     double work_constant = 0;
     double work_per_sample = 0;
+    RankingPlan ranking;
 
     double work(std::int64_t batch) const {
         return work_constant + work_per_sample * static_cast<double>(batch);
@@ -26,6 +28,7 @@ struct KernelPlan {
 struct EntryPlan {
     std::string key;  // of its object
     bool small = false;
+    bool ranks = false;  // some call of it may be done by sorting
 };
 
 struct ProgramPlan {
@@ -41,11 +44,11 @@ void archive_fields(Archive& archive, ChunkRule& rule) {
 }
 template <class Archive>
 void archive_fields(Archive& archive, KernelPlan& plan) {
-    archive(plan.key, plan.chunks, plan.work_constant, plan.work_per_sample);
+    archive(plan.key, plan.chunks, plan.work_constant, plan.work_per_sample, plan.ranking);
 }
 template <class Archive>
 void archive_fields(Archive& archive, EntryPlan& plan) {
-    archive(plan.key, plan.small);
+    archive(plan.key, plan.small, plan.ranks);
 }
 template <class Archive>
 void archive_fields(Archive& archive, ProgramPlan& plan) {

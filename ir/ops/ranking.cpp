@@ -44,6 +44,7 @@ constexpr OpDef kWeightBelow{
     .infer = infer_weight_below,
     .lower = lower_weight_below,
     .samples = weight_below_samples,
+    .alone = true,
 };
 
 }  // namespace netc

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "ir/dtype.h"
+#include "runtime/files/half.h"
 
 namespace netc {
 
@@ -52,8 +53,7 @@ T load_as(const std::byte* from) {
     return value;
 }
 
-// The caller has checked ranges. Half precision is no dtype of inputs; it is stored as f32 where
-// files hold it.
+// The caller has checked ranges.
 inline void store_number(DType dtype, double value, std::byte* out) {
     switch (dtype) {
         case DType::f64: return store_as(value, out);
@@ -64,8 +64,8 @@ inline void store_number(DType dtype, double value, std::byte* out) {
         case DType::i8: return store_as(static_cast<std::int8_t>(value), out);
         case DType::u8:
         case DType::b1: return store_as(static_cast<std::uint8_t>(value), out);
-        case DType::f16:
-        case DType::bf16: return;
+        case DType::f16: return store_as(Float16(value), out);
+        case DType::bf16: return store_as(BFloat16(value), out);
     }
 }
 
@@ -79,8 +79,8 @@ inline double load_number(DType dtype, const std::byte* from) {
         case DType::i8: return load_as<std::int8_t>(from);
         case DType::u8:
         case DType::b1: return load_as<std::uint8_t>(from);
-        case DType::f16:
-        case DType::bf16: return std::numeric_limits<double>::quiet_NaN();
+        case DType::f16: return load_as<Float16>(from);
+        case DType::bf16: return load_as<BFloat16>(from);
     }
     return 0;
 }

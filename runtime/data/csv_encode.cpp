@@ -114,7 +114,9 @@ Status CsvSource::encode_cell(const Selection& selection, const Output& output,
             .message = std::move(message), .place = table_.place(cell), .help = std::move(help)};
     };
     const bool missing = is_missing(output, cell);
-    if (missing && source_.missing == MissingPolicy::error && output.kind != SelectorKind::equals) {
+    // equals(c, "") asks for just that.
+    const bool asked = output.kind == SelectorKind::equals && output.text.empty();
+    if (missing && source_.missing == MissingPolicy::error && !asked) {
         return fail(
             fmt::format("{} has no value here{}", column_name(output.column),
                         cell.text.empty() ? "" : fmt::format(", only {}", quoted_text(cell.text))),

@@ -28,7 +28,8 @@ struct FieldRequest {
     DType dtype = DType::f32;
     std::vector<std::int64_t> sample_shape;  // without the batch; empty: one number per sample
     FieldRole role = FieldRole::input;
-    std::optional<std::int64_t> classes;  // ints must lie in 0 .. classes - 1
+    std::optional<std::int64_t> classes;  // ints must lie in 0 .. classes - 1,
+    std::int64_t ignored = 0;             // or be this one
 };
 
 // What the training rows taught about a column of a csv file; stored with the weights.

@@ -35,8 +35,8 @@ Convert to_type(DType to) {
         case DType::i8: return convert<From, std::int8_t>;
         case DType::u8:
         case DType::b1: return convert<From, std::uint8_t>;
-        case DType::f16:
-        case DType::bf16: return nullptr;
+        case DType::f16: return convert<From, Float16>;
+        case DType::bf16: return convert<From, BFloat16>;
     }
     return nullptr;
 }
@@ -51,8 +51,8 @@ Convert conversion(DType from, DType to) {
         case DType::i8: return to_type<std::int8_t>(to);
         case DType::u8:
         case DType::b1: return to_type<std::uint8_t>(to);
-        case DType::f16:
-        case DType::bf16: return nullptr;
+        case DType::f16: return to_type<Float16>(to);
+        case DType::bf16: return to_type<BFloat16>(to);
     }
     return nullptr;
 }

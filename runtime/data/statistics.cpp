@@ -47,8 +47,8 @@ Status visit_values(const Field& field, std::span<const std::int64_t> rows, Visi
         case DType::i8: return visit_typed<std::int8_t>(field, rows, visit);
         case DType::u8:
         case DType::b1: return visit_typed<std::uint8_t>(field, rows, visit);
-        case DType::f16:
-        case DType::bf16: return {};
+        case DType::f16: return visit_typed<Float16>(field, rows, visit);
+        case DType::bf16: return visit_typed<BFloat16>(field, rows, visit);
     }
     return {};
 }
@@ -157,6 +157,7 @@ Status check_values(const FieldRequest& request, const Field& field, const std::
     double bad_value = 0, low = std::numeric_limits<double>::infinity(), high = -low;
     Status visited =
         visit_values(field, all_rows(field), [&](std::int64_t row, std::int64_t, double value) {
+            if (ranged && value == static_cast<double>(request.ignored)) return;
             low = std::min(low, value);
             high = std::max(high, value);
             const bool bad = ranged ? !(value >= 0 && value < limit) : !std::isfinite(value);
@@ -174,8 +175,11 @@ Status check_values(const FieldRequest& request, const Field& field, const std::
                                             row_text, bad_value),
                      .place = where};
     }
-    Error error{.message = fmt::format("`{}` in {} is {}, outside of 0 to {}", request.name,
-                                       row_text, bad_value, *request.classes - 1),
+    const std::string but = request.ignored == 0
+                                ? std::string()
+                                : fmt::format(" and not {}, which is ignored", request.ignored);
+    Error error{.message = fmt::format("`{}` in {} is {}, outside of 0 to {}{}", request.name,
+                                       row_text, bad_value, *request.classes - 1, but),
                 .place = where};
     if (low == 1 && high == limit) {
         error.help =
@@ -195,12 +199,15 @@ std::optional<std::string> warn_far_outside(const Field& field) {
     if (!is_float(field.dtype) || field.reader) return std::nullopt;
     FieldStatistics here;
     if (!learn_range(all_rows(field), field, here)) return std::nullopt;
+    return warn_far_outside(known, here.raw_min, here.raw_max);
+}
+
+std::optional<std::string> warn_far_outside(const FieldStatistics& known, double low, double high) {
     const double span = std::max(known.raw_max - known.raw_min, 1e-30);
-    if (here.raw_max <= known.raw_max + span && here.raw_min >= known.raw_min - span)
-        return std::nullopt;
+    if (high <= known.raw_max + span && low >= known.raw_min - span) return std::nullopt;
     return fmt::format(
         "`{}` holds values from {:.6g} to {:.6g}, in training they were from {:.6g} to {:.6g}",
-        field.name, here.raw_min, here.raw_max, known.raw_min, known.raw_max);
+        known.name, low, high, known.raw_min, known.raw_max);
 }
 
 std::optional<std::string> warn_imbalance(const Field& field) {

@@ -31,6 +31,7 @@ Status check_values(const FieldRequest& request, const Field& field, const std::
 
 // A sentence when the values lie far outside what training saw.
 std::optional<std::string> warn_far_outside(const Field& field);
+std::optional<std::string> warn_far_outside(const FieldStatistics& known, double low, double high);
 // A sentence when one class has more than ten times the samples of another.
 std::optional<std::string> warn_imbalance(const Field& field);
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/files/files.h"
+#include "runtime/files/half.h"
 #include "runtime/files/npy.h"
 
 namespace netc {
@@ -25,7 +26,9 @@ std::string shortest(T value) {
     return fmt::format("{}", value);
 }
 
-std::string number(DType dtype, const std::byte* from) {
+}  // namespace
+
+std::string number_text(DType dtype, const std::byte* from) {
     switch (dtype) {
         case DType::f64: return shortest(read_as<double>(from));
         case DType::f32: return shortest(read_as<float>(from));
@@ -35,13 +38,8 @@ std::string number(DType dtype, const std::byte* from) {
         case DType::i8: return fmt::format("{}", static_cast<int>(read_as<std::int8_t>(from)));
         case DType::u8:
         case DType::b1: return fmt::format("{}", static_cast<int>(read_as<std::uint8_t>(from)));
-        case DType::bf16: {
-            const auto bits = static_cast<std::uint32_t>(read_as<std::uint16_t>(from)) << 16;
-            float value;
-            std::memcpy(&value, &bits, sizeof value);
-            return shortest(value);
-        }
-        case DType::f16: return "";  // refused by write_csv
+        case DType::bf16: return shortest(float_of_bf16(read_as<std::uint16_t>(from)));
+        case DType::f16: return shortest(float_of_f16(read_as<std::uint16_t>(from)));
     }
     return "";
 }
@@ -56,13 +54,8 @@ std::string csv_cell(std::string_view cell) {
     return text + '"';
 }
 
-}  // namespace
-
 Status write_csv(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
                  std::span<const std::byte> bytes, std::span<const std::string> header) {
-    if (dtype == DType::f16) {
-        return Error{.status = kExitUsage, .message = fmt::format("{}: csv cannot hold f16", path)};
-    }
     const auto size = static_cast<std::size_t>(size_of(dtype));
     std::size_t columns = 1;
     for (std::size_t d = 1; d < shape.size(); ++d) columns *= static_cast<std::size_t>(shape[d]);
@@ -77,7 +70,7 @@ Status write_csv(const std::string& path, DType dtype, std::span<const std::int6
             line.clear();
             for (std::size_t column = 0; column < columns; ++column) {
                 if (column > 0) line += ',';
-                line += number(dtype, bytes.data() + (at + column) * size);
+                line += number_text(dtype, bytes.data() + (at + column) * size);
             }
             line += '\n';
             if (!sink.write(line)) return;

@@ -69,7 +69,7 @@ std::string describe_errno(int code) {
         case ENOENT: return "there is no such file or directory";
         case ENOTDIR: return "a part of the path is not a directory";
         case EISDIR: return "it is a directory";
-        case ENODEV: return "it is a device, not a file";
+        case ENODEV: return "it is a device, a pipe or a socket, not a file";
         case EFBIG: return "the file would become too large";
         case EMFILE:
         case ENFILE: return "too many open files";
@@ -161,13 +161,14 @@ Status write_file_atomically(const std::string& path, std::string_view text) {
 }
 
 Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return cannot_read(path, errno);
+    // Opening a pipe would wait for its writer; looking first could see another file than is opened.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return cannot_read(path, errno == ENXIO ? ENODEV : errno);
     struct stat info{};
     int failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
     if (failure == 0 && S_ISDIR(info.st_mode)) failure = EISDIR;
-    // /dev/zero never ends; a pipe does, when its writer does.
-    if (failure == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))) failure = ENODEV;
+    // /dev/zero never ends, and a pipe when its writer does.
+    if (failure == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) failure = ENODEV;
     if (failure != 0) {
         ::close(descriptor);
         return cannot_read(path, failure);

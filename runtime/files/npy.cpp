@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cstring>
 #include <optional>
 
 #include "runtime/files/files.h"
 #include "runtime/files/gzip.h"
+#include "runtime/files/half.h"
 
 namespace netc {
 namespace {
@@ -140,21 +140,6 @@ std::optional<ElementType> element_type(std::string_view descr) {
     return std::nullopt;
 }
 
-float half_to_float(std::uint16_t half) {
-    const float sign = (half & 0x8000u) != 0 ? -1.0f : 1.0f;
-    const int exponent = (half >> 10) & 31;
-    const auto mantissa = static_cast<float>(half & 0x3ff);
-    if (exponent == 31) {
-        return mantissa != 0 ? std::bit_cast<float>(0x7fc00000u)
-                             : sign * std::bit_cast<float>(0x7f800000u);
-    }
-    // 2^e as a float, from its bits; subnormal halves all have the exponent of the smallest normal
-    // one.
-    const int power = (exponent == 0 ? 1 : exponent) - 25;
-    const float unit = std::bit_cast<float>(static_cast<std::uint32_t>(power + 127) << 23);
-    return sign * (mantissa + (exponent == 0 ? 0.0f : 1024.0f)) * unit;
-}
-
 template <class From, class To>
 void widen(std::span<const std::byte> from, std::byte* to) {
     for (std::size_t i = 0; i * sizeof(From) < from.size(); ++i) {
@@ -162,7 +147,7 @@ void widen(std::span<const std::byte> from, std::byte* to) {
         std::memcpy(&value, from.data() + i * sizeof(From), sizeof(From));
         To wide;
         if constexpr (std::is_same_v<To, float>)
-            wide = half_to_float(value);
+            wide = float_of_f16(value);
         else
             wide = static_cast<To>(value);
         std::memcpy(to + i * sizeof(To), &wide, sizeof(To));

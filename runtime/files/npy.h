@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/dtype.h"
@@ -34,5 +35,8 @@ Result<std::string> npy_header(const std::string& path, DType dtype,
 // their value needs.
 Status write_csv(const std::string& path, DType dtype, std::span<const std::int64_t> shape,
                  std::span<const std::byte> bytes, std::span<const std::string> header = {});
+// An element as write_csv writes it, and a text as a cell of such a file.
+std::string number_text(DType dtype, const std::byte* from);
+std::string csv_cell(std::string_view cell);
 
 }  // namespace netc

@@ -2,12 +2,15 @@
 // Data and weights that are missing, cut off, corrupted or of another network: status 3, file and place.
 #include <catch2/catch.hpp>
 
+#include <sys/stat.h>
 #include <zlib.h>
 
+#include <cmath>
 #include <filesystem>
 #include <string>
 
 #include "runtime/files/files.h"
+#include "runtime/files/safetensors.h"
 #include "tests/cli/expect.h"
 #include "tests/cli/networks.h"
 #include "tests/cli/run_command.h"
@@ -247,4 +250,66 @@ TEST_CASE("inputs of predict and grad") {
     expect_refusal(grad("y3.npy"), 3, {"y3.npy", "3", "4"});
     expect_refusal(grad("x.npy"), 3, {"x.npy", "i32"});
     CHECK_FALSE(std::filesystem::exists(directory.file("g.safetensors")));
+}
+
+TEST_CASE("a pipe or a device is no data") {
+    const TemporaryDirectory directory;
+    REQUIRE(::mkfifo(directory.file("pipe").c_str(), 0600) == 0);  // opening it would wait for ever
+    directory.write("xor.net", kXor);
+    expect_success(run_netc({"init", "xor.net", "-o", "w.safetensors"}, directory.path()));
+    for (const std::string path : {"pipe", "/dev/zero"}) {
+        INFO(path);
+        directory.write("table.net",
+                        with_data(kTable, "csv(\"" + path + "\", x = cols(0, 1), y = col(2))"));
+        const std::string kind = "it is a device, a pipe or a socket, not a file";
+        const std::string shown = path;
+        expect_refusal(run_netc({"train", "table.net", "--run", "run"}, directory.path()), 3,
+                       {shown.c_str(), kind.c_str()});
+        expect_refusal(run_netc({"eval", "xor.net", "--weights", path}, directory.path()), 3,
+                       {shown.c_str(), kind.c_str()});
+        expect_refusal(run_netc({"weights", path}, directory.path()), 3,
+                       {shown.c_str(), kind.c_str()});
+    }
+    std::filesystem::create_symlink("pipe", directory.file("x.npy"));
+    expect_refusal(
+        run_netc({"predict", "xor.net", "--weights", "w.safetensors", "--input", "x=x.npy"},
+                 directory.path()),
+        3, {"x.npy", "not a file"});
+}
+
+TEST_CASE("weights that were made with options that the program lacks") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    expect_success(run_netc({"init", "moons.net", "-o", "w.safetensors", "--set", "width=8"},
+                            directory.path()));
+    std::string other = kMoons;
+    for (std::size_t at; (at = other.find("width")) != std::string::npos;)
+        other.replace(at, 5, "wide");
+    directory.write("moons.net", other);
+    expect_refusal(run_netc({"eval", "moons.net", "--weights", "w.safetensors"}, directory.path()),
+                   3, {"w.safetensors was made with other options than moons.net has", "width"});
+    // What the command line says is its own mistake.
+    expect_refusal(run_netc({"eval", "moons.net", "--weights", "w.safetensors", "--set", "depth=3"},
+                            directory.path()),
+                   2, {"depth"});
+}
+
+TEST_CASE("weights that hold no numbers are used, with a warning that names them") {
+    const TemporaryDirectory directory;
+    directory.write("line.net", "net 1\nmodel Line(x: f32[B, 2]) -> f32[B, 1] = x |> linear(1)\n");
+    const std::vector<float> weight = {1, std::nanf("")}, bias = {INFINITY};
+    const std::vector<TensorView> tensors = {
+        {"linear_1.weight", DType::f32, {2, 1}, bytes_of(weight)},
+        {"linear_1.bias", DType::f32, {1}, bytes_of(bias)}};
+    REQUIRE(write_safetensors(directory.file("w.safetensors"), tensors, {}).ok());
+    REQUIRE(put_npy(directory.file("x.npy"), {1, 2}, std::vector<float>{1, 2}));
+    const Outcome outcome = run_netc(
+        {"predict", "line.net", "--weights", "w.safetensors", "--input", "x=x.npy", "--json"},
+        directory.path());
+    expect_success(outcome);
+    CHECK(
+        outcome.err ==
+        "warning: w.safetensors: `linear_1.weight` holds numbers that are not finite: 1 NaN of 2\n"
+        "warning: w.safetensors: `linear_1.bias` holds numbers that are not finite: 1 infinite of "
+        "1\n");
 }

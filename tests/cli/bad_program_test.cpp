@@ -36,6 +36,8 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"train", "xor.net", "--epochs", "0"}, {"--epochs"});
     refused({"train", "xor.net", "--epochs", "many"}, {"--epochs"});
     refused({"train", "xor.net", "--batch", "99999999999999999999"}, {"--batch"});
+    refused({"train", "xor.net", "--seed", "-1"}, {"--seed"});
+    refused({"train", "xor.net", "--seed=1e3"}, {"--seed"});
     refused({"train", "xor.net", "--threads", "0"}, {"--threads"});
     refused({"train", "xor.net", "--device", "tpu"}, {"tpu", "cpu"});
     refused({"train", "xor.net", "--cpu", "pentium9"}, {"pentium9"});

@@ -4,7 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cmath>
+#include <cstring>
+#include <map>
 
 #include "runtime/files/safetensors.h"
 #include "tests/cli/expect.h"
@@ -119,4 +122,85 @@ TEST_CASE("weights, smoothing and ignored labels of the cross entropy") {
     CHECK(
         metrics(ignoring.substr(0, ignoring.find("  metric")) + "}\n", "4")["loss"].get<double>() ==
         Approx(expected({0, -1, 2, 1}, 0.2)));
+}
+
+// weight_below of many elements is sorted instead of compared one by one: no bit may tell.
+TEST_CASE("ranking many scores, with ties and what is no number") {
+    const TemporaryDirectory directory;
+    directory.write("rank.net", R"(net 1
+model Rank(z: f32[B], w: f32[B]) -> f32[B] { param one: f32[] = ones()  return one * weight_below(z, w) }
+)");
+    expect_success(run_netc({"init", "rank.net", "-o", "w.safetensors"}, directory.path()));
+    const std::int64_t count = 2000;
+    std::vector<float> z = noise(static_cast<std::size_t>(count)),
+                       w = noise(static_cast<std::size_t>(count), 2);
+    for (float& value : z) value = std::round(value * 300) / 300;  // some are equal
+    z[3] = std::nanf("");
+    z[500] = z[501] = INFINITY;
+    z[7] = -INFINITY;
+    z[8] = -0.0f;
+    z[9] = 0.0f;
+    for (const bool whole : {true, false}) {
+        if (whole) {
+            for (float& weight : w) weight = weight > 0 ? 1.0f : 0.0f;
+        } else {
+            w = noise(static_cast<std::size_t>(count), 3);
+        }
+        std::vector<float> expected;
+        for (const float own : z) {
+            float sum = 0;
+            for (std::size_t k = 0; k < z.size(); ++k) {
+                if (z[k] < own) sum += w[k];
+                if (z[k] == own) sum += 0.5f * w[k];
+            }
+            expected.push_back(sum);
+        }
+        REQUIRE(put_npy(directory.file("z.npy"), {count}, z));
+        REQUIRE(put_npy(directory.file("w.npy"), {count}, w));
+        for (const char* threads : {"1", "3"}) {
+            INFO(whole << threads);
+            expect_success(
+                run_netc({"predict", "rank.net", "--weights", "w.safetensors", "--input", "z=z.npy",
+                          "--input", "w=w.npy", "--threads", threads, "-o", "out.npy"},
+                         directory.path()));
+            const Result<Array> out = read_npy(directory.file("out.npy"));
+            REQUIRE(out.ok());
+            CHECK(std::memcmp(out->bytes.data(), expected.data(),
+                              expected.size() * sizeof(float)) == 0);
+        }
+    }
+}
+
+TEST_CASE("auc of many samples takes no time worth mentioning") {
+    const TemporaryDirectory directory;
+    std::string source = kScores;
+    const std::size_t at = source.find("  data"), end = source.find('\n', at);
+    source.replace(at, end - at, "  data = npy(x = \"x.npy\", t = \"t.npy\")");
+    directory.write("m.net", source);
+    const std::int64_t count = 300'000;
+    std::vector<float> x = noise(static_cast<std::size_t>(count)), t(x.size());
+    double pairs = 0, below = 0, ones = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        x[i] = std::round(x[i] * 50);
+        t[i] = i % 3 == 0 ? 1 : 0;
+        ones += static_cast<double>(t[i]);
+    }
+    std::map<float, std::pair<double, double>> at_score;
+    for (std::size_t i = 0; i < x.size(); ++i)
+        (t[i] > 0 ? at_score[x[i]].first : at_score[x[i]].second) += 1;
+    for (const auto& [score, counts] : at_score) {
+        pairs += counts.first * (below + counts.second / 2);
+        below += counts.second;
+    }
+    REQUIRE(put_npy(directory.file("x.npy"), {count}, x));
+    REQUIRE(put_npy(directory.file("t.npy"), {count}, t));
+    expect_success(run_netc({"init", "m.net", "-o", "w.safetensors"}, directory.path()));
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome outcome =
+        run_netc({"eval", "m.net", "--weights", "w.safetensors", "--json"}, directory.path());
+    // Comparing all with all would be 90 thousand million comparisons.
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
+    expect_success(outcome);
+    const double found = nlohmann::json::parse(outcome.out)["metrics"]["auc"].get<double>();
+    CHECK(found == Approx(pairs / (ones * (static_cast<double>(count) - ones))).epsilon(1e-5));
 }

@@ -95,3 +95,26 @@ TEST_CASE("archives in and out") {
     expect_refusal(bench.predict("x=cut.npz"), 3, {"cut.npz is not a whole npz file"});
     expect_refusal(bench.predict("x=a.npz", {"-o", "out.txt"}), 2, {"out.txt", ".npz"});
 }
+
+TEST_CASE("inputs far outside of what training saw are told about") {
+    const TemporaryDirectory directory;
+    directory.write("table.net", kTable);
+    directory.write("points.csv", "0,1,0\n1,0,1\n0.5,0.5,2\n1,1,0\n");
+    expect_success(run_netc({"train", "table.net", "--quiet", "--run", "run"}, directory.path()));
+    const auto warned = [&](const char* option, const std::string& file) {
+        const Outcome outcome = run_netc(
+            {"predict", "table.net", "--weights", "run", option, file, "--json"}, directory.path());
+        expect_success(outcome);
+        return outcome.err;
+    };
+    const std::string warning =
+        "warning: `x` holds values from -0.5 to 255, in training they were from 0 to 1\n";
+    directory.write("near.csv", "0,1.5\n-0.5,1\n");
+    directory.write("far.csv", "0,255\n-0.5,1\n");
+    REQUIRE(put_npy(directory.file("far.npy"), {2, 2}, std::vector<float>{0, 255, -0.5f, 1}));
+    CHECK(warned("--input", "x=near.csv").empty());
+    CHECK(warned("--rows", "near.csv").empty());
+    CHECK(warned("--input", "x=far.csv") == warning);
+    CHECK(warned("--input", "x=far.npy") == warning);
+    CHECK(warned("--rows", "far.csv") == warning);
+}

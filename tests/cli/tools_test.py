@@ -4,6 +4,7 @@
 usage: tools_test.py --netc PROGRAM
 """
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -126,6 +127,16 @@ class Tools(unittest.TestCase):
         found = self.lines("a.net", "--weights", "w.safetensors")
         self.assertEqual(found["noise, all layers"], ["5"])
         self.assertEqual(found["Lipschitz, all layers"], ["at most 5"])
+
+    def test_explain_as_json(self):
+        explained = json.loads(self.netc("explain", LENET, "--json").stdout)
+        self.assertEqual(explained["model"], "LeNet5")
+        lines = {line["what"]: line for line in explained["lines"]}
+        self.assertEqual(lines["parameters"]["value"], "61_706")
+        self.assertEqual(set(lines["parameters"]), {"what", "value", "formula", "source"})
+        page = json.loads(self.netc("explain", "E0303", "--json").stdout)
+        self.assertEqual(page["code"], "E0303")
+        self.assertEqual(page["explanation"], self.netc("explain", "E0303").stdout)
 
     def test_explain_refuses(self):
         self.assertIn("E9999", self.netc("explain", "E9999", status=2).stderr)

@@ -1,4 +1,5 @@
-// links: runtime ir
+// links: ir
+// sources: runtime/data/idx.cpp runtime/files/gzip.cpp runtime/files/files.cpp
 // Bytes of an IDX file, plain and as they come out of gzip.
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
-// links: runtime ir
+// links: ir
+// sources: runtime/files/npy.cpp runtime/files/gzip.cpp runtime/files/files.cpp
 // Bytes of a .npy file.
 #include <cstddef>
 #include <cstdint>

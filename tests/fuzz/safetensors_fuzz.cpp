@@ -1,4 +1,5 @@
-// links: runtime ir
+// links: ir
+// sources: runtime/files/safetensors.cpp runtime/files/files.cpp
 // Bytes of a .safetensors file.
 #include <cstddef>
 #include <cstdint>

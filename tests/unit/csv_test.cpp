@@ -128,6 +128,18 @@ TEST_CASE("missing values: refused, dropped, filled") {
     table.source.missing = MissingPolicy::value;
     table.source.missing_value = -1;
     CHECK(values(*table.load(), 0) == Numbers{1, -1, 3, 4, 5, 8});
+    // A gap is no value that some text could equal; asked for, it is.
+    Table gap{"1,2,a\n3,4,\n5,6,b\n"};
+    gap.y = wrap(SelectorKind::equals, {col(std::int64_t{2})}, "a");
+    data = gap.load();
+    REQUIRE(!data);
+    CHECK(data.error().message == "column 2 has no value here");
+    CHECK(data.error().place->line == 2);
+    gap.y = wrap(SelectorKind::equals, {col(std::int64_t{2})}, "");
+    CHECK(values(*gap.load(), 1) == Numbers{0, 1, 0});
+    gap.y = wrap(SelectorKind::equals, {col(std::int64_t{2})}, "a");
+    gap.source.missing = MissingPolicy::drop;
+    CHECK(values(*gap.load(), 1) == Numbers{1, 0});
     // The mean is that of the training rows alone, and later files take it over.
     table.source.missing = MissingPolicy::mean;
     table.split = SplitSpec{};

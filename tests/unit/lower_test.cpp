@@ -108,6 +108,35 @@ TEST_CASE("lower: softmax with cross entropy and its gradient is one kernel") {
     CHECK(program->entries[0].index_ranges[0].limit == 10);
 }
 
+TEST_CASE("lower: of labels, one value may be no class") {
+    const auto ranges = [](bool again) {
+        Net net("evaluate");
+        GraphBuilder& g = net.builder;
+        Value x = net.input("x", {batch(), 10});
+        Value y = net.input("y", {batch()}, DType::i32);
+        Value ignored =
+            g.binary(OpId::equal, y, g.broadcast(g.constant(255, DType::i32), {batch()}));
+        Value zero = g.broadcast(g.constant(0, DType::i32), {batch()});
+        const auto hot = [&](Value labels) {
+            Value classes = g.iota({DType::i32, {batch(), 10}}, 1);
+            Value label = g.broadcast(g.reshape(labels, {batch(), 1}), {batch(), 10});
+            return g.cast(g.binary(OpId::equal, classes, label), DType::f32);
+        };
+        net.result("loss", g.reduce_sum(x * hot(g.select(ignored, zero, y)), {1}));
+        if (again) net.result("table", hot(y));
+        group_all(net.function());
+        Result<Program> program = lower_module(net.module, 64);
+        REQUIRE(program.ok());
+        REQUIRE(program->entries[0].index_ranges.size() == 1);
+        return program->entries[0].index_ranges[0];
+    };
+    CHECK(ranges(false).limit == 10);
+    CHECK(ranges(false).ignored == 255);
+    // Another use takes every label.
+    CHECK(ranges(true).limit == 10);
+    CHECK(ranges(true).ignored == 0);
+}
+
 TEST_CASE("lower: Adam joins the weight gradient, after the last reader of the weights") {
     Net net("train_step");
     GraphBuilder& g = net.builder;

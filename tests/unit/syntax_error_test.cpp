@@ -78,3 +78,26 @@ TEST_CASE("syntax errors: the messages are the recorded ones") {
     for (const Case& entry : cases)
         file << "=== " << entry.title << "\n" << entry.program << "---\n" << entry.answer;
 }
+
+// Not among the recorded ones: the texts are megabytes.
+TEST_CASE("syntax errors: E0007, a file that is too large") {
+    const auto answer_to = [](const std::string& program) {
+        SourceMap sources;
+        const Diagnostics diagnostics = messages_of(program, sources);
+        return render(diagnostics, sources);
+    };
+    std::string words = "net 1\n";
+    for (int line = 0; line < 250; ++line) {
+        for (int word = 0; word < 1000; ++word) words += "1,";
+        words += "\n";
+    }
+    CHECK(
+        answer_to(words).starts_with("error[E0007]: the file has more than 200000 words and signs\n"
+                                     "    --> test.net:101:1999\n"));
+    CHECK(answer_to("net 1\n# " + std::string(9 << 20, '0') + "\n") ==
+          "error[E0007]: the file has more than 8 MiB of text\n"
+          "  --> test.net:1:1\n"
+          "   |\n"
+          " 1 | net 1\n"
+          "   | ^\n");
+}
