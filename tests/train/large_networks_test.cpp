@@ -17,6 +17,8 @@ struct Stated {
     double low, high;
 };
 
+// In processor seconds: 30, 105, 145. The transformer's full size is held to 1.75, the others to what they must
+// reach at full size.
 const std::vector<Stated> kStated{
     {"text/transformer.net",
      {"Shakespeare", "--set", "width=64", "--set", "blocks=2", "--epochs", "1"},
@@ -24,26 +26,26 @@ const std::vector<Stated> kStated{
      "input.txt",
      "valid.loss",
      0.0,
-     1.95},
+     1.85},
     {"cifar/vgg.net",
-     {"--set", "width=16", "--epochs", "3"},
+     {"--set", "width=16", "--epochs", "12"},
      "cifar10",
      "data_batch_1.bin.gz",
      "valid.acc",
-     0.45,
+     0.72,
      1.0},
     {"cifar/resnet.net",
-     {"--set", "width=8", "--epochs", "3"},
+     {"--set", "width=8", "--epochs", "15"},
      "cifar10",
      "data_batch_1.bin.gz",
      "valid.acc",
-     0.45,
+     0.72,
      1.0},
 };
 
 }  // namespace
 
-TEST_CASE("smaller and shorter, they reach what they reached when measured") {
+TEST_CASE("smaller and shorter, they reach what examples/README.md states") {
     for (const Stated& row : kStated) {
         const std::string data = shared_data(row.folder, row.data);
         if (data.empty()) {
@@ -56,7 +58,7 @@ TEST_CASE("smaller and shorter, they reach what they reached when measured") {
         arguments.insert(arguments.end(), row.arguments.begin(), row.arguments.end());
         arguments.insert(arguments.end(), {"--data", data});
         const Trained trained = train_example(arguments, directory);
-        CHECK(trained.last(row.metric) >= row.low);
+        CHECK(trained.best(row.metric) >= row.low);
         CHECK(trained.last(row.metric) <= row.high);
     }
 }
