@@ -2,6 +2,8 @@
 // labels: slow
 // The networks that take minutes at their full size, here smaller and for fewer epochs; what they reach at
 // full size is measured in examples/README.md.
+#include <cstdlib>
+
 #include "train_example.h"
 
 using namespace netc;
@@ -17,6 +19,7 @@ struct Stated {
     double low, high;
 };
 
+// Five minutes of one core in all.
 const std::vector<Stated> kStated{
     {"text/transformer.net",
      {"Shakespeare", "--set", "width=64", "--set", "blocks=2", "--epochs", "1"},
@@ -24,30 +27,32 @@ const std::vector<Stated> kStated{
      "input.txt",
      "valid.loss",
      0.0,
-     1.95},
+     1.85},
     {"cifar/vgg.net",
-     {"--set", "width=16", "--epochs", "3"},
+     {"--set", "width=16", "--epochs", "12"},
      "cifar10",
      "data_batch_1.bin.gz",
      "valid.acc",
-     0.45,
+     0.72,
      1.0},
     {"cifar/resnet.net",
-     {"--set", "width=8", "--epochs", "3"},
+     {"--set", "width=8", "--epochs", "15"},
      "cifar10",
      "data_batch_1.bin.gz",
      "valid.acc",
-     0.45,
+     0.72,
      1.0},
 };
 
 }  // namespace
 
-TEST_CASE("smaller and shorter, they reach what they reached when measured") {
+TEST_CASE("smaller and shorter, they reach what examples/README.md states") {
+    std::size_t skipped = 0;
     for (const Stated& row : kStated) {
         const std::string data = shared_data(row.folder, row.data);
         if (data.empty()) {
             std::printf("SKIPPED: ../shared/data/%s is not there\n", row.folder);
+            ++skipped;
             continue;
         }
         INFO(row.file);
@@ -56,7 +61,11 @@ TEST_CASE("smaller and shorter, they reach what they reached when measured") {
         arguments.insert(arguments.end(), row.arguments.begin(), row.arguments.end());
         arguments.insert(arguments.end(), {"--data", data});
         const Trained trained = train_example(arguments, directory);
-        CHECK(trained.last(row.metric) >= row.low);
+        CHECK(trained.best(row.metric) >= row.low);
         CHECK(trained.last(row.metric) <= row.high);
+    }
+    if (skipped == kStated.size()) {
+        std::fflush(stdout);
+        std::_Exit(77);
     }
 }
