@@ -55,7 +55,7 @@ struct Options {
     bool values = false, csv = false;
     std::string sort;  // runs
 
-    std::vector<std::string> arguments;      // as they were given, for the record of a run
+    std::vector<std::string> arguments;  // as they were given, for the record of a run
     // read_weights: what of `settings` and `dims` the command line said, and the file that said the rest.
     std::string settings_from;
     std::size_t own_settings = 0, own_dims = 0;
