@@ -21,6 +21,8 @@
 #include "cli/verbs.h"
 #include "cli/weights_file.h"
 #include "cli/workbench.h"
+#include "frontend/diagnostics.h"
+#include "frontend/render.h"
 #include "runtime/data/split.h"
 #include "runtime/files/files.h"
 #include "runtime/train/trainer.h"
@@ -179,6 +181,25 @@ int finish(const Options& options, const RunDirectory& directory, const TrainOut
     return kExitDone;
 }
 
+// What the number of rows makes of the batch: no step at all, or a last one of few rows.
+int check_batches(const Workbench& bench, const Options& options, const TrainPlan& plan) {
+    if (trains_on_all_data(*plan.section)) return kExitDone;
+    const auto rows = static_cast<std::int64_t>(plan.train_rows.size());
+    const Span place = options.batch ? Span{} : plan.section->batch_span;
+    const std::int64_t rest = rows % plan.batch;
+    constexpr std::int64_t kSmall = 4;  // a quarter
+    Diagnostics found;
+    if (plan.section->drop_last && rows < plan.batch) {
+        found.add(diagnose<Code::epoch_without_step>(place, rows, plan.batch));
+    } else if (!plan.section->drop_last && rows > plan.batch && rest > 0 &&
+               rest * kSmall < plan.batch) {
+        found.add(diagnose<Code::last_batch_smaller>(place, rest, plan.batch));
+    }
+    if (found.all().empty() || (options.quiet && !found.has_errors())) return kExitDone;
+    print_err(render(found, bench.sources, {.color = color_on(STDERR_FILENO)}));
+    return found.has_errors() ? kExitProgram : kExitDone;
+}
+
 // The gradient in double precision, where the section has a solver that wants it.
 struct Solver {
     std::unique_ptr<Runnable> runnable;
@@ -208,6 +229,9 @@ int verb_train(Options options) {
     if (!model) return report(model.error());
     if (options.epochs && options.steps)
         return report({kExitUsage, "give --epochs or --steps, not both"});
+    if (options.resume && !options.load.empty())
+        return report(
+            {kExitUsage, "--resume goes on with the weights of the run; --load begins another"});
 
     TrainPlan plan;
     plan.section = *section;
@@ -244,6 +268,9 @@ int verb_train(Options options) {
     }
     plan.data = &data->train;
     plan.train_rows = data->train_rows;
+    if (const int status = check_batches(**bench, options, plan); status != kExitDone) {
+        return status;
+    }
     if (!(*section)->balance.empty()) {
         plan.classes = classes_of(data->train, (*section)->balance, plan.train_rows);
     }

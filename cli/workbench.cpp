@@ -84,6 +84,7 @@ Result<std::unique_ptr<Workbench>> open_workbench(Options& options, bool open_di
     Result<CheckOptions> check = check_options(options);
     if (!check) return check.error();
     check->open_dimensions = open_dimensions;
+    check->only = options.name.empty() ? options.section : options.name;
     auto bench = std::make_unique<Workbench>();
     if (options.werror) bench->diagnostics.treat_warnings_as_errors();
     Result<CheckedFile> file = check_file(options.file, *check, bench->sources, bench->diagnostics);

@@ -159,7 +159,9 @@ struct Session {
     FileScope* library = nullptr;
     FileScope* main = nullptr;
     std::uint64_t elaborations = 0;
-    std::size_t steps = 0;  // of kStepBudget
+    int constant_depth = 0;       // constants that wait for constants
+    bool told_constants = false;  // that they are too many: one message for the whole chain
+    std::size_t steps = 0;        // of kStepBudget
     std::vector<std::string> used_dims;
     std::map<const Declaration*, std::unique_ptr<ModelResult>> models;
 

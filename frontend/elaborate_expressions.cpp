@@ -19,7 +19,9 @@ Entry* Scope::find(std::string_view name) {
 }
 
 Global* find_global(const FileScope* file, std::string_view name) {
+    const FileScope* const own = file;
     for (; file; file = file->parent) {
+        if (file != own && name.starts_with('_')) break;  // private to its file
         const auto found = file->names.find(name);
         if (found != file->names.end()) return found->second.get();
     }
@@ -296,6 +298,13 @@ struct Evaluator {
         const Datum value = evaluate_stage(context, part, scope);
         if (value.failed()) return false;
         if (const auto* function = value.as<FunctionPointer>()) {
+            constexpr int kDepth = 500;  // compositions of compositions
+            composed.depth = std::max(composed.depth, (*function)->depth + 1);
+            if (composed.depth > kDepth) {
+                report(context, diagnose<Code::nested_too_deeply>(blame(context, part.span),
+                                                                  "this composition", kDepth));
+                return false;
+            }
             composed.parts.push_back(*function);
             return true;
         }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -34,12 +35,20 @@ Datum global_value(Context& context, Global& global) {
         return report(context,
                       diagnose<Code::recursion>(global.place, source_text(context, global.place)));
     }
+    constexpr int kConstantDepth = 1000;
+    if (context.session.constant_depth > kConstantDepth) {
+        if (std::exchange(context.session.told_constants, true)) return failed_datum();
+        return report(context, diagnose<Code::nested_too_deeply>(global.place, "this constant",
+                                                                 kConstantDepth));
+    }
     global.progress = Progress::running;
+    ++context.session.constant_depth;
     Context inner(context.session);
     Frame frame;
     frame.file = global.file;
     inner.frame = &frame;
     global.value = evaluate(inner, *global.expression, std::make_shared<Scope>());
+    --context.session.constant_depth;
     global.progress = Progress::done;
     return global.value;
 }

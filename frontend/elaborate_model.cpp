@@ -184,10 +184,32 @@ std::optional<std::vector<NamedOutput>> run_body(Building& building) {
     return outputs;
 }
 
+namespace {
+
+// Whether the command line may mean this model; a name that the file has not is told elsewhere.
+bool is_asked_for(const Session& session, const Declaration& declaration) {
+    const std::string& only = session.options.only;
+    const std::string& name = declaration.callable->name.text;
+    if (only.empty() || only == name) return true;
+    bool other = false;
+    for (const ast::Item& item : session.main->tree->items) {
+        const auto* train = std::get_if<ast::Train>(&item.kind);
+        const auto* callable = std::get_if<ast::Callable>(&item.kind);
+        if (callable && callable->name.text == only) other = true;
+        if (!train || (train->name ? *train->name : train->model).text != only) continue;
+        if (train->model.text == name) return true;
+        other = true;
+    }
+    return !other;
+}
+
+}  // namespace
+
 bool check_open_dimensions(Session& session, const Declaration& declaration,
                            const std::vector<Input>& inputs) {
-    if (session.options.open_dimensions) return true;
+    if (session.options.open_dimensions || !is_asked_for(session, declaration)) return true;
     bool closed = true;
+    std::set<std::string> told;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const auto& type =
             std::get<ast::TensorType>(declaration.callable->inputs.formals[i].type.kind);
@@ -195,6 +217,7 @@ bool check_open_dimensions(Session& session, const Declaration& declaration,
             for (const std::string& symbol : inputs[i].type.shape[j].symbols()) {
                 if (symbol == kBatchSymbol) continue;
                 closed = false;
+                if (!told.insert(symbol).second) continue;
                 session.diagnostics.add(
                     diagnose<Code::symbolic_dimension_open>(type.dims[j].span, symbol)
                         .text("only known at run time")

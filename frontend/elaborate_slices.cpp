@@ -165,6 +165,15 @@ struct Indexing {
                                                  : ""));
             return false;
         }
+        // Only checked: for the types any place in it will do.
+        const bool open = context.session.options.open_dimensions && size != Dim::symbol(kBatchSymbol);
+        if (!size.is_static() && open) {
+            selection.starts.push_back(0);
+            selection.stops.push_back(1);
+            selection.dropped.push_back(true);
+            selection.any = true;
+            return true;
+        }
         if (!size.is_static()) {
             report(context, diagnose<Code::not_supported_yet>(
                                 blame(context, item.span),

@@ -45,6 +45,7 @@ struct CheckOptions {
     // Symbolic dimensions other than the batch may stay open: for `check` and `doc`, where no code
     // is generated. Otherwise an open one is E0404.
     bool open_dimensions = false;
+    std::string only;  // a model or section: open dimensions of other models do not matter
     ExpressionTypes* types = nullptr;  // where given, filled during the elaboration
     // From parse_library(), for those who check many texts: parsing the library is most of the time that a
     // small one takes. Used where `sources` is empty.

@@ -12,8 +12,11 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wo
     return std::find(words.begin(), words.end(), text) != words.end();
 }
 
-// A word at the start of a line that is not indented further than the broken statement.
+// A word at the start of a line that is not indented further than the broken statement, and no word that goes on
+// with what stands before it.
 bool begins_line(const Token& token, const Token& broken) {
+    if (is_one_of(token.text, {"else", "then", "and", "or", "not", "in", "as", "with"}))
+        return false;
     return token.starts_line && token.column <= broken.column &&
            std::isalpha(static_cast<unsigned char>(token.text.front())) != 0;
 }

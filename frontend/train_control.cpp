@@ -33,7 +33,13 @@ bool refers_to_held_out(const Watch& watch) { return watch.name.starts_with("val
 void save_best(SettingReader& reader, const SettingCall& call, const Watchable& watchable,
                TrainSection& section) {
     const SettingArguments arguments(reader, call, {"file", "by"}, 1);
-    section.best_file = arguments.text("file");
+    if (auto file = arguments.text("file")) {
+        if (file->ends_with(".safetensors")) file->resize(file->size() - 12);
+        if (file->empty() || file->find('/') != std::string::npos) {
+            reader.out_of_range(arguments.find("file")->span, "file", "a name without folders");
+        }
+        section.best_file = *file;
+    }
     const ast::Expr* by = arguments.find("by");
     if (!by) {
         if (!watchable.held_out) {

@@ -213,7 +213,9 @@ std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& ex
     source.source.span = call->place;
     const std::vector<std::string_view> names = source.names();
     const bool without_file = call->name == "inline" || call->name == "idx" || call->name == "npy";
-    const std::size_t positional = without_file ? 0 : 1;
+    // n, noise, seed of what is made.
+    const bool made = source.is_generator() && call->name != "function";
+    const std::size_t positional = without_file ? 0 : made ? 3 : 1;
     const SettingArguments arguments(reader, *call, names, positional, true);
     source.common(arguments);
     if (call->name == "csv") {

@@ -424,6 +424,15 @@ struct SectionBuilder {
                 if (!passes) blocked_by[input.index] = flows[i] ? node.op : blocked_by[i];
             }
         }
+        bool trains = false;
+        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+            const Node& node = function.nodes[i];
+            if (node.op == OpId::variable && flows[i]) trains = trains || is_trained(node);
+        }
+        const auto& all = section.module.variables;
+        const auto first = std::find_if(all.begin(), all.end(), [](const Variable& variable) {
+            return variable.kind == VariableKind::parameter;
+        });
         for (std::size_t i = 0; i < function.nodes.size(); ++i) {
             const Node& node = function.nodes[i];
             if (node.op != OpId::variable || !read[i] || flows[i]) continue;
@@ -436,6 +445,21 @@ struct SectionBuilder {
                     .label(variable.span, "`{}` is declared here", variable.name));
             return;
         }
+        if (trains || first == all.end()) return;
+        const bool frozen = std::all_of(all.begin(), all.end(), [](const Variable& variable) {
+            return variable.kind != VariableKind::parameter || variable.frozen;
+        });
+        session.diagnostics.add(
+            diagnose<Code::no_gradient>(items.loss->span, first->name)
+                .note("{}, so nothing is trained",
+                      frozen ? "all parameters are frozen" : "the loss depends on no parameter"));
+    }
+
+    bool is_trained(const Node& node) const {
+        const Variable& variable =
+            section.module
+                .variables[static_cast<std::size_t>(node.attributes.get<std::int64_t>("index"))];
+        return variable.kind == VariableKind::parameter && !variable.frozen;
     }
 
     std::vector<std::vector<NamedOutput>> kept_outputs = {};

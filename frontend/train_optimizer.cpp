@@ -32,6 +32,17 @@ void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& s
     }
     if (good) {
         schedule.rate = schedule.points.front().second;
+        for (std::size_t i = 1; i < schedule.points.size(); ++i) {
+            const Duration &before = schedule.points[i - 1].first, &at = schedule.points[i].first;
+            if (before.unit == at.unit && !(before.value < at.value)) {
+                reader.out_of_range((*list.items())[i].place, "piecewise",
+                                    "a list of points one after the other in time");
+            }
+        }
+        if (schedule.points.front().first.value != 0) {
+            reader.out_of_range((*list.items())[0].place, "piecewise",
+                                "a list that begins at 0st or 0ep");
+        }
         return;
     }
     reader.error(diagnose<Code::wrong_static_type>(expression.span, "the argument of `piecewise`",

@@ -64,7 +64,7 @@ struct PenaltyBuilder {
             if (variable.kind != VariableKind::parameter) continue;
             if (!glob_matches(glob, variable.name)) continue;
             ++matched;
-            if (!variable.decay || variable.frozen) continue;
+            if (!variable.decay) continue;
             const Datum part = norm(static_cast<VariableId>(i), call);
             total = total.failed() ? part
                                    : binary(context, ast::BinaryOperator::add, total, part,

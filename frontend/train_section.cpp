@@ -120,6 +120,12 @@ struct SectionReader {
                 items.targets.push_back(target);
                 reader.fields.push_back(target->name.text);
             } else if (const auto* augment = std::get_if<ast::Augment>(&item.kind)) {
+                for (const ast::Augment* known : items.augments) {
+                    if (known->name.text != augment->name.text) continue;
+                    reader.error(
+                        diagnose<Code::declared_twice>(augment->name.span, augment->name.text)
+                            .label(known->name.span, "first augmented here"));
+                }
                 items.augments.push_back(augment);
             } else if (const auto* metric = std::get_if<ast::Metric>(&item.kind)) {
                 const auto& names = reader.metrics;
@@ -162,6 +168,15 @@ struct SectionReader {
             case SourceKind::text:
             case SourceKind::series:
             case SourceKind::cifar: break;
+        }
+        for (const SourceField& field : source.fields) {
+            const bool input = std::find(reader.inputs.begin(), reader.inputs.end(), field.name) !=
+                               reader.inputs.end();
+            if (input || !has_standardize(field.selector)) continue;
+            reader.error(
+                diagnose<Code::wrong_static_type>(field.span, "what is standardized", "an input")
+                    .text("`{}` is a target", field.name)
+                    .note("targets are taken as they are, so that a loss is in their unit"));
         }
         for (const std::string& field : reader.fields) {
             if (std::find(supplied.begin(), supplied.end(), field) != supplied.end()) continue;
@@ -233,6 +248,17 @@ struct SectionReader {
         return read;
     }
 
+    void check_held_out() {
+        if (!section.split) return;
+        const auto refuse = [&](const std::string& name) {
+            if (!setting(name)) return;
+            reader.error(diagnose<Code::held_out_twice>(settings[name]->name.span, name)
+                             .label(settings["split"]->name.span, "the split is here"));
+        };
+        refuse("valid");
+        if (section.split->test > 0) refuse("test");
+    }
+
     // Classes are drawn, so there must be one for each sample.
     void check_balance() {
         for (const ast::Target* target : items.targets) {
@@ -280,6 +306,7 @@ struct SectionReader {
 
     void read_numbers() {
         section.batch = positive("batch").value_or(32);
+        section.batch_span = setting("batch") ? setting("batch")->span : section.span;
         section.epochs = positive("epochs");
         section.steps = positive("steps");
         if (setting("epochs") && setting("steps")) {
@@ -383,6 +410,7 @@ struct SectionReader {
         section.valid = source("valid");
         section.test = source("test");
         if (const ast::Expr* split = setting("split")) section.split = read_split(reader, *split);
+        check_held_out();
         if (const ast::Expr* sample = setting("sample")) {
             section.balance = read_sample(reader, *sample);
             check_balance();

@@ -120,6 +120,7 @@ struct FunctionValue {
     const FileScope* file = nullptr;  // where a lambda was written
 
     bool composition = false;
+    int depth = 0;  // of compositions in compositions
     std::vector<FunctionPointer> parts;
 
     // The `let` that bound it, and in which instance; empty where none did.

@@ -107,12 +107,13 @@ struct TrainSection {
     std::optional<SplitSpec> split;
     OptimizerSpec optimizer;
     std::int64_t batch = 32;
+    Span batch_span;  // of the setting, else of the section
     std::optional<std::int64_t> epochs, steps;
     bool drop_last = false, shuffle = true;
     std::string balance;  // sample = balanced(y): the field whose classes are drawn equally often
     std::uint64_t seed = 0;
-    std::optional<Watch> best;  // save = best(by = ...)
-    std::optional<std::string> best_file;
+    std::optional<Watch> best;             // save = best(by = ...)
+    std::optional<std::string> best_file;  // without its ending; best.safetensors is there too
     std::optional<std::pair<double, Watch>> patience;  // stop = patience(epochs, on = ...)
     std::vector<Metric> metrics;
     bool train_metrics = false;

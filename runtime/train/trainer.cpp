@@ -82,6 +82,14 @@ private:
         if (!std::filesystem::exists(directory.file("source.net"))) {
             return Error{kExitData, directory.path() + ": this is not the directory of a run"};
         }
+        for (const char* kept : {"last.safetensors", "best.safetensors"}) {
+            if (!std::filesystem::exists(directory.file(kept))) continue;
+            return Error{
+                kExitData,
+                fmt::format("{} is missing, so this run cannot go on", directory.file(kStateFile)),
+                {},
+                fmt::format("`--load {}` begins a new run with its weights", directory.file(kept))};
+        }
         if (observer_.on_note) {
             observer_.on_note(directory.path() + " holds no checkpoint yet: the run begins again");
         }
@@ -339,10 +347,15 @@ private:
 
     Status write_best() {
         if (plan_.directory == nullptr || best_.empty()) return {};
-        const std::string name = section().best_file.value_or("best.safetensors");
-        if (Status s = write_weights(plan_.directory->file(name), session_, best_, plan_.metadata);
-            !s)
-            return s;
+        const auto write = [&](const std::string& name) {
+            const std::string path = plan_.directory->file(name + ".safetensors");
+            return write_weights(path, session_, best_, plan_.metadata);
+        };
+        // Verbs that are given the run find `best`, whatever else the section calls it.
+        if (Status s = write("best"); !s) return s;
+        if (section().best_file && *section().best_file != "best") {
+            if (Status s = write(*section().best_file); !s) return s;
+        }
         best_ = {};
         written_ = true;
         return {};

@@ -383,3 +383,41 @@ TEST_CASE("a resumed run may find its end, its log and its metrics changed") {
     expect_refusal(run_netc({"train", "a.net", "--resume", "run"}, directory.path()), 3,
                    {"the source"});
 }
+
+TEST_CASE("the best weights have the name that the section gives them, and `best`") {
+    const TemporaryDirectory directory;
+    directory.write("a.net", moons_with("  save = best(\"good\", by = max(\"valid.acc\"))\n"));
+    train(directory, "run");
+    CHECK(file_text(directory.file("run/good.safetensors")) ==
+          file_text(directory.file("run/best.safetensors")));
+}
+
+TEST_CASE("a run whose state is lost is not begun again over its weights") {
+    const TemporaryDirectory directory;
+    directory.write("a.net", moons_with(""));
+    train(directory, "run", {"--epochs", "2"});
+    const std::string last = file_text(directory.file("run/last.safetensors"));
+    std::filesystem::remove(directory.file("run/state.safetensors"));
+    expect_refusal(run_netc({"train", "a.net", "--resume", "run"}, directory.path()), 3,
+                   {"state.safetensors", "--load"});
+    CHECK(file_text(directory.file("run/last.safetensors")) == last);
+    expect_refusal(
+        run_netc({"train", "a.net", "--resume", "run", "--load", "run"}, directory.path()), 2,
+        {"--resume", "--load"});
+}
+
+TEST_CASE("a batch that does not fit the number of rows is told with its place") {
+    const TemporaryDirectory directory;
+    std::string text = moons_with("  drop_last = true\n");
+    text.replace(text.find("batch     = 32"), 14, "batch = 5000");
+    directory.write("a.net", text);
+    expect_refusal(run_netc({"train", "a.net", "--run", "run"}, directory.path()), 1,
+                   {"E0613", "a.net:11:11", "480", "5000"});
+    CHECK_FALSE(std::filesystem::exists(directory.file("run")));
+    text.replace(text.find("batch = 5000"), 12, "batch = 95  ");
+    text.replace(text.find("drop_last = true"), 16, "");
+    directory.write("a.net", text);
+    const Outcome outcome = run_netc({"train", "a.net", "--run", "run"}, directory.path());
+    expect_success(outcome);
+    CHECK(outcome.err.find("W0604") != std::string::npos);
+}

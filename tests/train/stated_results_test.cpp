@@ -17,6 +17,8 @@ const std::vector<Stated> kStated{
     {"neurons/perceptron_xor.net", {}, "mistakes", 0.25, 1.0},  // one unit never learns XOR
     {"approximation/sine.net", {}, "valid.worst", 0.0, 1e-2},
     {"approximation/sine.net", {"--set", "width=2"}, "valid.worst", 0.1, 2.0},  // two do not do
+    {"regularization/restarts.net", {"Once"}, "acc", 0.5, 0.75},
+    {"regularization/restarts.net", {"Restarted"}, "acc", 1.0, 1.0},
     {"piecewise_linear/maxout.net", {}, "error", 0.0, 0.02},
     {"piecewise_linear/hinging_hyperplanes.net", {}, "error", 0.0, 0.04},
     {"piecewise_linear/hinging_hyperplanes.net", {"--set", "planes=2"}, "error", 0.0, 0.05},
