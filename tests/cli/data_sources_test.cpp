@@ -181,5 +181,5 @@ TEST_CASE("an epoch without a step is refused") {
     const TemporaryDirectory directory;
     directory.write("xor.net", with(kXor, "batch", "5\n  drop_last = true"));
     expect_refusal(run_netc({"train", "xor.net", "--run", "run"}, directory.path()), 1,
-                   {"an epoch would have no step", "4 training rows, batch 5"});
+                   {"E0613", "4 samples", "batch of 5", "xor.net:9:11"});
 }

@@ -298,7 +298,7 @@ class Server(unittest.TestCase):
         whole = {"start": {"line": 0, "character": 0}, "end": {"line": 999, "character": 0}}
         hints = c.ask("textDocument/inlayHint", textDocument={"uri": c.uri}, range=whole)["result"]
         by_place = {offset(c.text, hint["position"]): hint["label"] for hint in hints}
-        self.assertEqual(by_place[c.text.index("conv(6, k=5, pad=2)") + 19], "f32[B, 6, 28, 28]")
+        self.assertEqual(by_place[c.text.index("conv(6, k = 5, pad = 2)") + 23], "f32[B, 6, 28, 28]")
         self.assertEqual(by_place[c.text.index("avg_pool(2)") + 11], "f32[B, 6, 14, 14]")
         self.assertEqual(by_place[c.text.index("linear(10)") + 10], "f32[B, 10]")
         c.open(PROGRAM, "file:///tmp/b.net")
