@@ -166,7 +166,8 @@ struct Indexing {
             return false;
         }
         // Only checked: for the types any place in it will do.
-        const bool open = context.session.options.open_dimensions && size != Dim::symbol(kBatchSymbol);
+        const bool open =
+            context.session.options.open_dimensions && size != Dim::symbol(kBatchSymbol);
         if (!size.is_static() && open) {
             selection.starts.push_back(0);
             selection.stops.push_back(1);
