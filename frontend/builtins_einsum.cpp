@@ -156,12 +156,26 @@ Datum concat_error(const BuiltinCall& call, std::int64_t axis, const Tensor& fir
                       std::move(diagnostic)
                           .note("the ranks are {} and {}", first.type.rank(), other.type.rank()));
     }
+    // Dimensions that differ in the same way are one fact: `4 and 2`.
+    std::vector<std::pair<std::string, std::vector<std::string>>> facts;
     for (std::size_t i = 0; i < first.type.rank(); ++i) {
-        if (static_cast<std::int64_t>(i) == axis) continue;
-        if (first.type.shape[i] == other.type.shape[i]) continue;
+        const Dim &here = first.type.shape[i], &there = other.type.shape[i];
+        if (static_cast<std::int64_t>(i) == axis || here == there) continue;
+        std::string fact = fmt::format("{} and {}", here.to_string(), there.to_string());
+        const Span maker = blame(call.context, other.origins[i]);
+        if (maker.known() && other.role == Role::expression) {
+            fact += fmt::format(" ({} `{}`)", there * Dim(2) == here ? "halved by" : "from",
+                                source_text(call.context, maker, 40));
+        }
+        if (facts.empty() || facts.back().first != fact) facts.push_back({fact, {}});
+        facts.back().second.push_back(std::to_string(i));
+    }
+    for (const auto& [fact, dimensions] : facts) {
+        const bool several = dimensions.size() > 1;
         std::move(diagnostic)
-            .note("dimension {} differs: {} and {}", i, first.type.shape[i].to_string(),
-                  other.type.shape[i].to_string());
+            .note("dimension{} {} differ{}: {}", several ? "s" : "",
+                  fmt::join(dimensions, dimensions.size() == 2 ? " and " : ", "),
+                  several ? "" : "s", fact);
     }
     return report(call.context, std::move(diagnostic));
 }

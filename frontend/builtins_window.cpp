@@ -34,16 +34,44 @@ std::optional<Integers> setting(const BuiltinCall& call, std::size_t index, std:
     return numbers;
 }
 
-Datum too_small(const BuiltinCall& call, const Tensor& x, const Dim& size, std::int64_t pad,
+// height in each turn: 224, 112, 56, and turn 4 of 9 would give 0
+void tell_turns(const Turns& turns, std::size_t axis, std::int64_t result, Diagnostic& diagnostic) {
+    constexpr std::string_view kNames[] = {"height", "width"};
+    std::vector<std::string> sizes;
+    for (const Type& type : turns.inputs) {
+        if (type.rank() > axis) sizes.push_back(type.shape[axis].to_string());
+    }
+    const std::size_t turn = turns.inputs.size();
+    const bool image = turns.inputs[0].rank() == 4;
+    std::move(diagnostic)
+        .note("{} in each turn: {}, and turn {} of {} would give {}",
+              image ? std::string(kNames[axis - 2]) : fmt::format("dimension {}", axis),
+              fmt::join(sizes, ", "), turn, turns.count, result);
+    if (turn < 2) return;
+    std::move(diagnostic)
+        .help("at most `repeat {}` fits {}", turn - 1,
+              image ? fmt::format("a {}-pixel image", sizes[0]) : fmt::format("the {}", sizes[0]));
+}
+
+Datum too_small(const BuiltinCall& call, const Tensor& x, std::size_t axis, std::int64_t pad,
                 std::int64_t reach, std::int64_t stride, std::int64_t result) {
     const Span place = blame(call.context, call.place);
-    return report(call.context, diagnose<Code::dimension_below_one>(
-                                    place, fmt::format("the image has become too small for `{}`",
-                                                       source_text(call.context, place, 40)))
-                                    .text("({} + {} - {}) // {} + 1 = {}", size.to_string(),
-                                          2 * pad, reach, stride, result)
-                                    .note("its input is {}", x.type.to_string())
-                                    .help("use fewer or smaller steps before it"));
+    const Dim& size = x.type.shape[axis];
+    Diagnostic diagnostic = diagnose<Code::dimension_below_one>(
+                                place, fmt::format("the image has become too small for `{}`",
+                                                   source_text(call.context, place, 40)))
+                                .text("({} + {} - {}) // {} + 1 = {}", size.to_string(), 2 * pad,
+                                      reach, stride, result);
+    const std::vector<Turns>& turns = call.context.turns;
+    if (!turns.empty() && !turns.back().inputs.empty() && turns.back().inputs[0].rank() > axis) {
+        tell_turns(turns.back(), axis, result, diagnostic);
+    } else {
+        std::move(diagnostic).note("its input is {}", x.type.to_string());
+    }
+    if (diagnostic.helps.empty()) {
+        std::move(diagnostic).help("use fewer or smaller steps before it");
+    }
+    return report(call.context, std::move(diagnostic));
 }
 
 // The sizes of the result along the sliding axes; nothing where one falls below 1 (reported).
@@ -57,7 +85,7 @@ std::optional<Shape> slide(const BuiltinCall& call, const Tensor& x, const Integ
         const Dim room = along + Dim(2 * pad[i] - reach);
         const Dim count = floor_div(room, stride[i]) + Dim(1);
         if (count.is_static() && count.value() < 1) {
-            too_small(call, x, along, pad[i], reach, stride[i], count.value());
+            too_small(call, x, first + i, pad[i], reach, stride[i], count.value());
             return std::nullopt;
         }
         result.push_back(count);

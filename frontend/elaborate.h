@@ -105,6 +105,12 @@ struct Frame {
     int depth = 0;
 };
 
+// A `repeat` that is being applied: what went into each turn so far.
+struct Turns {
+    std::size_t count = 0;
+    std::vector<Type> inputs = {};
+};
+
 struct Lint {  // remembered for warnings after the elaboration
     std::string layer;
     std::string path;
@@ -131,6 +137,7 @@ struct Context {
     // Instances that are elaborated as in inference even while training: all they own is frozen.
     std::set<std::string> inference_only = {};
     DType real = DType::f32;
+    std::vector<Turns> turns = {};
     std::uint64_t elaboration = 0;
     Instance* root = nullptr;
     Frame* frame = nullptr;

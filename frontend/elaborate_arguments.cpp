@@ -141,6 +141,21 @@ std::vector<std::string> configuration_names(const FunctionValue& function) {
     return names;
 }
 
+// The call as it stands with another name for one of its arguments.
+static std::string with_name(Context& context, const FunctionValue& function, const Actual& actual,
+                             const std::string& name, Span call) {
+    const Span wrong = actual.name_place;
+    const bool one_text = call.known() && wrong.known() && call.file == wrong.file &&
+                          call.begin <= wrong.begin && wrong.end <= call.end;
+    const SourceMap& sources = context.session.sources;
+    if (one_text && call.end - call.begin <= 60) {
+        return fmt::format("{}{}{}", sources.text({call.file, call.begin, wrong.begin}), name,
+                           sources.text({call.file, wrong.end, call.end}));
+    }
+    return fmt::format("{}({} = {})", function.name(), name,
+                       source_text(context, actual.value.place, 30));
+}
+
 std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
                                                          const FunctionValue& function,
                                                          const std::vector<std::string_view>& names,
@@ -172,8 +187,8 @@ std::optional<std::vector<const Actual*>> pair_arguments(Context& context,
             std::vector<std::string_view> candidates(names.begin(), names.end());
             if (const auto meant = suggest(actual.name, candidates)) {
                 std::move(diagnostic)
-                    .help("the argument is called `{}`: `{}({}={})`", *meant, function.name(),
-                          *meant, source_text(context, actual.value.place, 30));
+                    .help("the argument is called `{}`: `{}`", *meant,
+                          with_name(context, function, actual, *meant, place));
             }
             report(context, std::move(diagnostic));
             return std::nullopt;

@@ -32,16 +32,37 @@ void collect_names(const ast::Expr& expression, std::vector<const std::string*>&
     }
 }
 
+// Of which input a name is a dimension: ` (last dimension of x: f32[B, 10, 96])`.
+std::string dimension_text(const Frame* frame, const std::string& name, const ScopePointer& scope) {
+    if (!frame || !frame->declaration) return {};
+    for (const ast::Formal& formal : frame->declaration->callable->inputs.formals) {
+        const auto* type = std::get_if<ast::TensorType>(&formal.type.kind);
+        const Entry* entry = scope->find(formal.name.text);
+        const Tensor* tensor = type && entry ? entry->value.tensor() : nullptr;
+        if (!tensor) continue;
+        for (std::size_t i = 0; i < type->dims.size(); ++i) {
+            const auto* dim = std::get_if<ast::ExprPtr>(&type->dims[i].kind);
+            const auto* reference = dim ? std::get_if<ast::NameRef>(&(*dim)->kind) : nullptr;
+            if (!reference || reference->name != name) continue;
+            const bool last = i + 1 == type->dims.size();
+            return fmt::format(" ({} of {}: {})",
+                               last ? "last dimension" : fmt::format("dimension {}", i),
+                               formal.name.text, tensor->type.to_string());
+        }
+    }
+    return {};
+}
+
 // D = 96, heads = 10: what the condition mentions.
-std::string values_text(const ast::Expr& condition, const ScopePointer& scope) {
+std::string values_text(const Frame* frame, const ast::Expr& condition, const ScopePointer& scope) {
     std::vector<const std::string*> names;
     collect_names(condition, names);
     std::string text;
     for (const std::string* name : names) {
         const Entry* entry = scope->find(*name);
         if (!entry || entry->value.failed() || entry->value.function()) continue;
-        text +=
-            fmt::format("{}{} = {}", text.empty() ? "" : ", ", *name, describe_value(entry->value));
+        text += fmt::format("{}{} = {}{}", text.empty() ? "" : ", ", *name,
+                            describe_value(entry->value), dimension_text(frame, *name, scope));
     }
     return text;
 }
@@ -99,7 +120,7 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
         diagnostic.primary.text = fmt::format("required by `{}` ({}:{})", frame->function->name(),
                                               context.session.sources.path(place.file), begin.line);
     }
-    const std::string values = values_text(node.condition, scope);
+    const std::string values = values_text(frame, node.condition, scope);
     if (!values.empty()) std::move(diagnostic).note("{}", values);
     report(context, std::move(diagnostic).help_text(divisors_help(context, node.condition, scope)));
     return false;

@@ -191,7 +191,11 @@ Datum apply_composition(Context& context, const FunctionPointer& function,
     Datum result = values.empty() ? failed_datum() : values[0];
     const std::size_t nodes = context.function ? context.function->nodes.size() : 0;
     std::size_t turn = 0;
+    if (function->repeats) context.turns.push_back({function->parts.size()});
     for (const FunctionPointer& part : function->parts) {
+        if (function->repeats && values.size() == 1 && values[0].tensor()) {
+            context.turns.back().inputs.push_back(values[0].tensor()->type);
+        }
         // Parts written by the user are where the user's numbers come from.
         const Span at = is_library(context, part->place) ? place : part->place;
         if (!spend(context, at) || !fits_budget(context, *function, ++turn, nodes)) {
@@ -203,6 +207,7 @@ Datum apply_composition(Context& context, const FunctionPointer& function,
         if (result.failed()) break;
         values = {result};
     }
+    if (function->repeats) context.turns.pop_back();
     if (frame) frame->instance = outer;
     return result;
 }

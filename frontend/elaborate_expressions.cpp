@@ -356,7 +356,7 @@ struct Evaluator {
             turns.resize(static_cast<std::size_t>(*count));
         }
         auto composed = std::make_shared<FunctionValue>();
-        composed->composition = true;
+        composed->composition = composed->repeats = true;
         composed->configured = true;
         composed->place = expression.span;
         for (const Datum& turn : turns) {

@@ -56,6 +56,18 @@ std::string width_text(const Type& type, const Type& other) {
     return "of type " + type.to_string();
 }
 
+// , which fixed weight = [8, 4]
+std::string fixed_text(const Context& context, const Instance& instance) {
+    for (const Variable& variable : context.module->variables) {
+        if (variable.kind != VariableKind::parameter) continue;
+        if (!variable.name.starts_with(instance.path + ".")) continue;
+        const std::string type = variable.type.to_string();
+        return fmt::format(", which fixed {} = {}", variable.name.substr(instance.path.size() + 1),
+                           type.substr(type.find('[')));
+    }
+    return {};
+}
+
 bool check_inputs(Context& context, const Instance& instance, const FunctionValue& function,
                   const std::vector<Type>& inputs, Span callee_place) {
     if (!instance.owns_variables || instance.inputs == inputs) return true;
@@ -72,8 +84,8 @@ bool check_inputs(Context& context, const Instance& instance, const FunctionValu
         diagnose<Code::shared_with_two_shapes>(blame(context, callee_place), name, first, second)
             .text("second use: {}", inputs[at].to_string());
     std::move(diagnostic)
-        .label(blame(context, instance.first_use), "first use: {}",
-               instance.inputs[at].to_string());
+        .label(blame(context, instance.first_use), "first use: {}{}",
+               instance.inputs[at].to_string(), fixed_text(context, instance));
     if (function.bound_place.known()) {
         std::move(diagnostic)
             .note_at(function.bound_place, "configured once, here",

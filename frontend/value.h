@@ -120,7 +120,8 @@ struct FunctionValue {
     const FileScope* file = nullptr;  // where a lambda was written
 
     bool composition = false;
-    int depth = 0;  // of compositions in compositions
+    bool repeats = false;  // the composition that `repeat` made
+    int depth = 0;         // of compositions in compositions
     std::vector<FunctionPointer> parts;
 
     // The `let` that bound it, and in which instance; empty where none did.
