@@ -83,9 +83,9 @@ void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchab
         return;
     }
     if (!known_word(reader, *call, "stop", {"patience"})) return;
-    const SettingArguments arguments(reader, *call, {"epochs", "on"}, 1);
-    const Duration patience = arguments.needed_duration("epochs");
-    const ast::Expr* epochs = arguments.find("epochs");
+    const SettingArguments arguments(reader, *call, {"patience", "on"}, 1);
+    const Duration patience = arguments.needed_duration("patience");
+    const ast::Expr* epochs = arguments.find("patience");
     if (epochs && patience.unit != DurationUnit::epochs) {
         reader.error(
             diagnose<Code::wrong_static_type>(epochs->span, "`patience`", "in epochs: `3ep`"));

@@ -246,7 +246,7 @@ std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expr
     };
     if (call->name == "random") {
         const SettingArguments arguments(
-            reader, *call, {"train", "valid", "test", "stratify", "group", "seed"}, 0);
+            reader, *call, {"train", "valid", "test", "stratify", "group", "seed"}, 3);
         const auto train = arguments.number("train");
         const auto valid = arguments.number("valid");
         spec.test = arguments.number("test").value_or(0);
