@@ -210,12 +210,21 @@ OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression)
 
 namespace {
 
-std::string field_name(SettingReader& reader, const ast::Expr* expression) {
+// A field; of a table also a column by its name in the header: "patient", or col("patient").
+std::string field_name(SettingReader& reader, const ast::Expr* expression, bool table) {
     if (!expression) return {};
     const auto* reference = std::get_if<ast::NameRef>(&expression->kind);
     const auto* text = std::get_if<ast::StringLiteral>(&expression->kind);
-    const std::string name = reference ? reference->name : text ? text->value : "";
+    std::string name = reference ? reference->name : text ? text->value : "";
     const auto& fields = reader.fields;
+    const auto* call = std::get_if<ast::Call>(&expression->kind);
+    const auto* callee = call ? std::get_if<ast::NameRef>(&call->callee->kind) : nullptr;
+    if (callee && callee->name == "col" && call->arguments.size() == 1) {
+        const ast::Expr& column = call->arguments[0].value;
+        if (const auto* named = std::get_if<ast::StringLiteral>(&column.kind)) text = named;
+        if (text) name = text->value;
+    }
+    if (table && text && !name.empty()) return name;
     if (std::find(fields.begin(), fields.end(), name) != fields.end()) return name;
     const auto meant = suggest(name, fields);
     reader.error(diagnose<Code::unknown_name>(expression->span, "input or target",
@@ -227,7 +236,8 @@ std::string field_name(SettingReader& reader, const ast::Expr* expression) {
 
 }  // namespace
 
-std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression) {
+std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression,
+                                    bool table) {
     const std::optional<SettingCall> call = setting_call(reader, expression);
     if (!call) {
         reader.error(diagnose<Code::wrong_static_type>(
@@ -252,8 +262,8 @@ std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expr
         spec.test = arguments.number("test").value_or(0);
         spec.train = train ? *train : 1 - valid.value_or(0.2) - spec.test;
         spec.valid = valid ? *valid : 1 - spec.train - spec.test;
-        spec.stratify = field_name(reader, arguments.find("stratify"));
-        spec.group = field_name(reader, arguments.find("group"));
+        spec.stratify = field_name(reader, arguments.find("stratify"), table);
+        spec.group = field_name(reader, arguments.find("group"), table);
         spec.seed = static_cast<std::uint64_t>(arguments.integer("seed").value_or(0));
         part("train", spec.train);
         part("valid", spec.valid);
@@ -289,7 +299,7 @@ std::string read_sample(SettingReader& reader, const ast::Expr& expression) {
     }
     if (!known_word(reader, *call, "sample", {"balanced"})) return {};
     const SettingArguments arguments(reader, *call, {"field"}, 1);
-    if (const ast::Expr* field = arguments.find("field")) return field_name(reader, field);
+    if (const ast::Expr* field = arguments.find("field")) return field_name(reader, field, false);
     reader.error(diagnose<Code::missing_argument>(call->place, call->name, "a target"));
     return {};
 }

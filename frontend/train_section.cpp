@@ -409,7 +409,10 @@ struct SectionReader {
         section.data = source("data");
         section.valid = source("valid");
         section.test = source("test");
-        if (const ast::Expr* split = setting("split")) section.split = read_split(reader, *split);
+        if (const ast::Expr* split = setting("split")) {
+            const bool table = section.data && section.data->kind == SourceKind::csv;
+            section.split = read_split(reader, *split, table);
+        }
         check_held_out();
         if (const ast::Expr* sample = setting("sample")) {
             section.balance = read_sample(reader, *sample);

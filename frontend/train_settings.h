@@ -82,7 +82,8 @@ bool known_word(SettingReader& reader, const SettingCall& call, std::string_view
 
 Schedule read_schedule(SettingReader& reader, const ast::Expr& expression);
 OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression);
-std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression);
+// `table`: columns of the data may be named that are no fields.
+std::optional<SplitSpec> read_split(SettingReader& reader, const ast::Expr& expression, bool table);
 // balanced(y): the name of the field; empty when wrong (reported).
 std::string read_sample(SettingReader& reader, const ast::Expr& expression);
 std::optional<DataSource> read_source(SettingReader& reader, const ast::Expr& expression);

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <random>
 #include <sstream>
 
@@ -420,4 +422,50 @@ TEST_CASE("a batch that does not fit the number of rows is told with its place")
     const Outcome outcome = run_netc({"train", "a.net", "--run", "run"}, directory.path());
     expect_success(outcome);
     CHECK(outcome.err.find("W0604") != std::string::npos);
+}
+
+TEST_CASE("the rows of a patient stay together, whoever names the column") {
+    const TemporaryDirectory directory;
+    std::string csv = "a,b,patient,y\n";
+    for (int i = 0; i < 60; ++i) {
+        csv += fmt::format("{},{},p{},{}\n", i % 7, i % 5, i / 4, i % 2);
+    }
+    directory.write("people.csv", csv);
+    for (const char* group : {"\"patient\"", "col(\"patient\")"}) {
+        INFO(group);
+        directory.write("a.net", fmt::format(R"(net 1
+model People(x: f32[B, 2]) -> f32[B, 2] = x |> linear(2)
+train People {{
+  target y: i32[B]
+  data   = csv("people.csv", x = cols("a", "b"), y = col("y"))
+  split  = random(0.5, 0.5, group = {})
+  loss   = cross_entropy(out, y)
+  epochs = 1
+}}
+)",
+                                             group));
+        std::filesystem::remove_all(directory.file("run"));
+        train(directory, "run");
+        const std::string rows = file_text(directory.file("run/rows.txt"));
+        INFO(rows);
+        std::map<int, std::string> part_of;
+        std::istringstream words(rows);
+        std::string part, word;
+        while (words >> word) {
+            if (std::isdigit(static_cast<unsigned char>(word[0])) == 0) {
+                part = word;
+            } else if (part != "rows") {
+                int first = 0, last = 0;  // 4-15
+                if (std::sscanf(word.c_str(), "%d-%d", &first, &last) < 2) last = first;
+                for (int row = first; row <= last; ++row) part_of[row] = part;
+            }
+        }
+        REQUIRE(part_of.size() == 60);
+        for (const auto& [row, of] : part_of) {
+            CHECK(part_of.at(row / 4 * 4) == of);
+        }
+    }
+    directory.write("a.net", moons_with("").replace(moons_with("").find("random("), 7,
+                                                    "random(group = \"patient\", "));
+    expect_refusal(run_netc({"check", "a.net"}, directory.path()), 1, {"E0101", "patient"});
 }
