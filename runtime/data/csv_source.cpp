@@ -26,11 +26,12 @@ bool has_names(const FieldSelector& selector) {
 }  // namespace
 
 Result<CsvSource> CsvSource::open(const DataSource& source, const std::vector<FieldRequest>& wanted,
-                                  const std::string& root) {
+                                  const std::string& root, bool may_be_empty) {
     Result<DataFile> file = read_data_file(root, source.path);
     if (!file) return std::move(file).error();
     CsvSource csv;
     csv.source_ = source;
+    csv.may_be_empty_ = may_be_empty;
     Result<CsvTable> table = CsvTable::parse(std::move(file->bytes), file->path,
                                              {source.header, source.skip, source.delimiter});
     if (!table) return std::move(table).error();
@@ -64,7 +65,7 @@ Result<CsvSource> CsvSource::open(const DataSource& source, const std::vector<Fi
     if (source.missing == MissingPolicy::drop) {
         if (Status dropped = csv.drop_missing(); !dropped) return dropped.error();
     }
-    if (csv.rows_.empty()) {
+    if (csv.rows_.empty() && !may_be_empty) {
         return Error{.message = fmt::format("{} has no rows of data", csv.table_.path())};
     }
     return csv;
@@ -93,7 +94,7 @@ Status CsvSource::take_header() {
         }
     }
     if (header) table_.take_header();
-    if (header && table_.rows() == 0) {
+    if (header && table_.rows() == 0 && !may_be_empty_) {
         return Error{.message = fmt::format("{} has a header and no rows", table_.path())};
     }
     return {};

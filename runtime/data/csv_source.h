@@ -27,8 +27,9 @@ struct LoadedField {
 
 class CsvSource {
 public:
+    // A table of a header alone is an error, unless it `may_be_empty`.
     static Result<CsvSource> open(const DataSource& source, const std::vector<FieldRequest>& wanted,
-                                  const std::string& root);
+                                  const std::string& root, bool may_be_empty = false);
 
     std::int64_t rows() const { return static_cast<std::int64_t>(rows_.size()); }
     // Keeps the rows at these positions, in this order.
@@ -75,6 +76,7 @@ private:
     std::vector<Selection> selections_;
     std::vector<std::int64_t> rows_;  // of the table, those in use
     DataSource source_;
+    bool may_be_empty_ = false;
 };
 
 }  // namespace netc

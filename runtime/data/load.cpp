@@ -138,7 +138,7 @@ Result<Dataset> finish(const DataSource& source, const std::vector<FieldRequest>
 
 Result<Dataset> load_csv(const DataSource& source, const std::vector<FieldRequest>& wanted,
                          const LoadOptions& options) {
-    Result<CsvSource> csv = CsvSource::open(source, wanted, options.root);
+    Result<CsvSource> csv = CsvSource::open(source, wanted, options.root, options.inputs_only);
     if (!csv) return std::move(csv).error();
     const auto chosen = chosen_rows(source, csv->rows());
     if (!chosen.empty()) csv->select(chosen);

@@ -118,3 +118,20 @@ TEST_CASE("inputs far outside of what training saw are told about") {
     CHECK(warned("--input", "x=far.npy") == warning);
     CHECK(warned("--rows", "far.csv") == warning);
 }
+
+TEST_CASE("a table of a header alone gives no output, but trains nothing") {
+    const TemporaryDirectory directory;
+    directory.write("table.net", kTable);
+    directory.write("points.csv", "a,b,c\n0,1,0\n1,0,1\n0.5,0.5,2\n1,1,0\n");
+    expect_success(run_netc({"train", "table.net", "--quiet", "--run", "run"}, directory.path()));
+    directory.write("none.csv", "a,b,c\n");
+    expect_success(run_netc(
+        {"predict", "table.net", "--weights", "run", "--rows", "none.csv", "-o", "out.npy"},
+        directory.path()));
+    const Result<Array> out = read_npy(directory.file("out.npy"));
+    REQUIRE(out.ok());
+    CHECK(out->shape == std::vector<std::int64_t>{0, 3});
+    directory.write("points.csv", "a,b,c\n");
+    expect_refusal(run_netc({"train", "table.net", "--run", "other"}, directory.path()), 3,
+                   {"points.csv", "no rows"});
+}
