@@ -17,7 +17,10 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--batch", options.batch, "samples per call")->check(kBatches);
     verb.add_option("--threads", options.threads, "default: all cores")->check(CLI::Range(1, 1024));
     verb.add_option("--device", options.device, "cpu");
-    verb.add_option("--seed", options.seed, "of all random numbers")->check(CLI::NonNegativeNumber);
+    verb.add_option("--seed", options.seed,
+                    "of initial weights, the order of samples, random layers in training; in use "
+                    "they draw as of step 0")
+        ->check(CLI::NonNegativeNumber);
     verb.add_option("--cache", options.cache, "directory of the compile cache, or off");
     verb.add_option("--print-after", options.print_after,
                     "print the graph after this pass, or all");
