@@ -69,6 +69,12 @@ Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
 
 }  // namespace
 
+std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t batch) {
+    std::vector<std::int64_t> shape;
+    for (const Extent& extent : argument.dims) shape.push_back(extent.at(batch));
+    return shape;
+}
+
 Result<Array> convert(const Array& array, DType dtype, const std::string& what) {
     if (array.dtype == dtype) return array;
     if (is_float(array.dtype) && !is_float(dtype)) {

@@ -17,6 +17,9 @@ struct CallInputs {
     std::vector<const std::byte*> pointers() const;
 };
 
+// The shape of an input or output for a batch.
+std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t batch);
+
 // Reads --input NAME=FILE for every input of the entry; shapes are checked against it, all must agree on
 // the batch. A stored sample with the same number of elements takes the input's shape.
 Result<CallInputs> read_call_inputs(const Entry& entry, const std::vector<std::string>& inputs);

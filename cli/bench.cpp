@@ -167,27 +167,24 @@ int verb_bench(Options options) {
         if (options.peak) return bench_peak(options, peak);
         return report({kExitUsage, "bench wants a FILE, or --peak"});
     }
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
     std::vector<std::string> modes = options.modes;
     if (modes.empty())
-        modes = *section != nullptr ? std::vector<std::string>{"train"}
-                                    : std::vector<std::string>{"infer"};
-    const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+        modes = section != nullptr ? std::vector<std::string>{"train"}
+                                   : std::vector<std::string>{"infer"};
+    const std::int64_t batch = options.batch.value_or(section != nullptr ? section->batch : 1);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
     for (const std::string& mode : modes) {
         const bool train = mode == "train";
-        if (train && *section == nullptr)
+        if (train && section == nullptr)
             return report({kExitUsage, "--mode=train needs a train section"});
-        const std::string entry_name(train ? training_entry(**section) : "forward");
+        const std::string entry_name(train ? training_entry(*section) : "forward");
         std::vector<std::string> entries{"init", entry_name};
         if (!train) entries.push_back("prepare");
         Result<std::unique_ptr<Runnable>> runnable =
-            make_runnable(**model, *section, options, entries, batch, false, true);
+            make_runnable(*model, section, options, entries, batch, false, true);
         if (!runnable) return report(runnable.error());
         const Program& program = (*runnable)->program;
         const Entry& entry = *program.find(entry_name);
@@ -201,7 +198,7 @@ int verb_bench(Options options) {
         const auto inputs = random_inputs(entry, batch);
         std::vector<const std::byte*> pointers;
         for (const auto& bytes : inputs) pointers.push_back(bytes.data());
-        Row whole{fmt::format("{} {} batch {}", (*model)->name, mode, batch),
+        Row whole{fmt::format("{} {} batch {}", model->name, mode, batch),
                   {},
                   contraction_flops(program, entry, batch),
                   0,

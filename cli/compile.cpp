@@ -62,7 +62,7 @@ std::string depfile(const std::string& object, const Workbench& bench) {
     std::string text = object + ":";
     for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
         const std::string_view path = bench.sources.path(file);
-        if (path == "std.net") continue;
+        if (path == kLibraryPath) continue;
         text += " ";
         for (const char c : path) {
             if (c == ' ') text += '\\';
@@ -95,20 +95,17 @@ int verb_compile(Options options) {
     } else if (wants_file(options, "weights")) {
         return report({kExitUsage, "--emit=weights needs --weights FILE"});
     }
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
-    bool train = *section != nullptr && options.train == "all";
-    if (train && trains_on_all_data(**section)) {
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
+    bool train = section != nullptr && options.train == "all";
+    if (train && trains_on_all_data(*section)) {
         train = false;
         print_err(fmt::format("note: `{}` trains over all of its data at once, so the object holds "
                               "the network without a training step\n",
-                              (*section)->name));
+                              section->name));
     }
-    const std::string prefix = options.prefix.empty() ? lower_case((*model)->name) : options.prefix;
+    const std::string prefix = options.prefix.empty() ? lower_case(model->name) : options.prefix;
     if (!is_identifier(prefix)) {
         return report(
             {kExitUsage, fmt::format("--prefix wants a C identifier, found `{}`", prefix)});
@@ -116,17 +113,17 @@ int verb_compile(Options options) {
 
     std::vector<std::string> entries{"init", "prepare", "forward"};
     if (train) entries.insert(entries.end(), {"gradient", "train_step"});
-    const std::int64_t batch = options.batch.value_or(train ? (*section)->batch : 1);
+    const std::int64_t batch = options.batch.value_or(train ? section->batch : 1);
     options.for_object = true;
-    Result<Program> program = make_program(**model, *section, options, entries, batch);
+    Result<Program> program = make_program(*model, section, options, entries, batch);
     if (!program) return report(program.error());
     ObjectOptions object_options;
     object_options.target = cpu_target(options);
     object_options.prefix = prefix;
     object_options.source_name = options.file.substr(options.file.rfind('/') + 1);
-    object_options.doc = (*model)->doc;
+    object_options.doc = model->doc;
     object_options.train = train;
-    object_options.seed = train ? (*section)->seed : 0;
+    object_options.seed = train ? section->seed : 0;
     object_options.assembly = wants_file(options, "asm");
     object_options.llvm_ir = wants_file(options, "llvm");
     Result<ObjectFiles> files = emit_object(*program, object_options);
@@ -146,9 +143,9 @@ int verb_compile(Options options) {
         if (!image) return report(image.error());
         s = write(stem + ".weights", *image);
     }
-    if (s && options.depfile) s = write(stem + ".d", depfile(options.output, **bench));
+    if (s && options.depfile) s = write(stem + ".d", depfile(options.output, *bench));
     if (!s) return report(s.error());
-    for (const Variable& variable : (*model)->module.variables) {
+    for (const Variable& variable : model->module.variables) {
         if (!object_leaves_zero(variable)) continue;
         print_err(
             fmt::format("note: the object's `init` leaves `{}` at 0: it reads no file and has "

@@ -22,7 +22,7 @@ namespace {
 int library_doc(const std::string& name) {
     SourceMap sources;
     Diagnostics none;
-    const std::uint32_t file = sources.add("std.net", std::string(kStandardLibrary));
+    const std::uint32_t file = sources.add(kLibraryPath, std::string(kStandardLibrary));
     if (name.empty()) {
         print_out(*file_reference(sources, file, "The standard library", none) + "\n" +
                   builtin_reference());

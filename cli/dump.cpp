@@ -80,15 +80,12 @@ int verb_dump(Options options) {
                        "`--stage=graph` and `--stage=optimized` are"});
     }
     if (options.stage == "ast") return dump_ast(options);
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
     if (options.stage == "graph") {
         // Of the entries, `forward` alone is a graph already; the others come out of `training`.
-        Module module = *section != nullptr ? (*section)->module : (*model)->module;
+        Module module = section != nullptr ? section->module : model->module;
         if (options.entries == std::vector<std::string>{"forward"}) {
             std::erase_if(module.functions, [](const Function& f) { return f.name != "forward"; });
         }
@@ -97,11 +94,10 @@ int verb_dump(Options options) {
     CompileOptions compile_options;
     compile_options.entries =
         options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
-    compile_options.batch_hint =
-        options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    compile_options.batch_hint = options.batch.value_or(section != nullptr ? section->batch : 1);
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
-        Result<Module> module = build_module(**model, *section, compile_options, run);
+        Result<Module> module = build_module(*model, section, compile_options, run);
         if (!module) return report(module.error());
         if (Status s = optimize(*module, compile_options, run); !s) return report(s.error());
         std::erase_if(module->functions, [&](const Function& f) {
@@ -110,7 +106,7 @@ int verb_dump(Options options) {
         });
         return print_module(*module, options);
     }
-    Result<Program> program = compile(**model, *section, compile_options, run);
+    Result<Program> program = compile(*model, section, compile_options, run);
     if (!program) return report(program.error());
     std::erase_if(program->entries, [&](const Entry& e) {
         return std::ranges::find(compile_options.entries, e.name) == compile_options.entries.end();

@@ -24,16 +24,13 @@ int explain_file(Options options) {
         if (!read) return report(read.error());
         weights = std::move(*read);
     }
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
-    std::vector<TheoryLine> lines = theory_of(**model, weights ? &*weights : nullptr);
-    const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
+    std::vector<TheoryLine> lines = theory_of(*model, weights ? &*weights : nullptr);
+    const std::int64_t batch = options.batch.value_or(section != nullptr ? section->batch : 1);
     const auto memory = [&](std::string_view entry, const char* what) -> Status {
-        Result<double> bytes = memory_of(**model, *section, options, entry, batch);
+        Result<double> bytes = memory_of(*model, section, options, entry, batch);
         if (!bytes) return bytes.error();
         lines.push_back({fmt::format("memory, {}", what), amount(*bytes, "B"),
                          fmt::format("weights and workspace of a batch of {}", batch),
@@ -41,12 +38,12 @@ int explain_file(Options options) {
         return {};
     };
     if (Status s = memory("forward", "inference"); !s) return report(s.error());
-    if (*section != nullptr) {
-        if (Status s = memory(training_entry(**section), "training"); !s) return report(s.error());
+    if (section != nullptr) {
+        if (Status s = memory(training_entry(*section), "training"); !s) return report(s.error());
     }
     if (options.json) {
         nlohmann::ordered_json json;
-        json["model"] = (*model)->name;
+        json["model"] = model->name;
         json["lines"] = nlohmann::ordered_json::array();
         for (const TheoryLine& line : lines) {
             json["lines"].push_back({{"what", line.what},

@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "cli/workbench.h"
 #include "ir/philox.h"
+#include "runtime/data/convert.h"
 
 namespace netc {
 namespace {
@@ -73,17 +74,6 @@ public:
     Check(Interpretation& reference, std::int64_t batch, double largest)
         : reference_(reference), batch_(batch), floor_(std::max(kSmall * largest, 1e-6)) {}
 
-    static double number(DType dtype, std::span<const std::byte> bytes, std::size_t i) {
-        if (dtype == DType::f64) {
-            double value;
-            std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-            return value;
-        }
-        float value;
-        std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-        return static_cast<double>(value);
-    }
-
     Result<Row> parameter(const VariablePlace& place, std::span<const std::byte> compiled) {
         Row row;
         row.path = place.name;
@@ -91,7 +81,10 @@ public:
         if (!values) return values.error();
         const std::size_t count = values->size();
         std::vector<double> gradient(count);
-        for (std::size_t i = 0; i < count; ++i) gradient[i] = number(place.dtype, compiled, i);
+        const auto size = static_cast<std::size_t>(size_of(place.dtype));
+        for (std::size_t i = 0; i < count; ++i) {
+            gradient[i] = load_number(place.dtype, compiled.data() + i * size);
+        }
         // The largest entry, and others spread over the tensor.
         std::vector<std::size_t> chosen;
         chosen.push_back(static_cast<std::size_t>(
@@ -158,7 +151,10 @@ double largest_entry(const Entry& entry, const Session& session) {
         const std::size_t count =
             session.output(i).size() / static_cast<std::size_t>(size_of(dtype));
         for (std::size_t k = 0; k < count; ++k) {
-            largest = std::max(largest, std::abs(Check::number(dtype, session.output(i), k)));
+            largest = std::max(
+                largest,
+                std::abs(load_number(dtype, session.output(i).data() +
+                                                k * static_cast<std::size_t>(size_of(dtype)))));
         }
     }
     return largest;

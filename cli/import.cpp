@@ -72,12 +72,9 @@ int verb_import(Options options) {
         return report({kExitUsage, fmt::format("--layout takes pytorch, keras or netc, found `{}`",
                                                options.layout)});
     }
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
     Result<NameMap> map = parse_name_map(options.load_map, "--map");
     if (!map) return report(map.error());
     Result<Safetensors> file = read_safetensors(options.load);
@@ -85,18 +82,18 @@ int verb_import(Options options) {
     if (Status s = rename_tensors(*file, *map, options.load); !s) return report(s.error());
 
     Result<std::unique_ptr<Runnable>> runnable =
-        make_runnable(**model, *section, options, {"init"}, 1);
+        make_runnable(*model, section, options, {"init"}, 1);
     if (!runnable) return report(runnable.error());
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
-    if (Status s = initialize_weights(*session, **model, *section, 0); !s) return report(s.error());
+    if (Status s = initialize_weights(*session, *model, section, 0); !s) return report(s.error());
     const std::vector<Variable>& variables =
-        *section != nullptr ? (*section)->module.variables : (*model)->module.variables;
+        section != nullptr ? section->module.variables : model->module.variables;
     Result<ImportReport> imported =
         import_weights(*session, variables, *file, options.load, *layout);
     if (!imported) return report(imported.error());
     const Metadata metadata =
-        weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
+        weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
     if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
         return report(s.error());
     }

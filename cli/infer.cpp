@@ -1,4 +1,4 @@
-// netc init, eval, predict, grad: one or a few calls of compiled entries.
+// netc init, eval, predict: one or a few calls of compiled entries.
 
 #include <algorithm>
 #include <cmath>
@@ -24,15 +24,10 @@
 
 namespace netc {
 
-namespace {
-
-// What is computed from such weights is no answer, but it is what was asked for.
 void warn_not_finite(const Safetensors& weights, const std::string& path) {
     for (const std::string& sentence : not_finite_tensors(weights, path))
         print_err("warning: " + sentence + "\n");
 }
-
-}  // namespace
 
 Result<Loaded> load_network(Options& options, bool wants_section, std::vector<std::string> entries,
                             std::int64_t batch_hint) {
@@ -84,12 +79,6 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
 }
 
 namespace {
-
-std::vector<std::int64_t> shape_at(const EntryArgument& argument, std::int64_t batch) {
-    std::vector<std::int64_t> shape;
-    for (const Extent& extent : argument.dims) shape.push_back(extent.at(batch));
-    return shape;
-}
 
 double element(DType dtype, const std::byte* bytes, std::size_t i) {
     return load_number(dtype, bytes + i * static_cast<std::size_t>(size_of(dtype)));
@@ -249,52 +238,25 @@ Result<CallInputs> read_rows(const Loaded& loaded, const Entry& entry, const Opt
     return call;
 }
 
-// --wrt NAME: only real numbers that are calculated with have one.
-Status check_gradient_input(const Workbench& bench, const Model& model, const TrainSection& section,
-                            const std::string& name) {
-    std::vector<const Input*> inputs;
-    for (const Input& input : model.inputs) inputs.push_back(&input);
-    for (const Input& target : section.targets) inputs.push_back(&target);
-    const auto found = std::ranges::find(inputs, name, &Input::name);
-    if (found == inputs.end()) {
-        return Error{kExitUsage,
-                     fmt::format("--wrt: there is no input `{}` with a gradient", name)};
-    }
-    const Input& input = **found;
-    if (is_float(input.type.dtype) && !is_half(input.type.dtype)) return {};
-    Error error{kExitUsage, fmt::format("--wrt: `{}` is {}, whose gradient would be {} too", name,
-                                        input.type.to_string(), name_of(input.type.dtype))};
-    if (input.span.known()) {
-        const Position at = bench.sources.begin(input.span);
-        error.place = FilePlace{std::string(bench.sources.path(input.span.file)),
-                                static_cast<int>(at.line), static_cast<int>(at.column)};
-    }
-    error.help = "inputs of f32 and f64 have gradients";
-    return error;
-}
-
 }  // namespace
 
 int verb_init(Options options) {
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
     Result<std::unique_ptr<Runnable>> runnable =
-        make_runnable(**model, *section, options, {"init"}, 1);
+        make_runnable(*model, section, options, {"init"}, 1);
     if (!runnable) return report(runnable.error());
     Result<Session> session = Session::create((*runnable)->program, *(*runnable)->executable);
     if (!session) return report(session.error());
-    const std::uint64_t seed = options.seed.value_or(*section != nullptr ? (*section)->seed : 0);
-    if (Status s = initialize_weights(*session, **model, *section, seed); !s) {
+    const std::uint64_t seed = options.seed.value_or(section != nullptr ? section->seed : 0);
+    if (Status s = initialize_weights(*session, *model, section, seed); !s) {
         return report(s.error());
     }
-    if (Status s = load_initial_weights(*session, *section, options, true); !s)
+    if (Status s = load_initial_weights(*session, section, options, true); !s)
         return report(s.error());
     const Metadata metadata =
-        weights_metadata(**bench, **model, *section, (*runnable)->program, options, nullptr);
+        weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
     if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
         return report(s.error());
     }
@@ -372,60 +334,6 @@ int verb_predict(Options options) {
         print_table(entry, *loaded->session, inputs->batch);
     }
     return finish_profile(options, *loaded->runnable, kExitDone);
-}
-
-int verb_grad(Options options) {
-    Result<Safetensors> weights = read_weights(options.weights, options);
-    if (!weights) return report(weights.error());
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const TrainSection*> section = find_section(**bench, options);
-    if (!section) return report(section.error());
-    Result<const Model*> model = find_model(**bench, (*section)->model);
-    if (!model) return report(model.error());
-    for (const std::string& name : options.wrt) {
-        if (Status s = check_gradient_input(**bench, **model, **section, name); !s)
-            return report(s.error());
-    }
-    Result<Program> program =
-        make_program(**model, *section, options, {"gradient"},
-                     options.batch.value_or((*section)->batch), false, options.wrt);
-    if (!program) return report(program.error());
-    JitOptions jit_options{.target = cpu_target(options),
-                           .threads = thread_count(options),
-                           .cache_directory = cache_directory(options),
-                           .entries = {}};
-    Result<std::unique_ptr<Executable>> executable = jit(*program, jit_options);
-    if (!executable) return report(executable.error());
-    Result<Session> session = Session::create(*program, **executable);
-    if (!session) return report(session.error());
-    if (auto loaded = load_weights(*session, *weights, options.weights, false); !loaded)
-        return report(loaded.error());
-    warn_not_finite(*weights, options.weights);
-    const Entry& entry = *program->find("gradient");
-    Result<CallInputs> inputs = read_call_inputs(entry, options.inputs);
-    if (!inputs) return report(inputs.error());
-    if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
-    if (inputs->batch < 1) return report({kExitData, "there is no sample in the inputs"});
-    session->set_seed(options.seed.value_or((*section)->seed));
-    if (Status s = session->run("gradient", inputs->pointers(), inputs->batch); !s)
-        return report(s.error());
-
-    std::vector<TensorView> tensors;
-    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
-        const EntryArgument& output = entry.outputs[i];
-        if (!output.name.starts_with("grad:")) continue;
-        tensors.push_back({output.name.substr(5), output.dtype, shape_at(output, inputs->batch),
-                           session->output(i)});
-    }
-    const Metadata metadata =
-        weights_metadata(**bench, **model, *section, *program, options, nullptr);
-    if (Status s = write_safetensors(options.output, tensors, metadata); !s)
-        return report(s.error());
-    const double loss = session->number("loss");
-    print_out(options.json ? nlohmann::json{{"loss", loss}}.dump() + "\n"
-                           : fmt::format("loss {:.9g}\n", loss));
-    return kExitDone;
 }
 
 }  // namespace netc

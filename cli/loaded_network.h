@@ -27,4 +27,8 @@ struct Loaded {
 Result<Loaded> load_network(Options& options, bool wants_section, std::vector<std::string> entries,
                             std::int64_t batch_hint);
 
+// Says on standard error which tensors hold NaN or infinity: what is computed from them is no answer, but it is what was
+// asked for.
+void warn_not_finite(const Safetensors& weights, const std::string& path);
+
 }  // namespace netc

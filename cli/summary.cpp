@@ -65,14 +65,11 @@ std::string table_of(const Model& model, const std::vector<LayerRow>& rows, std:
 }  // namespace
 
 int verb_summary(Options options) {
-    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
-    if (!bench) return report(bench.error());
-    Result<const Model*> model = find_model_of(**bench, options);
-    if (!model) return report(model.error());
-    Result<const TrainSection*> section = section_of(**bench, **model, options);
-    if (!section) return report(section.error());
-    const std::vector<LayerRow> rows = layer_rows(**model, (*bench)->sources);
-    const std::int64_t batch = options.batch.value_or(*section != nullptr ? (*section)->batch : 1);
+    Result<Opened> opened = open_model(options);
+    if (!opened) return report(opened.error());
+    const auto& [bench, model, section] = *opened;
+    const std::vector<LayerRow> rows = layer_rows(*model, bench->sources);
+    const std::int64_t batch = options.batch.value_or(section != nullptr ? section->batch : 1);
     double flops = 0;
     std::int64_t parameters = 0, state = 0;
     for (const LayerRow& row : rows) {
@@ -80,18 +77,17 @@ int verb_summary(Options options) {
         parameters += row.parameters;
         state += row.state;
     }
-    Result<double> inference = memory_of(**model, *section, options, "forward", batch);
+    Result<double> inference = memory_of(*model, section, options, "forward", batch);
     if (!inference) return report(inference.error());
     std::optional<double> training;
-    if (*section != nullptr) {
-        Result<double> bytes =
-            memory_of(**model, *section, options, training_entry(**section), batch);
+    if (section != nullptr) {
+        Result<double> bytes = memory_of(*model, section, options, training_entry(*section), batch);
         if (!bytes) return report(bytes.error());
         training = *bytes;
     }
     if (options.json) {
         nlohmann::ordered_json json;
-        json["model"] = (*model)->name;
+        json["model"] = model->name;
         json["layers"] = nlohmann::ordered_json::array();
         for (const LayerRow& row : rows) {
             json["layers"].push_back({{"path", row.path},
@@ -103,7 +99,7 @@ int verb_summary(Options options) {
                                       {"activation_bytes", row.activation_bytes}});
         }
         json["parameters"] = parameters;
-        json["trainable_parameters"] = (*model)->parameter_count;
+        json["trainable_parameters"] = model->parameter_count;
         json["state"] = state;
         json["flops_per_sample"] = flops;
         json["batch"] = batch;
@@ -112,10 +108,10 @@ int verb_summary(Options options) {
         print_out(json.dump() + "\n");
         return kExitDone;
     }
-    print_out(table_of(**model, rows, parameters + state, flops));
+    print_out(table_of(*model, rows, parameters + state, flops));
     print_out(fmt::format("\nparameters {}{}, of which trainable {}\n", with_separators(parameters),
                           state > 0 ? fmt::format(" and state {}", with_separators(state)) : "",
-                          with_separators((*model)->parameter_count)));
+                          with_separators(model->parameter_count)));
     print_out(fmt::format("FLOP a sample {}\n", amount(flops, "FLOP")));
     print_out(fmt::format("memory, batch {}: inference {}{}\n", batch, amount(*inference, "B"),
                           training ? fmt::format(", training {}", amount(*training, "B")) : ""));

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "cli/curves.h"
 #include "cli/initial_weights.h"
@@ -25,6 +24,7 @@
 #include "frontend/render.h"
 #include "runtime/data/split.h"
 #include "runtime/files/files.h"
+#include "runtime/train/run_log.h"
 #include "runtime/train/trainer.h"
 
 namespace netc {
@@ -77,25 +77,6 @@ std::string epoch_line(const EpochReport& r, std::int64_t epochs) {
     return text;
 }
 
-nlohmann::ordered_json to_json(const EpochReport& r) {
-    auto number = [](double v) {
-        return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json();
-    };
-    nlohmann::ordered_json json;
-    if (r.restart > 0) json["restart"] = r.restart;
-    json["epoch"] = r.epoch;
-    json["step"] = r.step;
-    json["loss"] = number(r.loss);
-    if (!std::isnan(r.penalty)) json["penalty"] = number(r.penalty);
-    json["metrics"] = nlohmann::ordered_json::object();
-    for (const auto& [name, value] : r.metrics) json["metrics"][name] = number(value);
-    json["lr"] = number(r.rate);
-    json["seconds"] = r.seconds;
-    json["samples_per_second"] = r.samples_per_second;
-    json["best"] = r.best;
-    return json;
-}
-
 TrainObserver make_observer(const Options& options, const TrainPlan& plan, ProgressLine& line) {
     TrainObserver observer;
     using Clock = std::chrono::steady_clock;
@@ -116,7 +97,7 @@ TrainObserver make_observer(const Options& options, const TrainPlan& plan, Progr
     observer.on_epoch = [&options, &line, epochs,
                          last = Clock::time_point{}](const EpochReport& r) mutable {
         if (options.json) {
-            print_out(to_json(r).dump() + "\n");
+            print_out(log_line(r, true, true) + "\n");
             return;
         }
         if (options.quiet) return;

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "frontend/parse.h"
+
 namespace netc {
 namespace {
 
@@ -23,35 +25,23 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346
     return hash;
 }
 
-// A text without what a resumed run may find changed, comments and spaces.
-std::string essence(std::string_view text, std::vector<Span> left_out) {
-    std::ranges::sort(left_out, {}, &Span::begin);
-    std::string result;
-    auto skip = left_out.begin();
-    bool quoted = false, space = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        while (skip != left_out.end() && skip->end <= i) ++skip;
-        if (skip != left_out.end() && i >= skip->begin) {
-            i = skip->end - 1;
-            space = true;
-            continue;
-        }
-        const char c = text[i];
-        if (!quoted && c == '#') {
-            i = std::min(text.find('\n', i), text.size());
-            space = true;
-            continue;
-        }
-        if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ';')) {
-            space = true;
-            continue;
-        }
-        if (c == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
-        if (space && !result.empty()) result += ' ';
-        space = false;
-        result += c;
-    }
-    return result;
+// The tokens of a file without those that a resumed run may find changed: comments and spaces are none.
+std::string essence(const SourceMap& sources, std::uint32_t file,
+                    const std::vector<Span>& left_out) {
+    Diagnostics found;  // it was checked before
+    SyntaxText written;
+    parse(sources, file, found, &written);
+    std::string text;
+    const auto append = [&](const auto& self, const SyntaxNode& node) -> void {
+        const bool skipped = std::ranges::any_of(left_out, [&](const Span& span) {
+            return span.file == file && span.begin <= node.span.begin && node.span.end <= span.end;
+        });
+        if (skipped) return;
+        if (node.is(Rule::token)) text += std::string(node.text) + ' ';
+        for (const SyntaxNode& child : node.children) self(self, child);
+    };
+    for (const SyntaxNode& part : written.parts) append(append, part);
+    return text;
 }
 
 }  // namespace
@@ -74,11 +64,10 @@ std::string run_identity(const Workbench& bench, const Options& options, const T
                          const SectionData& data) {
     std::uint64_t sources = hash_of({});
     for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
-        std::vector<Span> adjustable;
-        for (const Span span : plan.section->adjustable) {
-            if (span.file == file) adjustable.push_back(span);
-        }
-        sources = hash_of(essence(bench.sources.text(file), std::move(adjustable)), sources);
+        const bool library = bench.sources.path(file) == kLibraryPath;  // no user edits it
+        sources = hash_of(library ? std::string(bench.sources.text(file))
+                                  : essence(bench.sources, file, plan.section->adjustable),
+                          sources);
     }
     std::string identity = fmt::format("the source: {:016x}\n", sources);
     identity += fmt::format("an option (--set): {}\n", pairs_to_json(options.settings));

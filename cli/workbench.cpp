@@ -190,6 +190,16 @@ Result<const TrainSection*> section_of(const Workbench& bench, const Model& mode
     return found;
 }
 
+Result<Opened> open_model(Options& options) {
+    Result<std::unique_ptr<Workbench>> bench = open_workbench(options);
+    if (!bench) return bench.error();
+    Result<const Model*> model = find_model_of(**bench, options);
+    if (!model) return model.error();
+    Result<const TrainSection*> section = section_of(**bench, **model, options);
+    if (!section) return section.error();
+    return Opened{std::move(*bench), *model, *section};
+}
+
 PassRunner make_pass_runner(const Options& options) {
     PassRunner run;
     run.print_after = options.print_after;

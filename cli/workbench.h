@@ -42,6 +42,14 @@ Result<const TrainSection*> find_section(const Workbench& bench, const Options& 
 Result<const TrainSection*> section_of(const Workbench& bench, const Model& model,
                                        const Options& options);
 
+// What the verbs on one model begin with.
+struct Opened {
+    std::unique_ptr<Workbench> bench;
+    const Model* model = nullptr;
+    const TrainSection* section = nullptr;  // see section_of
+};
+Result<Opened> open_model(Options& options);
+
 // A program that runs on this machine.
 struct Runnable {
     explicit Runnable(std::unique_ptr<Executable> made) : executable(std::move(made)) {}

@@ -200,6 +200,9 @@ void note_type(const Context& context, Span place, const Datum& value);
 Datum evaluate_stage(Context& context, const ast::Expr& expression, const ScopePointer& scope);
 Datum lookup(Context& context, std::string_view name, Span place, const ScopePointer& scope);
 Datum global_value(Context& context, Global& global);
+// The command line's values (elaborate_options.cpp); what the file has not is status 2.
+Status apply_settings(Session& session);
+Status check_dims(const Session& session);
 Global* find_global(const FileScope* file, std::string_view name);
 
 enum class Flow : std::uint8_t { next, returned, failed };

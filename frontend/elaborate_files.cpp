@@ -191,76 +191,6 @@ struct Loader {
     }
 };
 
-// ---- options
-
-Error usage(std::string message, std::string help = {}) {
-    return {kExitUsage, std::move(message), {}, std::move(help)};
-}
-
-std::optional<Datum> parse_setting(const ast::Option& option, const std::string& text) {
-    const auto* type = std::get_if<ast::StaticType>(&option.type.kind);
-    if (!type) return std::nullopt;
-    std::string digits = text;
-    std::erase(digits, '_');
-    const char* const begin = digits.data();
-    const char* const end = begin + digits.size();
-    switch (type->kind) {
-        case ast::StaticKind::integer: {
-            std::int64_t number = 0;
-            const auto [at, code] = std::from_chars(begin, end, number);
-            if (code != std::errc() || at != end) return std::nullopt;
-            return Datum{number, option.name.span};
-        }
-        case ast::StaticKind::floating: {
-            double number = 0;
-            const auto [at, code] = std::from_chars(begin, end, number);
-            if (code != std::errc() || at != end) return std::nullopt;
-            return Datum{number, option.name.span};
-        }
-        case ast::StaticKind::boolean:
-            if (text != "true" && text != "false") return std::nullopt;
-            return Datum{text == "true", option.name.span};
-        case ast::StaticKind::string: return Datum{text, option.name.span};
-        case ast::StaticKind::list:
-        case ast::StaticKind::fn:
-        case ast::StaticKind::layer:
-        case ast::StaticKind::init:
-        case ast::StaticKind::dtype: break;
-    }
-    return std::nullopt;
-}
-
-Status apply_settings(Session& session) {
-    for (const auto& [name, text] : session.options.settings) {
-        const auto found = session.main->names.find(name);
-        if (found == session.main->names.end() || found->second->kind != GlobalKind::option) {
-            std::vector<std::string> names;
-            for (const auto& [known, global] : session.main->names) {
-                if (global->kind == GlobalKind::option) names.push_back(known);
-            }
-            std::string help = names.empty()
-                                   ? "the file declares no option"
-                                   : "its options are " + fmt::format("{}", fmt::join(names, ", "));
-            if (const auto meant = suggest(name, names)) help = "did you mean `" + *meant + "`?";
-            return usage(fmt::format("--set {}={}: the file has no option `{}`", name, text, name),
-                         std::move(help));
-        }
-        Global& global = *found->second;
-        std::optional<Datum> value = parse_setting(*global.option, text);
-        if (!value) {
-            std::string wanted = "another type";
-            if (const auto* type = std::get_if<ast::StaticType>(&global.option->type.kind)) {
-                wanted = wanted_text(type->kind);
-            }
-            return usage(
-                fmt::format("--set {}={}: the option `{}` is {}", name, text, name, wanted));
-        }
-        global.value = std::move(*value);
-        global.progress = Progress::done;
-    }
-    return {};
-}
-
 // Evaluates options and constants, so that their types are checked though nobody reads them.
 void check_globals(Session& session, std::vector<OptionInfo>& options) {
     for (const ast::Item& item : session.main->tree->items) {
@@ -380,20 +310,6 @@ void lint_unused_options(Session& session) {
     }
 }
 
-Status check_dims(const Session& session) {
-    for (const auto& [name, value] : session.options.dims) {
-        const auto& used = session.used_dims;
-        if (std::find(used.begin(), used.end(), name) == used.end()) {
-            return usage(
-                fmt::format("--dim {}={}: no model has a dimension `{}`", name, value, name));
-        }
-        if (value < 1) {
-            return usage(fmt::format("--dim {}={}: a dimension is at least 1", name, value));
-        }
-    }
-    return {};
-}
-
 // What outlives the check (functions as data) reports nothing more.
 struct Detach {
     Session& session;
@@ -413,7 +329,7 @@ namespace netc {
 std::shared_ptr<const ast::File> parse_library() {
     SourceMap sources;
     Diagnostics diagnostics;
-    return frontend::parse_tree(sources, sources.add("std.net", std::string(kStandardLibrary)),
+    return frontend::parse_tree(sources, sources.add(kLibraryPath, std::string(kStandardLibrary)),
                                 diagnostics);
 }
 
@@ -428,7 +344,7 @@ Result<CheckedFile> check_text(const std::string& path, std::string text,
     Loader loader{session, {}};
     const std::string normal = std::filesystem::path(path).lexically_normal().string();
     std::unique_ptr<FileScope> library =
-        loader.load("std.net", std::string(kStandardLibrary), options.library);
+        loader.load(kLibraryPath, std::string(kStandardLibrary), options.library);
     library->library = true;
     session.library = library.get();
     session.files["\1library"] = std::move(library);

@@ -39,6 +39,9 @@ struct ExpressionTypes {
     void add(Span place, Type type);
 };
 
+// What the library is called among the sources.
+inline constexpr const char* kLibraryPath = "std.net";
+
 struct CheckOptions {
     std::vector<std::pair<std::string, std::string>> settings;  // --set NAME=VALUE, of an `option`
     std::vector<std::pair<std::string, std::int64_t>> dims;     // --dim T=128

@@ -279,8 +279,8 @@ struct SectionBuilder {
         const Datum total = loss(building);
         if (total.failed()) return false;
         building.function.results.push_back({"loss", total.tensor()->id, items.loss->span, ""});
-        if (trains_through_half(building.function)) return false;
-        lint_gradient(building.function, *total.tensor());
+        if (trains_through_half(session, building.function)) return false;
+        lint_gradient(session, section, building.function, total.tensor()->id, items.loss->span);
         if (items.penalty) {
             const Datum penalty = penalty_value(building.context, reader, *items.penalty);
             if (penalty.failed()) return false;
@@ -386,80 +386,6 @@ struct SectionBuilder {
         Diagnostics silent;
         auto outputs = run_body(building);
         return outputs;
-    }
-
-    // Gradients of 16 bits would have to be added in 16 bits.
-    bool trains_through_half(const Function& function) {
-        std::vector<bool> trained(function.nodes.size(), false);
-        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
-            const Node& node = function.nodes[i];
-            if (node.op == OpId::stop_gradient) continue;
-            trained[i] = node.op == OpId::variable && is_float(node.type.dtype);
-            for (const NodeId input : node.inputs) trained[i] = trained[i] || trained[input.index];
-            if (!trained[i] || !is_half(node.type.dtype)) continue;
-            const std::string what = fmt::format("training through {}", name_of(node.type.dtype));
-            session.diagnostics.add(
-                diagnose<Code::not_supported_yet>(function.origins[node.origin].span, what)
-                    .help("`stop_gradient` before the conversion keeps gradients out of it"));
-            return true;
-        }
-        return false;
-    }
-
-    // Parameters that the loss reads, but only through operators without a derivative.
-    void lint_gradient(const Function& function, const Tensor& total) {
-        std::vector<bool> read(function.nodes.size(), false), flows(function.nodes.size(), false);
-        std::vector<OpId> blocked_by(function.nodes.size(), OpId::input);
-        read[total.id.index] = flows[total.id.index] = true;
-        for (std::size_t i = function.nodes.size(); i-- > 0;) {
-            if (!read[i]) continue;
-            const Node& node = function.nodes[i];
-            // What a scan's body lets through is not looked into.
-            const OpDef& def = op_def(node.op);
-            const bool passes = flows[i] && (def.grad != nullptr || def.family == OpFamily::loop) &&
-                                node.op != OpId::stop_gradient && node.op != OpId::floor;
-            for (const NodeId input : node.inputs) {
-                read[input.index] = true;
-                if (passes) flows[input.index] = true;
-                if (!passes) blocked_by[input.index] = flows[i] ? node.op : blocked_by[i];
-            }
-        }
-        bool trains = false;
-        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
-            const Node& node = function.nodes[i];
-            if (node.op == OpId::variable && flows[i]) trains = trains || is_trained(node);
-        }
-        const auto& all = section.module.variables;
-        const auto first = std::find_if(all.begin(), all.end(), [](const Variable& variable) {
-            return variable.kind == VariableKind::parameter;
-        });
-        for (std::size_t i = 0; i < function.nodes.size(); ++i) {
-            const Node& node = function.nodes[i];
-            if (node.op != OpId::variable || !read[i] || flows[i]) continue;
-            const Variable& variable = section.module.variables[static_cast<std::size_t>(
-                node.attributes.get<std::int64_t>("index"))];
-            if (variable.kind != VariableKind::parameter || variable.frozen) continue;
-            session.diagnostics.add(
-                diagnose<Code::no_gradient>(items.loss->span, variable.name)
-                    .note("`{}` stands in between", op_def(blocked_by[i]).name)
-                    .label(variable.span, "`{}` is declared here", variable.name));
-            return;
-        }
-        if (trains || first == all.end()) return;
-        const bool frozen = std::all_of(all.begin(), all.end(), [](const Variable& variable) {
-            return variable.kind != VariableKind::parameter || variable.frozen;
-        });
-        session.diagnostics.add(
-            diagnose<Code::no_gradient>(items.loss->span, first->name)
-                .note("{}, so nothing is trained",
-                      frozen ? "all parameters are frozen" : "the loss depends on no parameter"));
-    }
-
-    bool is_trained(const Node& node) const {
-        const Variable& variable =
-            section.module
-                .variables[static_cast<std::size_t>(node.attributes.get<std::int64_t>("index"))];
-        return variable.kind == VariableKind::parameter && !variable.frozen;
     }
 
     std::vector<std::vector<NamedOutput>> kept_outputs = {};

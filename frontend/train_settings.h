@@ -143,6 +143,9 @@ struct SectionItems {
     Patterns patterns = {};
     Span solver_place = {};  // of `solver`, else of `optimizer`
 };
+// Every input and target by name; targets are not standardized. Else E0602, E0203.
+void check_fields(SettingReader& reader, const SectionItems& items, const DataSource& source,
+                  std::string_view name);
 // Builds forward, training and evaluate; false when something is wrong (reported).
 bool build_section_functions(Session& session, const Declaration& declaration, const Model& model,
                              const SectionItems& items, DType real, TrainSection& section);
@@ -150,6 +153,12 @@ bool build_section_functions(Session& session, const Declaration& declaration, c
 Datum penalty_value(Context& context, SettingReader& reader, const ast::Expr& expression);
 // E0615 where the section's solver, or L-BFGS, cannot train this graph.
 bool check_solver(Session& session, const TrainSection& section, const SectionItems& items);
+// Gradients of 16 bits would have to be added in 16 bits: whether some would (reported).
+bool trains_through_half(Session& session, const Function& training);
+// Warns of parameters that `total` reads, but only through operators without a derivative, and where it depends on
+// no parameter that is trained.
+void lint_gradient(Session& session, const TrainSection& section, const Function& training,
+                   NodeId total, Span loss);
 bool glob_matches(std::string_view glob, std::string_view text);
 
 }  // namespace netc::frontend

@@ -131,14 +131,14 @@ Result<Dataset> load(const DataSource& source, const std::vector<FieldRequest>& 
 Result<Dataset> load_rows(DataSource source, const std::string& path,
                           const std::vector<FieldRequest>& wanted, const LoadOptions& options);
 
-// Writes the samples of `rows` one after the other, in field.dtype, row-major: rows.size() *
-// sample_bytes() bytes.
-// Only for fields in memory.
-void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out);
+// Writes the samples of `rows` one after the other, row-major, in field.dtype or, where given, in `dtype`: rows.size() *
+// sample_size() elements. Only for fields in memory.
+void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out,
+            std::optional<DType> dtype = {});
 
 // The same for every field; samples with a reader are made now, by several threads.
 Status read_samples(const Field& field, std::span<const std::int64_t> rows, const Drawing* drawing,
-                    std::byte* out);
+                    std::byte* out, std::optional<DType> dtype = {});
 
 // The value of one element as a number, of any stored dtype.
 double element(const Field& field, std::int64_t row, std::int64_t index);

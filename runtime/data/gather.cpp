@@ -59,12 +59,13 @@ Convert conversion(DType from, DType to) {
 
 }  // namespace
 
-void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out) {
+void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* out,
+            std::optional<DType> dtype) {
+    const DType to = dtype.value_or(field.dtype);
     const std::int64_t count = field.sample_size();
     const std::int64_t stored = count * size_of(field.stored);
-    const std::int64_t written = field.sample_bytes();
-    const Convert convert_sample =
-        field.stored == field.dtype ? nullptr : conversion(field.stored, field.dtype);
+    const std::int64_t written = count * size_of(to);
+    const Convert convert_sample = field.stored == to ? nullptr : conversion(field.stored, to);
     for (const std::int64_t row : rows) {
         const std::byte* from = field.values.data() + row * stored;
         if (convert_sample == nullptr)
@@ -76,19 +77,20 @@ void gather(const Field& field, std::span<const std::int64_t> rows, std::byte* o
 }
 
 Status read_samples(const Field& field, std::span<const std::int64_t> rows, const Drawing* drawing,
-                    std::byte* out) {
+                    std::byte* out, std::optional<DType> dtype) {
     if (!field.reader) {
-        gather(field, rows, out);
+        gather(field, rows, out, dtype);
         return {};
     }
-    const Convert convert_sample =
-        field.stored == field.dtype ? nullptr : conversion(field.stored, field.dtype);
+    const DType as = dtype.value_or(field.dtype);
+    const std::int64_t written = field.sample_size() * size_of(as);
+    const Convert convert_sample = field.stored == as ? nullptr : conversion(field.stored, as);
     std::atomic<std::size_t> next{0};
     std::vector<std::optional<Error>> failures(rows.size());
     const auto work = [&] {
         std::vector<std::byte> stored(static_cast<std::size_t>(field.stored_bytes()));
         for (std::size_t i = next++; i < rows.size(); i = next++) {
-            std::byte* to = out + static_cast<std::int64_t>(i) * field.sample_bytes();
+            std::byte* to = out + static_cast<std::int64_t>(i) * written;
             std::byte* read_to = convert_sample == nullptr ? to : stored.data();
             Status status = field.reader->read(rows[i], drawing, read_to);
             if (!status) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/data/convert.h"
 #include "runtime/train/trainer.h"
 
 namespace netc {
@@ -21,7 +22,7 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
             field->sample_size() * size_of(argument.dtype) * std::min(batch, data.rows));
         if (!memory) return memory.error();
         buffers.fields_.push_back(field);
-        buffers.widened_.push_back(field->dtype == DType::f32 && argument.dtype == DType::f64);
+        buffers.dtypes_.push_back(argument.dtype);
         buffers.pointers_.push_back(memory->data());
         buffers.buffers_.push_back(std::move(*memory));
     }
@@ -30,20 +31,8 @@ Result<BatchBuffers> BatchBuffers::create(const Entry& entry, const Dataset& dat
 
 Status BatchBuffers::fill(std::span<const std::int64_t> rows, const Drawing* drawing) {
     for (std::size_t i = 0; i < fields_.size(); ++i) {
-        if (!widened_[i]) {
-            if (Status s = read_samples(*fields_[i], rows, drawing, buffers_[i].data()); !s)
-                return s;
-            continue;
-        }
-        const auto count = rows.size() * static_cast<std::size_t>(fields_[i]->sample_size());
-        narrow_.resize(count * sizeof(float));
-        if (Status s = read_samples(*fields_[i], rows, drawing, narrow_.data()); !s) return s;
-        for (std::size_t k = 0; k < count; ++k) {
-            float value;
-            std::memcpy(&value, narrow_.data() + k * sizeof value, sizeof value);
-            const auto wide = static_cast<double>(value);
-            std::memcpy(buffers_[i].data() + k * sizeof wide, &wide, sizeof wide);
-        }
+        Status s = read_samples(*fields_[i], rows, drawing, buffers_[i].data(), dtypes_[i]);
+        if (!s) return s;
     }
     return {};
 }
@@ -74,9 +63,7 @@ Status apply_statistics(Session& session, const DataStatistics& statistics) {
             return Error{kExitInternal, "the state " + name + " has another size than the data"};
         }
         for (std::size_t i = 0; i < values.size(); ++i) {
-            const auto narrow = static_cast<float>(values[i]);
-            const void* from = size == 8 ? static_cast<const void*>(&values[i]) : &narrow;
-            std::memcpy(to.data() + i * size, from, size);
+            store_number(place->dtype, values[i], to.data() + i * size);
         }
         return {};
     };

@@ -98,4 +98,27 @@ Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
     return results;
 }
 
+Status measure(Session& session, const TrainPlan& plan, EpochReport& r) {
+    auto add = [&](const char* prefix, const Dataset& data, const std::vector<std::int64_t>& rows,
+                   bool with_loss) -> Status {
+        auto values = evaluate(session, data, rows, plan.batch);
+        if (!values) return values.error();
+        for (const Measurement& value : *values) {
+            if (!value.is_number() || (value.name == "loss" && !with_loss)) continue;
+            r.metrics.emplace_back(prefix + value.name, value.values[0]);
+        }
+        return {};
+    };
+    const bool held_out = !plan.valid_rows.empty();
+    if (session.program().find("evaluate") == nullptr) return {};
+    if (held_out) {
+        if (Status s = add("valid.", *plan.valid_data, plan.valid_rows, true); !s) return s;
+    }
+    const bool any_metric = !plan.section->metrics.empty();
+    if (any_metric && (!held_out || plan.section->train_metrics)) {
+        return add(held_out ? "train." : "", *plan.data, plan.train_rows, false);
+    }
+    return {};
+}
+
 }  // namespace netc

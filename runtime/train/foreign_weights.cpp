@@ -1,14 +1,13 @@
 #include "runtime/train/foreign_weights.h"
 
 #include <algorithm>
-#include <bit>
 #include <cctype>
-#include <cmath>
-#include <cstring>
 #include <map>
 #include <set>
 
 #include <fmt/format.h>
+
+#include "runtime/data/convert.h"
 
 namespace netc {
 namespace {
@@ -111,38 +110,6 @@ bool natural_less(std::string_view a, std::string_view b) {
 struct NaturalOrder {
     bool operator()(const std::string& a, const std::string& b) const { return natural_less(a, b); }
 };
-
-double half_value(std::uint16_t bits) {
-    const int exponent = bits >> 10 & 31;
-    const double fraction = (bits & 1023) / 1024.0;
-    const double sign = bits & 0x8000 ? -1 : 1;
-    if (exponent == 31) return fraction == 0 ? sign * HUGE_VAL : std::nan("");
-    return sign *
-           (exponent == 0 ? std::ldexp(fraction, -14) : std::ldexp(1 + fraction, exponent - 15));
-}
-
-double number_at(const Safetensors& file, const Safetensors::Tensor& tensor, std::size_t i) {
-    const std::byte* at = file.data(tensor).data();
-    const auto read = [&]<class T>(T value) {
-        std::memcpy(&value, at + i * sizeof value, sizeof value);
-        return value;
-    };
-    switch (tensor.dtype) {
-        case DType::f64: return read(double{});
-        case DType::f32: return static_cast<double>(read(float{}));
-        case DType::f16: return half_value(read(std::uint16_t{}));
-        case DType::bf16:
-            return static_cast<double>(
-                std::bit_cast<float>(std::uint32_t{read(std::uint16_t{})} << 16));
-        case DType::i64: return static_cast<double>(read(std::int64_t{}));
-        case DType::i32: return static_cast<double>(read(std::int32_t{}));
-        case DType::i16: return static_cast<double>(read(std::int16_t{}));
-        case DType::i8: return static_cast<double>(read(std::int8_t{}));
-        case DType::u8:
-        case DType::b1: return static_cast<double>(read(std::uint8_t{}));
-    }
-    return 0;
-}
 
 // The shape that ours must have for theirs to fit.
 Dims moved(const Dims& theirs, const Rule& rule) {
@@ -259,27 +226,17 @@ private:
         const Rule how = rule(place);
         const auto size = static_cast<std::size_t>(place.size / size_of(place.dtype));
         std::vector<double> values(size, 0.0);
-        const bool recurrent = layers_[place.name] == "gru" && Name(place.name).leaf == "bias";
-        for (std::size_t s = 0; s < sources.size(); ++s) {
-            const auto count = static_cast<std::size_t>(
-                sources[s]->size / static_cast<std::size_t>(size_of(sources[s]->dtype)));
-            std::vector<double> read(count);
-            for (std::size_t i = 0; i < count; ++i) read[i] = number_at(file_, *sources[s], i);
-            // The gru of the library has no bias inside of the reset, where theirs may have one.
-            for (std::size_t part = s; recurrent && part < s + count / size; ++part) {
-                const std::size_t begin = (part - s) * size;
-                for (std::size_t i = 2 * size / 3; part == 1 && i < size; ++i) {
-                    if (read[begin + i] == 0) continue;
-                    return Error{kExitData,
-                                 fmt::format("{}: {} has a bias inside of the reset product, which "
-                                             "`gru` has not",
-                                             path_, sources[s]->name)};
-                }
-                for (std::size_t i = 0; i < size; ++i) values[i] += read[begin + i];
-            }
-            if (recurrent) continue;
-            const std::vector<double> ours = reordered(read, sources[s]->shape, how.axes);
-            for (std::size_t i = 0; i < size; ++i) values[i] += ours[i];
+        const std::vector<std::vector<double>> summands = summands_of(place, sources, how);
+        const bool inner = summands.size() > 1 && layers_[place.name] == "gru";
+        // The gru of the library has no bias inside of the reset, where theirs may have one.
+        if (inner && std::any_of(summands[1].begin() + static_cast<std::ptrdiff_t>(2 * size / 3),
+                                 summands[1].end(), [](double value) { return value != 0; })) {
+            return Error{kExitData, fmt::format("{}: {} has a bias inside of the reset product, "
+                                                "which `gru` has not",
+                                                path_, sources.back()->name)};
+        }
+        for (const std::vector<double>& summand : summands) {
+            for (std::size_t i = 0; i < size; ++i) values[i] += summand[i];
         }
         put(place, gated(values, place.dims.empty() ? 1 : place.dims.back(), how.gates));
         ImportedTensor taken;
@@ -293,6 +250,27 @@ private:
         if (sources.size() > 1) taken.how += taken.how.empty() ? "added" : ", added";
         report_.taken.push_back(std::move(taken));
         return {};
+    }
+
+    // The tensors in our order of axes. Keras keeps two biases of a gru in one tensor: two summands.
+    std::vector<std::vector<double>> summands_of(const VariablePlace& place, const Sources& sources,
+                                                 const Rule& how) const {
+        std::vector<std::vector<double>> summands;
+        for (const Safetensors::Tensor* tensor : sources) {
+            const auto bytes = static_cast<std::size_t>(size_of(tensor->dtype));
+            std::vector<double> read(tensor->size / bytes);
+            for (std::size_t i = 0; i < read.size(); ++i) {
+                read[i] = load_number(tensor->dtype, file_.data(*tensor).data() + i * bytes);
+            }
+            if (tensor->shape.size() > place.dims.size()) {
+                const auto half = read.begin() + static_cast<std::ptrdiff_t>(read.size() / 2);
+                summands.emplace_back(read.begin(), half);
+                summands.emplace_back(half, read.end());
+            } else {
+                summands.push_back(reordered(read, tensor->shape, how.axes));
+            }
+        }
+        return summands;
     }
 
     static std::vector<double> reordered(const std::vector<double>& values, const Dims& theirs,
@@ -333,13 +311,9 @@ private:
 
     void put(const VariablePlace& place, const std::vector<double>& values) {
         const std::span<std::byte> to = session_.variable(place);
+        const auto bytes = static_cast<std::size_t>(size_of(place.dtype));
         for (std::size_t i = 0; i < values.size(); ++i) {
-            const auto narrow = static_cast<float>(values[i]);
-            if (place.dtype == DType::f64) {
-                std::memcpy(to.data() + i * sizeof(double), &values[i], sizeof(double));
-            } else {
-                std::memcpy(to.data() + i * sizeof narrow, &narrow, sizeof narrow);
-            }
+            store_number(place.dtype, values[i], to.data() + i * bytes);
         }
     }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/data/convert.h"
 #include "runtime/files/npy.h"
 #include "runtime/train/session.h"
 
@@ -14,31 +15,6 @@ namespace {
 
 std::string type_text(DType dtype, const std::vector<std::int64_t>& shape) {
     return fmt::format("{}[{}]", name_of(dtype), fmt::join(shape, ", "));
-}
-
-// Calls `put(i, value)` for each element; false where the dtype is not one of numbers.
-template <class Put>
-bool for_each_number(const Array& array, Put put) {
-    auto each = [&]<class T>(T value) {
-        for (std::size_t i = 0; i * sizeof(T) < array.bytes.size(); ++i) {
-            std::memcpy(&value, array.bytes.data() + i * sizeof(T), sizeof(T));
-            put(i, static_cast<double>(value));
-        }
-        return true;
-    };
-    switch (array.dtype) {
-        case DType::f64: return each(double{});
-        case DType::f32: return each(float{});
-        case DType::i64: return each(std::int64_t{});
-        case DType::i32: return each(std::int32_t{});
-        case DType::i16: return each(std::int16_t{});
-        case DType::i8: return each(std::int8_t{});
-        case DType::u8: return each(std::uint8_t{});
-        case DType::b1:
-        case DType::f16:
-        case DType::bf16: break;
-    }
-    return false;
 }
 
 Status read_initial_file(Session& session, const Variable& variable, const VariablePlace& place) {
@@ -55,20 +31,19 @@ Status read_initial_file(Session& session, const Variable& variable, const Varia
                                             type_text(place.dtype, place.dims))};
     }
     const std::span<std::byte> to = session.variable(place);
-    const bool numbers = is_float(place.dtype) || array->dtype == place.dtype;
     if (array->dtype == place.dtype) {
         std::memcpy(to.data(), array->bytes.data(), to.size());
         return {};
     }
-    const bool taken = numbers && for_each_number(*array, [&](std::size_t i, double value) {
-                           const auto narrow = static_cast<float>(value);
-                           if (place.dtype == DType::f64) {
-                               std::memcpy(to.data() + i * sizeof value, &value, sizeof value);
-                           } else {
-                               std::memcpy(to.data() + i * sizeof narrow, &narrow, sizeof narrow);
-                           }
-                       });
-    if (taken) return {};
+    if (is_float(place.dtype) && array->dtype != DType::b1) {
+        const auto from_size = static_cast<std::size_t>(size_of(array->dtype));
+        const auto to_size = static_cast<std::size_t>(size_of(place.dtype));
+        for (std::size_t i = 0; i * to_size < to.size(); ++i) {
+            const double value = load_number(array->dtype, array->bytes.data() + i * from_size);
+            store_number(place.dtype, value, to.data() + i * to_size);
+        }
+        return {};
+    }
     return Error{kExitData, fmt::format("{}: the array holds {}, but `{}` is {}", path,
                                         name_of(array->dtype), place.name, name_of(place.dtype))};
 }

@@ -2,29 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "runtime/data/convert.h"
 namespace netc {
 namespace {
 
 double number_at(DType dtype, std::span<const std::byte> bytes, std::size_t i) {
-    if (dtype == DType::f64) {
-        double value;
-        std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-        return value;
-    }
-    float value;
-    std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-    return static_cast<double>(value);
+    return load_number(dtype, bytes.data() + i * static_cast<std::size_t>(size_of(dtype)));
 }
 
 void put_number(DType dtype, std::span<std::byte> bytes, std::size_t i, double value) {
-    const auto narrow = static_cast<float>(value);
-    if (dtype == DType::f64) {
-        std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
-    } else {
-        std::memcpy(bytes.data() + i * sizeof narrow, &narrow, sizeof narrow);
-    }
+    store_number(dtype, value, bytes.data() + i * static_cast<std::size_t>(size_of(dtype)));
 }
 
 }  // namespace
@@ -107,13 +95,6 @@ Status copy_numbers(const Session& from, Session& to) {
         const auto source = from.variable(place);
         const auto target = to.variable(*other);
         const auto count = static_cast<std::size_t>(place.size / size_of(place.dtype));
-        if (place.dtype == other->dtype) {
-            std::memcpy(target.data(), source.data(), source.size());
-            continue;
-        }
-        if (!is_float(place.dtype) || !is_float(other->dtype)) {
-            return Error{kExitInternal, "the state " + place.name + " has two types"};
-        }
         for (std::size_t i = 0; i < count; ++i) {
             put_number(other->dtype, target, i, number_at(place.dtype, source, i));
         }

@@ -13,7 +13,7 @@ nlohmann::json number_or_null(double value) {
 
 }  // namespace
 
-std::string log_line(const EpochReport& r, bool measured) {
+std::string log_line(const EpochReport& r, bool measured, bool best) {
     nlohmann::ordered_json json;
     if (r.restart > 0) json["restart"] = r.restart;
     json["epoch"] = r.epoch;
@@ -28,6 +28,7 @@ std::string log_line(const EpochReport& r, bool measured) {
     json["lr"] = number_or_null(r.rate);
     json["seconds"] = r.seconds;
     json["samples_per_second"] = r.samples_per_second;
+    if (best) json["best"] = r.best;
     return json.dump();
 }
 

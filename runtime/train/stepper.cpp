@@ -80,7 +80,10 @@ public:
           rows_(static_cast<std::int64_t>(plan.train_rows.size())) {}
 
     std::int64_t steps_per_epoch() const override { return 1; }
-    void begin() override { lbfgs_.forget(); }
+    void begin() override {
+        lbfgs_.forget();
+        point_.reset();
+    }
     std::vector<Memory> memory() const override { return lbfgs_.memory(); }
     void restore(const std::vector<Memory>& memory) override { lbfgs_.restore(memory); }
 
@@ -95,17 +98,20 @@ public:
             point.gradient = std::move(value->gradient);
             return {};
         };
-        Point point{objective_.parameters(), 0, 0, {}};
-        if (Status s = evaluate(point); !s) return s.error();
-        Result<bool> moved = lbfgs_.step(point, evaluate);
+        if (!point_) {
+            point_ = Point{objective_.parameters(), 0, 0, {}};
+            if (Status s = evaluate(*point_); !s) return s.error();
+        }
+        Result<bool> moved = lbfgs_.step(*point_, evaluate);
         if (!moved) return moved.error();
-        objective_.set_parameters(point.x);
-        return StepResult{point.loss, point.penalty, lbfgs_.length(), rows_, !*moved};
+        objective_.set_parameters(point_->x);
+        return StepResult{point_->loss, point_->penalty, lbfgs_.length(), rows_, !*moved};
     }
 
 private:
     Objective objective_;
     Lbfgs lbfgs_;
+    std::optional<Point> point_;  // where the last step ended
     std::int64_t rows_;
 };
 

@@ -113,7 +113,7 @@ private:
         fresh.seconds = progress_.seconds;
         progress_ = fresh;
         stepper_->begin();
-        if (plan_.initialize) {
+        if (restart > 0 && plan_.initialize) {
             if (Status s = plan_.initialize(seed()); !s) return s;
         }
         set_hyper();
@@ -193,7 +193,7 @@ private:
         EpochReport r = report();
         r.within = !epoch_done && !last;
         if (scheduled || last) {
-            if (Status s = measure(r); !s) return s.error();
+            if (Status s = measure(session_, plan_, r); !s) return s.error();
             take_best(r);
             // A limit within an epoch does not count for patience: a resumed run measures when it is due.
             if (scheduled) note_improvement(r);
@@ -279,29 +279,6 @@ private:
         r.samples_per_second =
             static_cast<double>(epoch_samples_) / std::max(seconds_since(epoch_start_), 1e-9);
         return r;
-    }
-
-    Status measure(EpochReport& r) {
-        auto add = [&](const char* prefix, const Dataset& data,
-                       const std::vector<std::int64_t>& rows, bool with_loss) -> Status {
-            auto values = evaluate(session_, data, rows, plan_.batch);
-            if (!values) return values.error();
-            for (const Measurement& value : *values) {
-                if (!value.is_number() || (value.name == "loss" && !with_loss)) continue;
-                r.metrics.emplace_back(prefix + value.name, value.values[0]);
-            }
-            return {};
-        };
-        const bool held_out = !plan_.valid_rows.empty();
-        if (session_.program().find("evaluate") == nullptr) return {};
-        if (held_out) {
-            if (Status s = add("valid.", *plan_.valid_data, plan_.valid_rows, true); !s) return s;
-        }
-        const bool any_metric = !section().metrics.empty();
-        if (any_metric && (!held_out || section().train_metrics)) {
-            return add(held_out ? "train." : "", *plan_.data, plan_.train_rows, false);
-        }
-        return {};
     }
 
     static std::optional<double> find(const EpochReport& r, const std::string& name) {

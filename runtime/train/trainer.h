@@ -36,8 +36,8 @@ struct TrainPlan {
     Metadata metadata;                  // of every weights file: netc.model, ...
     std::string identity;               // source, options, data: must agree when resuming
     bool resume = false;
-    // The weights that training starts from, for each of the section's restarts: `init` by this seed, what
-    // the data say, what is loaded.
+    // The weights that a restart begins with: `init` by this seed, what the data say, what is loaded. The
+    // session comes with those of `seed`.
     std::function<Status(std::uint64_t seed)> initialize;
     // solver = normal_equation(): `gradient` of the same section in double precision.
     Session* solver = nullptr;
@@ -94,6 +94,10 @@ Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
                                           const std::vector<std::int64_t>& rows,
                                           std::int64_t batch);
 
+// The metrics that the section wants, on held-out data as `valid.NAME`, on training data as `train.NAME` or, without any
+// other, as NAME.
+Status measure(Session& session, const TrainPlan& plan, EpochReport& report);
+
 // Puts scale, offset, mean, deviation of the inputs into the model's state.
 Status apply_statistics(Session& session, const DataStatistics& statistics);
 
@@ -107,8 +111,7 @@ public:
 
 private:
     std::vector<const Field*> fields_;
-    std::vector<bool> widened_;  // f32 for an entry in f64
-    std::vector<std::byte> narrow_;
+    std::vector<DType> dtypes_;  // of the entry: a solver's is in f64 where the data are in f32
     std::vector<AlignedMemory> buffers_;
     std::vector<const std::byte*> pointers_;
 };

@@ -16,16 +16,11 @@ import sys
 import tempfile
 import unittest
 
-other = os.environ.pop("NETC_TORCH_PYTHON", None)
-if other:
-    os.execvp(other, [other, *sys.argv])
-try:
-    import numpy
-    import torch
-    from torch import nn
-except ImportError:
-    print(f"SKIPPED: {sys.executable} has no torch; NETC_TORCH_PYTHON names a Python that has it")
-    sys.exit(77)
+sys.dont_write_bytecode = True
+import with_torch  # noqa: E402, F401
+import numpy  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
 
 NETC = ""
 NAMES = {numpy.dtype("float32"): "F32", numpy.dtype("float64"): "F64", numpy.dtype("float16"): "F16",

@@ -18,15 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-other = os.environ.pop("NETC_TORCH_PYTHON", None)
-if other:
-    os.execvp(other, [other, *sys.argv])
-try:
-    import torch
-    import torch.nn.functional as f
-except ImportError:
-    print(f"SKIPPED: {sys.executable} has no torch; NETC_TORCH_PYTHON names a Python that has it")
-    sys.exit(77)
+sys.dont_write_bytecode = True
+import with_torch  # noqa: E402, F401
+import torch  # noqa: E402
+import torch.nn.functional as f  # noqa: E402
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples/imagenet"
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}  # of the largest element of a tensor

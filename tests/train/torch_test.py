@@ -16,14 +16,9 @@ import sys
 import tempfile
 import unittest
 
-other = os.environ.pop("NETC_TORCH_PYTHON", None)
-if other:
-    os.execvp(other, [other, *sys.argv])
-try:
-    import torch
-except ImportError:
-    print(f"SKIPPED: {sys.executable} has no torch; NETC_TORCH_PYTHON names a Python that has it")
-    sys.exit(77)
+sys.dont_write_bytecode = True
+import with_torch  # noqa: E402, F401
+import torch  # noqa: E402
 
 NETC = None
 TOLERANCE = 1e-5  # of the largest element of a tensor
