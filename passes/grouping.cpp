@@ -25,6 +25,16 @@ bool Grouping::group(std::vector<NodeId> nodes) {
     return true;
 }
 
+// A kernel whose vectors run over channels that lie last would scatter what lies otherwise.
+bool Grouping::lies_alike(NodeId id, const std::vector<NodeId>& nodes) const {
+    return std::ranges::all_of(nodes, [&](NodeId member) {
+        if (!info_.probes[member.index].contraction) return true;
+        const Layout layout = layout_seen(info_, member);
+        return layout.lanes || layout == row_major(layout.order.size()) ||
+               layout == layout_seen(info_, id);
+    });
+}
+
 // Elementwise nodes without a group, of this shape, that read a member; or that only elementwise
 // members read, so that they are not computed once a term of a sum.
 std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
@@ -33,7 +43,7 @@ std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
     auto fits = [&](NodeId id) {
         const Probe& p = info_.probes[id.index];
         return function_[id].group == 0 && !p.leaf && !p.reduces && shape(id) == wanted &&
-               !is_member(id);
+               !is_member(id) && lies_alike(id, nodes);
     };
     std::vector<NodeId> found;
     for (NodeId id : nodes) {

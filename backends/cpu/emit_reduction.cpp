@@ -299,7 +299,7 @@ void KernelEmitter::step() {
                     step_point(point * static_cast<std::size_t>(lane_copies_) +
                                static_cast<std::size_t>(lane));
                 }
-            });
+            }, true);
         };
         const auto emit_masked = [&] {
             llvm::Value* mask_before = guard_mask_;

@@ -83,7 +83,7 @@ private:
     void emit_points();
     void emit_stores();
     void emit_scatter(const Store& store);
-    void for_each_point(llvm::function_ref<void(std::size_t)> body);
+    void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
     std::size_t point_count() const;
 
     // emit_reduction.cpp

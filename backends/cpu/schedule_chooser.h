@@ -10,6 +10,7 @@
 
 namespace netc::choosing {
 
+inline constexpr std::int64_t kMostTaps = 7;    // of an axis that is unrolled around a loop
 inline constexpr std::int64_t kMostBody = 280;  // operations in a body: more compile too slowly
 
 // How a read or a store lies in memory, as far as the model knows.
@@ -53,6 +54,7 @@ private:
                     const std::optional<AxisId>& vector) const;
     bool packable(const Schedule& schedule, std::uint32_t read) const;
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
+    void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     void finish(Schedule& schedule) const;

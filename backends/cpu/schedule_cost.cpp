@@ -246,17 +246,27 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         double steps = 1;
         double unrolled = 1;
         std::vector<std::int64_t> step_count = count;
-        for (const AxisTile& tile : how.reduced) {
+        std::vector<std::int64_t> known_count = count;  // with what is unrolled around a loop
+        bool in_body = true;
+        for (std::size_t i = how.reduced.size(); i-- > 0;) {
+            const AxisTile& tile = how.reduced[i];
             const bool lane_axis = lanes && stage.reduction->order.lane_axis == tile.axis;
             const double size = static_cast<double>(extent(tile.axis));
             if (lane_axis) {
                 steps *= std::ceil(size / kLanes);
-            } else {
-                const std::int64_t now = std::min(tile.tile, extent(tile.axis));
-                step_count[tile.axis] = now;
-                unrolled *= static_cast<double>(now);
-                steps *= std::ceil(size / static_cast<double>(now));
+                in_body = false;
+                continue;
             }
+            const std::int64_t now = std::min(tile.tile, extent(tile.axis));
+            known_count[tile.axis] = now;
+            if (!in_body) {
+                steps *= size;
+                continue;
+            }
+            step_count[tile.axis] = now;
+            unrolled *= static_cast<double>(now);
+            steps *= std::ceil(size / static_cast<double>(now));
+            in_body = now >= extent(tile.axis);
         }
         const double copies = lanes && !lane_vector ? kLanes : 1;
         double loads = 0;
@@ -291,8 +301,8 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             bool vectors = false;
             for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
                 if (!guard.index.depends_on(axis)) continue;
-                if (step_count[axis] > 1) several = true;
-                if (step_count[axis] < extent(axis)) ++rolled;
+                if (known_count[axis] > 1) several = true;
+                if (known_count[axis] < extent(axis)) ++rolled;
                 if (step_vector == axis) vectors = true;
             }
             if (vectors) cycles *= 1.5;
