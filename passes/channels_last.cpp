@@ -28,25 +28,29 @@ Layout channels_last(std::size_t rank) {
 }
 
 // The dims that reduced axes run over first, in the order of the sum, then the others, the vector's last.
-Layout layout_of_weights(const Access& access, std::size_t result_rank, std::size_t reduced) {
-    Layout layout;
-    const auto take = [&](std::size_t axis) {
-        for (std::size_t d = 0; d < access.index.size(); ++d) {
+std::vector<std::int32_t> order_of_weights(const Access& access, std::size_t result_rank,
+                                           std::size_t reduced) {
+    const std::size_t rank = access.index.size();
+    std::vector<std::int32_t> order;
+    for (std::size_t k = 0; k < reduced; ++k) {
+        for (std::size_t d = 0; d < rank; ++d) {
             const auto dim = static_cast<std::int32_t>(d);
-            const bool known = std::ranges::count(layout.order, dim) > 0;
-            if (!known && access.index[d].depends_on(static_cast<AxisId>(axis)))
-                layout.order.push_back(dim);
+            if (std::ranges::count(order, dim) == 0 &&
+                access.index[d].depends_on(static_cast<AxisId>(result_rank + k)) &&
+                !access.index[d].depends_on(1)) {
+                order.push_back(dim);
+            }
         }
-    };
-    for (std::size_t k = 0; k < reduced; ++k) take(result_rank + k);
-    std::vector<std::int32_t> rest;
-    for (std::size_t d = 0; d < access.index.size(); ++d) {
-        const auto dim = static_cast<std::int32_t>(d);
-        if (std::ranges::count(layout.order, dim) == 0) rest.push_back(dim);
     }
-    // Depthwise weights have one dim for all, which is the vector's.
-    layout.order.insert(layout.order.end(), rest.begin(), rest.end());
-    return layout;
+    std::vector<std::int32_t> rest;
+    for (std::size_t d = 0; d < rank; ++d) {
+        const auto dim = static_cast<std::int32_t>(d);
+        if (std::ranges::count(order, dim) == 0) rest.push_back(dim);
+    }
+    std::ranges::stable_partition(
+        rest, [&](std::int32_t dim) { return !access.index[static_cast<std::size_t>(dim)].depends_on(1); });
+    order.insert(order.end(), rest.begin(), rest.end());
+    return order;
 }
 
 // [k..][c][o]
@@ -160,9 +164,9 @@ void choose_channels_last(Function& function, const GroupInfo& info) {
         for (const Access& access : info.probes[i].reads) {
             const NodeId operand = node.inputs[access.operand];
             if (contraction && contraction->weights == access.operand) {
-                converter.convert_operand(
+                converter.lay_out_operand(
                     NodeId{i}, access.operand,
-                    layout_of_weights(access, rank, info.probes[i].reduced.size()));
+                    order_of_weights(access, rank, info.probes[i].reduced.size()));
             } else if (image[operand.index] && !contraction && !info.is_virtual(operand) &&
                        reads_in_another_order(info, NodeId{i}, access)) {
                 converter.convert_operand(NodeId{i}, access.operand, row_major(function[operand].type.rank()));

@@ -1,7 +1,9 @@
 #include "passes/prepare_layouts.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "ir/op_def.h"
 #include "passes/rewrite.h"
 
 namespace netc {
@@ -9,6 +11,20 @@ namespace {
 
 VariableId variable_of(const Node& node) {
     return static_cast<VariableId>(node.attributes.get<std::int64_t>("index"));
+}
+
+// The nodes from a variable to this copy, where they are one chain of views that nobody else reads.
+std::optional<std::vector<NodeId>> chain_to(const Function& forward, NodeId copy,
+                                            const std::vector<std::size_t>& readers) {
+    std::vector<NodeId> chain{copy};
+    while (forward[chain.back()].op != OpId::variable) {
+        const Node& node = forward[chain.back()];
+        const bool view = op_def(node.op).family == OpFamily::view && node.inputs.size() == 1;
+        if (chain.back() != copy && (!view || readers[chain.back().index] != 1)) return std::nullopt;
+        chain.push_back(node.inputs[0]);
+    }
+    std::ranges::reverse(chain);
+    return chain;
 }
 
 Node variable_node(VariableId variable, const Type& type, OriginId origin) {
@@ -23,40 +39,6 @@ Node variable_node(VariableId variable, const Type& type, OriginId origin) {
             .layout = {}};
 }
 
-Node permuted(NodeId value, const Type& from, const std::vector<std::int32_t>& order, OriginId origin) {
-    Type type = from;
-    std::vector<std::int64_t> wanted;
-    for (std::size_t d = 0; d < order.size(); ++d) {
-        type.shape[d] = from.shape[static_cast<std::size_t>(order[d])];
-        wanted.push_back(order[d]);
-    }
-    return {.op = OpId::permute,
-            .inputs = {value},
-            .attributes = {{"order", std::move(wanted)}},
-            .type = std::move(type),
-            .origin = origin,
-            .group = 0,
-            .layout = {}};
-}
-
-std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
-    std::vector<std::int32_t> back(order.size());
-    for (std::size_t d = 0; d < order.size(); ++d)
-        back[static_cast<std::size_t>(order[d])] = static_cast<std::int32_t>(d);
-    return back;
-}
-
-// A copy of a prepared variable that only changes the order of its dims.
-bool lays_out(const Module& module, const Function& forward, const Node& node) {
-    if (node.op != OpId::copy || node.layout.order.empty() || node.layout.lanes ||
-        node.layout.extra != 0) {
-        return false;
-    }
-    const Node& source = forward[node.inputs[0]];
-    return source.op == OpId::variable &&
-           module.variables[variable_of(source)].kind == VariableKind::prepared;
-}
-
 }  // namespace
 
 void prepare_layouts(Module& module) {
@@ -67,43 +49,39 @@ void prepare_layouts(Module& module) {
     for (const Node& node : forward->nodes) {
         for (NodeId input : node.inputs) ++readers[input.index];
     }
-    std::vector<Node> nodes;
-    std::vector<NodeId> moved;
-    const auto append = [](std::vector<Node>& list, Node node) {
-        list.push_back(std::move(node));
-        return NodeId{static_cast<std::uint32_t>(list.size() - 1)};
-    };
-    for (const Node& old : forward->nodes) {
-        Node node = old;
-        for (NodeId& input : node.inputs) input = moved[input.index];
-        if (lays_out(module, *forward, old)) {
-            const NodeId source = old.inputs[0];
-            VariableId variable = variable_of((*forward)[source]);
-            const auto update =
-                std::ranges::find(prepare->updates, variable, &Function::Update::variable);
-            const NodeId value =
-                append(prepare->nodes, permuted(update->value, old.type, old.layout.order,
-                                                (*prepare)[update->value].origin));
-            if (readers[source.index] == 1) {
-                update->value = value;  // nobody wants it as it was
-            } else {
-                Variable other;
-                other.name = module.variables[variable].name + "." + std::to_string(nodes.size());
-                other.kind = VariableKind::prepared;
-                other.decay = false;
-                module.variables.push_back(std::move(other));
-                variable = static_cast<VariableId>(module.variables.size() - 1);
-                prepare->updates.push_back({variable, value});
-            }
-            const Type type = module.variables[variable].type = (*prepare)[value].type;
-            const NodeId laid_out = append(nodes, variable_node(variable, type, old.origin));
-            node = permuted(laid_out, type, inverse(old.layout.order), old.origin);
+    for (std::uint32_t i = 0; i < forward->nodes.size(); ++i) {
+        if (forward->nodes[i].op != OpId::copy || !forward->nodes[i].layout.order.empty()) continue;
+        const auto chain = chain_to(*forward, NodeId{i}, readers);
+        if (!chain) continue;
+        const NodeId source = chain->front();
+        VariableId variable = variable_of((*forward)[source]);
+        if (module.variables[variable].kind != VariableKind::prepared) continue;
+        const auto update =
+            std::ranges::find(prepare->updates, variable, &Function::Update::variable);
+        NodeId value = update->value;
+        for (std::size_t k = 1; k + 1 < chain->size(); ++k) {
+            Node view = (*forward)[(*chain)[k]];
+            view.inputs = {value};
+            view.origin = (*prepare)[update->value].origin;
+            prepare->nodes.push_back(std::move(view));
+            value = NodeId{static_cast<std::uint32_t>(prepare->nodes.size() - 1)};
         }
-        moved.push_back(append(nodes, std::move(node)));
+        if (readers[source.index] == 1) {
+            update->value = value;  // nobody wants it as it was
+        } else {
+            Variable other;
+            other.name = module.variables[variable].name + "." + std::to_string(i);
+            other.kind = VariableKind::prepared;
+            other.decay = false;
+            module.variables.push_back(std::move(other));
+            variable = static_cast<VariableId>(module.variables.size() - 1);
+            prepare->updates.push_back({variable, value});
+            --readers[source.index];
+        }
+        Node& copy = forward->nodes[i];
+        module.variables[variable].type = copy.type;
+        copy = variable_node(variable, copy.type, copy.origin);
     }
-    forward->nodes = std::move(nodes);
-    for (auto& result : forward->results) result.value = moved[result.value.index];
-    for (auto& update : forward->updates) update.value = moved[update.value.index];
     remove_dead_nodes(*forward);
 }
 

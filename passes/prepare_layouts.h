@@ -1,9 +1,7 @@
 // prepare_layouts: what `forward` would lay out anew on each call is laid out once, in `prepare`.
 //
-//     forward: %w = copy @prepared:w  [ky][kx][c][o]   ->   forward: %w = permute @prepared:w.0 {order back}
-//                                                           prepare: @prepared:w.0 = permute %value
-//
-// A permuted view of a dense buffer is that layout, so that no region needs layouts of its own.
+//     forward: %w = copy (permute @prepared:w)     ->   forward: reads @prepared:w in that order
+//                                                       prepare: @prepared:w = permute %value
 //
 // Requires: derive_weights and assign_layout, no groups. Keeps every bit.
 #pragma once

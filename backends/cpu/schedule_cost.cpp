@@ -6,6 +6,7 @@
 // design/experiments measured in the order found there.
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "backends/cpu/schedule_chooser.h"
 
@@ -25,6 +26,21 @@ void collect_axes(const Index& index, std::uint64_t& axes) {
             collect_axes(term.inner[0], axes);
         }
     }
+}
+
+std::optional<AxisId> axis_inside(const IndexTerm& term) {
+    if (term.inner.size() != 1 || term.inner[0].terms().size() != 1) return std::nullopt;
+    const AxisId axis = term.inner[0].terms()[0].axis;
+    return term.inner[0].is_axis(axis) ? std::optional(axis) : std::nullopt;
+}
+
+// axis // 16 or axis % 16: one of the two indices of a dim that lies in blocks of 16.
+std::optional<IndexTerm> part_of_block(const Index& index) {
+    if (index.terms().size() != 1 || index.constant() != 0) return std::nullopt;
+    const IndexTerm& term = index.terms()[0];
+    const bool part = term.kind != IndexTerm::Kind::axis && term.coefficient == 1 &&
+                      term.divisor == kLanes && axis_inside(term);
+    return part ? std::optional(term) : std::nullopt;
 }
 
 }  // namespace
@@ -61,6 +77,14 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
         collect_axes(index[d], axes);
         access.axes |= axes;
         access.dims.emplace_back();
+        if (const auto part = part_of_block(index[d])) {
+            // Vectors never cross a block: within one, only the inner part moves.
+            if (part->kind == IndexTerm::Kind::mod) {
+                access.dims.back().push_back({*axis_inside(*part), 1});
+                access.stride[*axis_inside(*part)] += strides[d];
+            }
+            continue;
+        }
         for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
             if (((axes >> axis) & 1) == 0) continue;
             const auto coefficient = index[d].coefficient(axis);
