@@ -164,30 +164,6 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     }
 }
 
-// Loop order and packed copies.
-void Chooser::finish(Schedule& schedule) const {
-    if (scatter_ || !schedule.vector_axis) return;
-    const bool reduces = kernel_.stages[main_].reduction.has_value();
-    if (!reduces) return;
-    std::stable_partition(schedule.outer.begin(), schedule.outer.end(),
-                          [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
-    const AxisId vector = *schedule.vector_axis;
-    for (std::uint32_t read : stages_[main_].step_reads) {
-        const Access& access = reads_[read];
-        if (!packable(schedule, read)) continue;
-        const bool contiguous = access.known[vector] && access.stride[vector] == 1;
-        bool aliases = false;
-        for (AxisId axis : kernel_.stages[main_].reduction->axes) {
-            aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 &&
-                                  access.stride[axis] > 0 && extent(axis) >= 128);
-        }
-        if (contiguous && !aliases) continue;
-        Schedule tried = schedule;
-        tried.packs.push_back({read, 1});
-        if (legal(kernel_, tried)) schedule = tried;
-    }
-}
-
 Schedule Chooser::choose() {
     for (AxisId axis : kernel_.outer) {
         if (extent(axis) >= 2 || !kernel_.axes[axis].extent.is_static()) try_tiles(axis, false);

@@ -44,6 +44,10 @@ struct Schedule {
     std::optional<AxisId> vector_axis;
     std::vector<StageSchedule> stages;
     std::vector<Pack> packs;
+    // The sum in parts, around all loops, so that what a part reads stays in the second-level cache: the first
+    // axes of the reduction, `tile` values at a time, all but the last one at a time. In between, the sums lie
+    // in the output: reloading them changes no bit.
+    std::vector<AxisTile> slices;
 };
 
 // Chosen by a cost model (choose_schedule.cpp). `batch_hint` guides only.

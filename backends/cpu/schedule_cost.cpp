@@ -15,8 +15,9 @@ namespace {
 
 constexpr double kGather = 24;      // of 16 elements, against one load
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
-constexpr double kLatency = 4;      // cycles of a multiply-add
-constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them
+constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
+constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them,
+constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
 
 void collect_axes(const Index& index, std::uint64_t& axes) {
     for (const IndexTerm& term : index.terms()) {
@@ -28,19 +29,22 @@ void collect_axes(const Index& index, std::uint64_t& axes) {
     }
 }
 
-std::optional<AxisId> axis_inside(const IndexTerm& term) {
-    if (term.inner.size() != 1 || term.inner[0].terms().size() != 1) return std::nullopt;
-    const AxisId axis = term.inner[0].terms()[0].axis;
-    return term.inner[0].is_axis(axis) ? std::optional(axis) : std::nullopt;
-}
-
-// axis // 16 or axis % 16: one of the two indices of a dim that lies in blocks of 16.
-std::optional<IndexTerm> part_of_block(const Index& index) {
-    if (index.terms().size() != 1 || index.constant() != 0) return std::nullopt;
-    const IndexTerm& term = index.terms()[0];
-    const bool part = term.kind != IndexTerm::Kind::axis && term.coefficient == 1 &&
-                      term.divisor == kLanes && axis_inside(term);
-    return part ? std::optional(term) : std::nullopt;
+// How the index moves while the axis runs over an aligned block of 16; nothing where that differs from step to
+// step. Blocks begin at multiples of 16: i // 128 stays, i % 32 moves by one.
+std::optional<std::int64_t> step_in_block(const Index& index, AxisId axis) {
+    std::int64_t sum = 0;
+    for (const IndexTerm& term : index.terms()) {
+        if (term.kind == IndexTerm::Kind::axis) {
+            if (term.axis == axis) sum += term.coefficient;
+            continue;
+        }
+        const auto inside = step_in_block(term.inner[0], axis);
+        if (!inside) return std::nullopt;
+        if (*inside == 0) continue;
+        if (!term.inner[0].is_axis(axis) || term.divisor % kLanes != 0) return std::nullopt;
+        if (term.kind == IndexTerm::Kind::mod) sum += term.coefficient;
+    }
+    return sum;
 }
 
 }  // namespace
@@ -77,17 +81,10 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
         collect_axes(index[d], axes);
         access.axes |= axes;
         access.dims.emplace_back();
-        if (const auto part = part_of_block(index[d])) {
-            // Vectors never cross a block: within one, only the inner part moves.
-            if (part->kind == IndexTerm::Kind::mod) {
-                access.dims.back().push_back({*axis_inside(*part), 1});
-                access.stride[*axis_inside(*part)] += strides[d];
-            }
-            continue;
-        }
         for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
             if (((axes >> axis) & 1) == 0) continue;
-            const auto coefficient = index[d].coefficient(axis);
+            const auto coefficient = step_in_block(index[d], axis);
+            if (coefficient == 0) continue;
             access.dims.back().push_back({axis, coefficient.value_or(1)});
             if (lanes && d == 0) {
                 access.stride[axis] = 1;
@@ -402,11 +399,12 @@ const std::vector<Guard>& Chooser::guards_of_main() const {
 }
 
 double Chooser::cost(const Schedule& schedule, bool main_only) const {
-    const double compile = 1 + code_size(schedule) / kCodeSize;
-    if (main_only) return stage_cost(schedule, main_) * compile;
-    double sum = 0;
-    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) sum += stage_cost(schedule, i);
-    return sum * compile;
+    double cycles = 0;
+    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) {
+        if (i == main_ || !main_only) cycles += stage_cost(schedule, i);
+    }
+    const double code = code_size(schedule);
+    return cycles * (1 + std::min(code / kCodeSize, code * kCompile / cycles));
 }
 
 }  // namespace netc::choosing
