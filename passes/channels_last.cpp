@@ -9,6 +9,7 @@ namespace {
 
 // An input with fewer channels is read where it lies: each line of its rows serves several steps.
 constexpr std::int64_t kFewChannels = 16;
+constexpr std::int64_t kAliasing = 512;  // elements: 2 KiB of f32
 
 bool is_image(const Shape& shape) {
     return shape.size() >= 3 && shape[0] == Dim::symbol(kBatchSymbol);
@@ -20,10 +21,12 @@ bool reads_axis(const Access& access, std::size_t axis) {
     });
 }
 
-// [b][y..][x][c]
-Layout channels_last(std::size_t rank) {
-    Layout layout = row_major(rank);
+// [b][y..][x][c]. Places a multiple of 2 KiB apart would fall into few sets of the caches.
+Layout channels_last(const Type& type) {
+    Layout layout = row_major(type.rank());
     std::rotate(layout.order.begin() + 1, layout.order.begin() + 2, layout.order.end());
+    const Dim& channels = type.shape[1];
+    if (channels.is_static() && channels.value() % kAliasing == 0) layout.extra = kLanes;
     return layout;
 }
 
@@ -152,9 +155,9 @@ void choose_channels_last(Function& function, const GroupInfo& info) {
             if (info.is_leaf(NodeId{i})) {
                 const Dim& channels = node.type.shape[1];
                 if (!channels.is_static() || channels.value() >= kFewChannels)
-                    converter.convert(NodeId{i}, channels_last(rank));
+                    converter.convert(NodeId{i}, channels_last(node.type));
             } else if (!result[i]) {
-                node.layout = channels_last(rank);
+                node.layout = channels_last(node.type);
             }
         }
         const auto contraction = image_contraction(info, NodeId{i});

@@ -32,10 +32,11 @@ Order reduction_order(const ReductionShape& shape) {
     }
     // Behind other axes, the steps of a loop, the batch is summed with them, one after the other.
     const bool outermost = batch && shape.axes[proper[0]] == *batch;
-    const bool wide = shape.contraction && shape.widest >= kWideResult;
-    if (batch && ((proper.size() > 1 && outermost && !wide) ||
-                  (shape.results && *shape.results < kLanes))) {
-        return lanes(*batch);
+    if (batch && shape.results && *shape.results < kLanes) return lanes(*batch);
+    if (batch && proper.size() > 1 && outermost) {
+        if (shape.widest < kWideResult) return lanes(*batch);
+        // Vectors of results. A long sum that is no contraction keeps its digits in one part for each sample.
+        if (!shape.contraction && shape.axes[0] == *batch) return {OrderKind::blocked, 0, 1};
     }
     if (!shape.contraction && proper.size() == 1 && shape.extents[proper[0]].is_static() &&
         shape.extents[proper[0]].constant >= kLongAxis) {

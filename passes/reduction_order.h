@@ -3,6 +3,7 @@
 //     einsum bi,io->bo             sequential          sum of x[i] over i = 784      lanes(16, i)
 //     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x), few channels  lanes(16, b)
 //     weight gradient of a loop (t,b)  sequential      the same, 32 channels or more       sequential
+//     mean of y[b,c,i,j] over (b,i,j)  lanes(16, b)    the same, 32 channels or more       blocked(1)
 //
 // Why here and not in a schedule: the order decides the bits, so that no tile, thread or vector width
 // can. `lanes` lets sixteen accumulators run beside each other where there are too few outputs to

@@ -53,8 +53,8 @@ void Chooser::choose_slices(Schedule& schedule) const {
         bytes += own;
         whole += own * passes;
     }
-    const double room = 0.5 * static_cast<double>(machine_.l2_bytes);
-    if (bytes < 1.5 * room) return;
+    const auto room = static_cast<double>(machine_.l2_bytes);
+    if (bytes < room) return;
     double slices = 1, steps = 1;
     for (AxisId axis : sum.axes) steps *= static_cast<double>(extent(axis));
     sliced.slices.clear();

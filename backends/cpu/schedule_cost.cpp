@@ -16,6 +16,7 @@ namespace {
 constexpr double kGather = 24;      // of 16 elements, against one load
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
 constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
+constexpr double kScattered = 1.1;  // of the whole, where results are not stored as vectors
 constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them,
 constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
 
@@ -286,7 +287,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             }
             step_count[tile.axis] = now;
             unrolled *= static_cast<double>(now);
-            steps *= std::ceil(size / static_cast<double>(now));
+            steps *= size / static_cast<double>(now);
             in_body = now >= extent(tile.axis);
         }
         const double copies = lanes && !lane_vector ? kLanes : 1;
@@ -402,6 +403,12 @@ double Chooser::cost(const Schedule& schedule, bool main_only) const {
     double cycles = 0;
     for (std::size_t i = 0; i < kernel_.stages.size(); ++i) {
         if (i == main_ || !main_only) cycles += stage_cost(schedule, i);
+    }
+    // What is stored in pieces of lines costs other lines their place.
+    const auto& vector = schedule.vector_axis;
+    for (const Access& store : stores_[main_]) {
+        if (vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1))
+            cycles *= kScattered;
     }
     const double code = code_size(schedule);
     return cycles * (1 + std::min(code / kCodeSize, code * kCompile / cycles));
