@@ -62,11 +62,30 @@ std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
     return found;
 }
 
+// A value that whatever reads it can make for itself, from one that is stored in any case: storing both would cost
+// more than computing it where it is read.
+bool Grouping::is_better_left(NodeId id, const std::vector<NodeId>& nodes) const {
+    const bool contracts = std::ranges::any_of(
+        nodes, [&](NodeId member) { return info_.probes[member.index].contraction; });
+    if (!contracts || info_.wanted[id.index] || info_.probes[id.index].transcendental) return false;
+    const bool fuses = std::ranges::all_of(info_.readers[id.index], [&](NodeId reader) {
+        const OpDef& def = op_def(function_[reader].op);
+        return function_[reader].group == 0 && !info_.probes[reader.index].contraction &&
+               !def.alone &&
+               (def.family == OpFamily::elementwise || def.family == OpFamily::reduction);
+    });
+    if (!fuses) return false;
+    std::vector<NodeId> with = nodes;
+    with.insert(std::ranges::upper_bound(with, id), id);
+    return outputs(info_, with).size() > outputs(info_, nodes).size();
+}
+
 void Grouping::absorb_elementwise(NodeId member, const Shape& wanted) {
     for (bool grown = true; grown;) {
         const std::vector<NodeId> nodes = group_of(member);
         const std::vector<NodeId> candidates = neighbours(nodes, wanted);
         grown = std::any_of(candidates.begin(), candidates.end(), [&](NodeId candidate) {
+            if (is_better_left(candidate, nodes)) return false;
             std::vector<NodeId> larger = nodes;
             larger.push_back(candidate);
             return group(std::move(larger));

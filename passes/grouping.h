@@ -23,6 +23,7 @@ public:
     void absorb_elementwise(NodeId member, const Shape& shape);
 
 private:
+    bool is_better_left(NodeId id, const std::vector<NodeId>& nodes) const;
     bool lies_alike(NodeId id, const std::vector<NodeId>& nodes) const;
     std::vector<NodeId> neighbours(const std::vector<NodeId>& nodes, const Shape& wanted) const;
 
