@@ -11,6 +11,7 @@ void fuse_linear_activation(Function& function) {
         if (grouping.info().readers[i].empty() && !grouping.info().wanted[i]) continue;
         if (grouping.group({NodeId{i}})) {
             grouping.absorb_elementwise(NodeId{i}, function.nodes[i].type.shape);
+            grouping.leave_out(NodeId{i});
         }
     }
 }

@@ -17,6 +17,11 @@ bool Grouping::group(std::vector<NodeId> nodes) {
     const bool alone =
         std::ranges::any_of(nodes, [&](NodeId id) { return op_def(function_[id].op).alone; });
     if (alone && nodes.size() > 1) return false;
+    // Of a view that is a result, settle makes a copy: the view itself is then computed nowhere.
+    const bool viewed = std::ranges::any_of(nodes, [&](NodeId id) {
+        return info_.wanted[id.index] && op_def(function_[id].op).family == OpFamily::view;
+    });
+    if (viewed) return false;
     if (!can_run_at_once(info_, nodes)) return false;
     const std::vector<NodeId> stored = outputs(info_, nodes);
     if (stored.empty() || !emit_group(info_, nodes, stored)) return false;
@@ -62,22 +67,38 @@ std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
     return found;
 }
 
-// A value that whatever reads it can make for itself, from one that is stored in any case: storing both would cost
-// more than computing it where it is read.
+// A member that whatever reads it can make for itself from what the group stores in any case.
 bool Grouping::is_better_left(NodeId id, const std::vector<NodeId>& nodes) const {
-    const bool contracts = std::ranges::any_of(
-        nodes, [&](NodeId member) { return info_.probes[member.index].contraction; });
-    if (!contracts || info_.wanted[id.index] || info_.probes[id.index].transcendental) return false;
+    const std::vector<NodeId> stored = outputs(info_, nodes);
+    const auto has = [](const std::vector<NodeId>& list, NodeId one) {
+        return std::ranges::binary_search(list, one);
+    };
+    const Probe& probe = info_.probes[id.index];
+    if (!has(stored, id) || probe.contraction || probe.transcendental || info_.wanted[id.index])
+        return false;
     const bool fuses = std::ranges::all_of(info_.readers[id.index], [&](NodeId reader) {
         const OpDef& def = op_def(function_[reader].op);
-        return function_[reader].group == 0 && !info_.probes[reader.index].contraction &&
-               !def.alone &&
+        return function_[reader].group == 0 && !has(nodes, reader) && !def.alone &&
                (def.family == OpFamily::elementwise || def.family == OpFamily::reduction);
     });
-    if (!fuses) return false;
-    std::vector<NodeId> with = nodes;
-    with.insert(std::ranges::upper_bound(with, id), id);
-    return outputs(info_, with).size() > outputs(info_, nodes).size();
+    return fuses && std::ranges::all_of(info_.sources[id.index], [&](NodeId source) {
+               return !has(nodes, source) || has(stored, source);
+           });
+}
+
+// Storing what can be made again from its neighbours costs more than making it where it is read.
+void Grouping::leave_out(NodeId member) {
+    for (bool smaller = true; smaller;) {
+        const std::vector<NodeId> nodes = group_of(member);
+        const auto found = std::ranges::find_if(
+            nodes, [&](NodeId id) { return id != member && is_better_left(id, nodes); });
+        smaller = found != nodes.end();
+        if (!smaller) return;
+        std::vector<NodeId> rest = nodes;
+        std::erase(rest, *found);
+        smaller = group(std::move(rest));
+        if (smaller) function_[*found].group = 0;
+    }
 }
 
 void Grouping::absorb_elementwise(NodeId member, const Shape& wanted) {
@@ -85,7 +106,6 @@ void Grouping::absorb_elementwise(NodeId member, const Shape& wanted) {
         const std::vector<NodeId> nodes = group_of(member);
         const std::vector<NodeId> candidates = neighbours(nodes, wanted);
         grown = std::any_of(candidates.begin(), candidates.end(), [&](NodeId candidate) {
-            if (is_better_left(candidate, nodes)) return false;
             std::vector<NodeId> larger = nodes;
             larger.push_back(candidate);
             return group(std::move(larger));

@@ -226,9 +226,11 @@ Bytes place_values(std::vector<ArenaValue>& values) {
     return end;
 }
 
-MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
+namespace {
+
+MemoryPlan planned(const Lowered& lowered, std::int64_t batch_hint, bool in_blocks) {
     MemoryPlan plan;
-    LifeFinder lives(has_lanes(lowered));
+    LifeFinder lives(in_blocks);
     lives.run(lowered);
     plan.values = std::move(lives.values);
     plan.workspace = place_values(plan.values);
@@ -252,6 +254,17 @@ MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
                            (instance.empty() ? std::string(op_def(node.op).name) : instance);
     }
     return plan;
+}
+
+}  // namespace
+
+// Batch lanes need whole blocks of samples. Else what is smaller at this batch: samples begin at multiples of 64 bytes.
+MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
+    MemoryPlan plan = planned(lowered, batch_hint, true);
+    if (has_lanes(lowered)) return plan;
+    MemoryPlan other = planned(lowered, batch_hint, false);
+    const bool smaller = other.workspace.at(batch_hint) < plan.workspace.at(batch_hint);
+    return smaller ? other : plan;
 }
 
 }  // namespace netc

@@ -14,6 +14,7 @@ namespace netc::choosing {
 namespace {
 
 constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kScatter = 60;     // the same, of a store
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
 constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
 constexpr double kScattered = 1.1;  // of the whole, where results are not stored as vectors
@@ -342,7 +343,10 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         if (store.local) {
             post += 0.5 * points;
         } else {
-            post += access_cost(store, post_vector, count, registers, false);
+            const bool scatters = post_vector && !(store.known[*post_vector] &&
+                                                   store.stride[*post_vector] == 1);
+            post += access_cost(store, post_vector, count, registers, false) *
+                    (scatters ? kScatter / kGather : 1);
         }
     }
     return total + iterations * (post + 2);
