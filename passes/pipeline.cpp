@@ -91,7 +91,9 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     });
     if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
-        s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
+        s = run_pass(run, "fuse_linear_activation", module, each_function([&](Function& function) {
+                         fuse_linear_activation(function, options.batch_hint);
+                     }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
     if (s) s = run_pass(run, "fuse", module, each_function(fuse));

@@ -104,6 +104,19 @@ void Chooser::order_loops(Schedule& schedule) const {
     std::rotate(outer.begin(), first, first + 1);
 }
 
+// With a copy of the read: inside the loops that it depends on, one tile of the vector axis, around all others.
+Schedule Chooser::packed(const Schedule& schedule, std::uint32_t read) const {
+    Schedule with = schedule;
+    const auto depends = [&](const AxisTile& tile) {
+        return tile.axis != *schedule.vector_axis && ((reads_[read].axes >> tile.axis) & 1) != 0;
+    };
+    std::ranges::stable_partition(
+        with.outer, [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
+    std::ranges::stable_partition(with.outer, depends);
+    with.packs.push_back({read, static_cast<std::size_t>(std::ranges::count_if(with.outer, depends)) + 1});
+    return with;
+}
+
 // Copies of what vectors read with a stride, or from the same few sets of the first-level cache.
 void Chooser::choose_packs(Schedule& schedule) const {
     const AxisId vector = *schedule.vector_axis;
@@ -117,11 +130,8 @@ void Chooser::choose_packs(Schedule& schedule) const {
                                   access.stride[axis] > 0 && extent(axis) >= 128);
         }
         if (contiguous && !aliases) continue;
-        Schedule tried = schedule;
-        std::ranges::stable_partition(
-            tried.outer, [&](const AxisTile& tile) { return tile.axis == vector; });
-        tried.packs.push_back({read, 1});
-        if (legal(kernel_, tried)) schedule = tried;
+        Schedule tried = packed(schedule, read);
+        if (legal(kernel_, tried)) schedule = std::move(tried);
     }
 }
 

@@ -110,8 +110,8 @@ Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pa
         if (tile.axis == *schedule.vector_axis) {
             bytes *= tile.tile;
             if (level >= pack.level) return illegal("a packed copy is inside the vector axis");
-        } else if (index_depends(read.index, tile.axis)) {
-            return illegal("a packed copy depends on another outer axis");
+        } else if (index_depends(read.index, tile.axis) && (level >= pack.level || tile.tile != 1)) {
+            return illegal("a packed copy depends on an axis inside of it");
         }
     }
     std::size_t users = 0;

@@ -33,7 +33,7 @@ struct StageSchedule {
 };
 
 // The elements of a read that one tile of the loops down to `level` (a count of Schedule::outer) needs are
-// copied into scratch first, the vector axis innermost.
+// copied into scratch first, the vector axis innermost. What it depends on besides that axis are loops outside.
 struct Pack {
     std::uint32_t read = 0;
     std::size_t level = 0;

@@ -216,17 +216,12 @@ bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
         return false;
     double reuse = 1;
     for (const AxisTile& tile : schedule.outer) {
-        if (tile.axis != *schedule.vector_axis) {
+        if (((access.axes >> tile.axis) & 1) == 0) {
             reuse *=
                 std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
         }
     }
-    if (reuse < 4) return false;
-    Schedule tried = schedule;
-    std::stable_partition(tried.outer.begin(), tried.outer.end(),
-                          [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
-    tried.packs = {{number, 1}};
-    return legal(kernel_, tried).ok();
+    return reuse >= 4 && legal(kernel_, packed(schedule, number)).ok();
 }
 
 double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {

@@ -63,7 +63,8 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
             hoist_fixed(f);
             assign_layout(f, hint, choice);
         });
-        run("fuse_linear_activation", fuse_linear_activation);
+        run("fuse_linear_activation",
+            [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);
         run("fuse", fuse);
     }
