@@ -17,9 +17,10 @@ class Workload:
     written: float      # and write
     ratio: float = 0    # target: how many times as fast as the best peer
     share: float = 0    # target: which share of the FMA peak
-    options: tuple = () # of netc, which fix the sizes
+    options: tuple = ()  # of netc, which fix the sizes
     kernel: str = ""    # only the largest kernel with this in its name counts
-    dense: bool = False # no convolution, no scan: a peer may loop over steps inside compiled code
+    input: str = "x"    # its name in the model
+    dense: bool = False  # no convolution, no scan: a peer may loop over steps inside compiled code
     tolerance: float = 3e-5  # of outputs and losses, relative
     steps: int = 10     # losses that are compared
 
@@ -34,9 +35,9 @@ def train(name, file, model, batch, flops, parameters, item, ratio, optimizer="s
     return Workload(name, "train", file, model, "train", batch, flops, state + 4 * batch * item, state, ratio, **more)
 
 
-def infer(name, file, model, batch, flops, parameters, item, output, ratio):
+def infer(name, file, model, batch, flops, parameters, item, output, ratio, **more):
     return Workload(f"infer_{name}_b{batch}", "infer", file, model, "infer", batch, flops,
-                    4 * (parameters + batch * item), 4 * batch * output, ratio)
+                    4 * (parameters + batch * item), 4 * batch * output, ratio, **more)
 
 
 def product(m, n, k):
@@ -86,7 +87,7 @@ WORKLOADS = [
     train("resnet50_224_train", "resnet", "ResNet50", 8, 194_392_621_056, 25_557_032, IMAGE + 1, 1.6, "momentum",
           tolerance=1e-2, steps=3),
     train("lstm", "lstm", "Lstm", 32, 939_769_856, 84_234, 64 * 32 + 1, 1.7, "adam"),
-    train("chargpt", "chargpt", "CharGpt", 16, 11_376_525_312, 826_368, 256, 1.8, "adam"),
+    train("chargpt", "chargpt", "CharGpt", 16, 11_376_525_312, 826_368, 256, 1.8, "adam", input="tokens"),
     infer("mlp", "mlp", "Mlp", 1, 1_337_344, MLP, 784, 10, 1.1),
     infer("mlp", "mlp", "Mlp", 64, 85_590_016, MLP, 784, 10, 1.25),
     infer("lenet5", "lenet5", "LeNet5", 1, 833_040, 61_706, 784, 10, 5),
@@ -97,7 +98,7 @@ WORKLOADS = [
     infer("resnet50", "resnet", "ResNet50", 1, 8_178_368_512, 25_557_032, IMAGE, 1000, 1.2),
     infer("resnet50", "resnet", "ResNet50", 8, 65_426_948_096, 25_557_032, IMAGE, 1000, 1.2),
     infer("mobilenet_v2", "mobilenet", "MobileNetV2", 1, 601_548_544, 3_504_872, IMAGE, 1000, 1.2),
-    infer("chargpt", "chargpt", "CharGpt", 1, 237_010_944, 826_368, 128, 128 * 65, 1.4),
+    infer("chargpt", "chargpt", "CharGpt", 1, 237_010_944, 826_368, 128, 128 * 65, 1.4, input="tokens"),
     *(product(n, n, n) for n in (128, 256, 512, 1024, 2048)),
     *(product(*sizes) for sizes in ((64, 512, 784), (1024, 512, 784), (100, 10, 784), (64, 10, 512), (49, 512, 512),
                                     (49, 512, 4608), (3136, 64, 576), (2048, 384, 128), (1, 4096, 4096))),
