@@ -39,6 +39,7 @@ TRAINING = {  # batch, loss, optimizer
     "mlp": (64, F.cross_entropy, lambda p: torch.optim.Adam(p, 0.001, (0.9, 0.999), 1e-8, fused=True)),
     "lenet5": (64, F.cross_entropy, lambda p: torch.optim.SGD(p, 0.01, 0.9, fused=True)),
 }
+NETWORKS["mlp_b1024"], TRAINING["mlp_b1024"] = NETWORKS["mlp"], (1024, *TRAINING["mlp"][1:])
 PLAIN = {"tanh": torch.tanh, "relu": F.relu, "sigmoid": torch.sigmoid,
          "avgpool": lambda x: F.avg_pool2d(x, 2), "flatten": lambda x: x.flatten(1)}
 
@@ -152,11 +153,11 @@ def weights_product(m, n, k):
 
 
 def trained_or_used(name):
-    """The network, and the batch where the name says that it is only used: infer_mlp_b64."""
-    if not name.startswith("infer_"):
-        return name, None
-    _, name, size = name.split("_")
-    return name, int(size[1:])
+    """The network, and the batch if the name says that it is only used, as infer_mlp_b64 does."""
+    name, _, size = name.removeprefix("infer_").rpartition("_b") if name.startswith("infer_") else (name, "", "0")
+    if name not in NETWORKS:
+        raise LookupError("torch_peer.py has no such workload")
+    return name, int(size)
 
 
 def calls_of(name):
