@@ -106,7 +106,12 @@ VARIANTS = {"startup_lenet5_train": (training_variants, ["torch", "torch_compile
 def beside_peers(netc, peers, name, repeats=3):
     """[(who, variant, seconds, MiB)] and [(peer, why not)]"""
     variants, names = VARIANTS[name]
-    rows, missing = [("netc", *row) for row in variants(netc, peers.cores, repeats)], []
+    rows, missing = [], []
+    try:
+        for row in variants(netc, peers.cores, repeats):
+            rows.append(("netc", *row))
+    except Failed as error:
+        missing.append(("netc", str(error)))
     for peer in names if peers.shared else []:
         try:
             rows += [(peer, row["variant"], row["min_s"], row["peak_rss_mib"]) for row in peers.rows(peer, name, 0)]
