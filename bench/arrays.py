@@ -35,7 +35,7 @@ def write_safetensors(path, tensors):
 
 
 def shapes(path):
-    """({name: (dtype, shape, first byte)}, in the order of the file"""
+    """{name: (dtype, shape, first byte)} in the order of the file."""
     with open(path, "rb") as file:
         size, = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))

@@ -51,7 +51,8 @@ def of_this_core(sharers):
         at = (ctypes.addressof(view) + (2 << 20) - 1) & -(2 << 20)
         ctypes.memset(at, 1, size)
         half = size // 2
-        rates[level] = [best_rate(lambda: libc.memchr(at, 0, size), size), best_rate(lambda: libc.memcpy(at, at + half, half), size)]
+        rates[level] = [best_rate(lambda: libc.memchr(at, 0, size), size),
+                        best_rate(lambda: libc.memcpy(at, at + half, half), size)]
         del view
         area.close()
     return rates

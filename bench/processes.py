@@ -1,6 +1,7 @@
 """Runs netc and the peers: pinned, timed, with the time that the machine gave to others."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,10 @@ class Failed(Exception):
     def __init__(self, why, out=""):
         super().__init__(why)
         self.out = out
+
+    def __str__(self):
+        """In one line, short, without this machine's folders."""
+        return re.sub(r"(?<![\w.])/([\w.+~-]+/)+", "", " ".join(super().__str__().split()))[-200:]
 
 
 def pin(cores):

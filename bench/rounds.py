@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from processes import Busy, Failed, run
 from same_work import net_file, section
 
-HOPELESS = 1.3  # a peer that needs so many times the best peer's time in the first round rests in the others
+HOPELESS = 1.5  # a peer that needs so many times the best peer's time in the first round rests in the others
 
 
 @dataclass
