@@ -67,9 +67,10 @@ def one_round(netc, peers, work, row, seconds):
 
 
 def measure(netc, peers, works, count, seconds):
+    """{workload's name: Row} after each round."""
     rows = {work.name: Row() for work in works}
     for index in range(count):
         for work in works:
             print(f"round {index + 1} of {count}: {work.name}", file=sys.stderr, flush=True)
             one_round(netc, peers, work, rows[work.name], seconds[work.group])
-    return rows
+        yield rows
