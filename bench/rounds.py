@@ -32,14 +32,15 @@ def best(times):
 
 
 def time_netc(netc, work, cores):
-    rows = json.loads(run([netc, "bench", net_file(work), work.model, *section(work), f"--mode={work.mode}", *work.options,
-                           "--batch", work.batch, "--threads", len(cores), "--json", *["--kernels"] * bool(work.kernel)],
-                          cores)["out"])
+    """((minimum, median), processor seconds that it took)"""
+    done = run([netc, "bench", net_file(work), work.model, *section(work), f"--mode={work.mode}", *work.options,
+                "--batch", work.batch, "--threads", len(cores), "--json", *["--kernels"] * bool(work.kernel)], cores)
+    rows = json.loads(done["out"])
     rows = [row for row in rows[1:] if work.kernel in row["what"]] if work.kernel else rows[:1]
     if not rows:
         raise Failed(f"no kernel's name has {work.kernel}")
     row = max(rows, key=lambda row: row["seconds_min"])
-    return row["seconds_min"], row["seconds_median"]
+    return (row["seconds_min"], row["seconds_median"]), done["cpu"]
 
 
 def still_in(row, peer):
@@ -54,8 +55,9 @@ def one_round(netc, peers, work, row, seconds):
     if "netc" not in row.errors:
         try:
             with Busy() as busy:
-                row.netc.append(time_netc(netc, work, peers.cores))
-            row.others.append(busy.others(len(peers.cores) * busy.wall))
+                times, own = time_netc(netc, work, peers.cores)
+            row.netc.append(times)
+            row.others.append(busy.others(own))
         except Failed as error:
             row.errors["netc"] = str(error)
     for peer in [p for p in peers.of(work) if still_in(row, p)]:
