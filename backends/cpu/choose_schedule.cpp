@@ -89,6 +89,17 @@ void Chooser::consider(Schedule schedule, bool thorough) {
     if (best_.size() > 6) best_.pop_back();
 }
 
+// Whether something lies along the other axis and not along the vector's.
+bool Chooser::transposes(AxisId vector, AxisId other) const {
+    const auto lies_across = [&](const Access& access) {
+        const bool along = access.known[vector] && access.stride[vector] == 1;
+        return ((access.axes >> vector) & 1) != 0 && !along && access.known[other] &&
+               access.stride[other] == 1;
+    };
+    return std::ranges::any_of(reads_, lies_across) ||
+           std::ranges::any_of(stores_[main_], lies_across);
+}
+
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
 void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     Schedule base = plain_schedule(kernel_);
@@ -141,6 +152,8 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         leaf(wide);
         if (scatter_) continue;
         for (std::size_t i = 0; i < others.size(); ++i) {
+            // Several rows at once are several streams, which only a transpose is worth.
+            if (!reduces && vector && !transposes(*vector, others[i])) continue;
             for (std::int64_t first : kTiles) {
                 if (first == 1 || first > extent(others[i])) continue;
                 if (first * vectors * registers > most && (reduces || first > 16)) break;

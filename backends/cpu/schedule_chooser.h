@@ -56,6 +56,7 @@ private:
     bool packable(const Schedule& schedule, std::uint32_t read) const;
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
     void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
+    bool transposes(AxisId vector, AxisId other) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     // choose_loops.cpp
