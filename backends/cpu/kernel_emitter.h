@@ -90,6 +90,8 @@ private:
     void emit_stage(const Stage& stage, const StageSchedule& how);
     void emit_own(std::size_t level);
     void emit_points();
+    void prefetch_for_stores();
+    void prefetch(const Read& read);
     void emit_stores();
     void emit_scatter(const Store& store);
     void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);

@@ -1,5 +1,6 @@
 #include "runtime/train/session.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -130,13 +131,14 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
             if (!memory) return memory.error();
             outputs_.push_back(std::move(*memory));
         }
+        output_pointers_.clear();
+        for (const AlignedMemory& memory : outputs_) output_pointers_.push_back(memory.data());
+        checks_finite_ = std::ranges::any_of(
+            entry->calls, [](const Call& call) { return call.label.starts_with(kFiniteCheck); });
         last_ = entry;
         last_batch_ = batch;
     }
     if (batch == 0) return {};  // no samples in, empty outputs out
-    std::vector<std::byte*> outputs;
-    outputs.reserve(outputs_.size());
-    for (const AlignedMemory& memory : outputs_) outputs.push_back(memory.data());
     CallMemory memory;
     memory.weights = weights_.data();
     memory.prepared = prepared_.data();
@@ -144,9 +146,10 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
     memory.workspace = workspace_.data();
     memory.hyper = hyper_.data();
     memory.inputs = inputs;
-    memory.outputs = outputs;
+    memory.outputs = output_pointers_;
     Status status = executable_->run(name, memory, batch);
-    return status ? find_not_finite(*entry, workspace_.data(), batch) : status;
+    if (!status || !checks_finite_) return status;
+    return find_not_finite(*entry, workspace_.data(), batch);
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {
