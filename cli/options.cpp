@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "passes/precision.h"
+
 namespace netc {
 
 void add_program_options(CLI::App& verb, Options& options, bool with_name) {
@@ -14,10 +16,10 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name) {
 }
 
 void add_matmul_option(CLI::App& verb, Options& options) {
-    static const std::map<std::string, Precision> words{{"f32", Precision::f32},
-                                                        {"bf16", Precision::bf16},
-                                                        {"bf16x3", Precision::bf16x3},
-                                                        {"bf16x6", Precision::bf16x6}};
+    std::map<std::string, Precision> words;
+    for (const Precision precision :
+         {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6})
+        words.emplace(name_of(precision), precision);
     verb.add_option("--matmul", options.matmul,
                     "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
                     "parts of bf16; default: the section's precision")

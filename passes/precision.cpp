@@ -103,6 +103,16 @@ NodeId sum_of_products(Rebuilder& to, const Node& node, int count) {
 
 }  // namespace
 
+std::string_view name_of(Precision precision) {
+    switch (precision) {
+        case Precision::f32: return "f32";
+        case Precision::bf16: return "bf16";
+        case Precision::bf16x3: return "bf16x3";
+        case Precision::bf16x6: return "bf16x6";
+    }
+    return "?";
+}
+
 void precision(Function& function, Precision precision) {
     if (precision == Precision::f32) return;
     for (Function& body : function.bodies) netc::precision(body, precision);

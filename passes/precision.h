@@ -12,10 +12,15 @@
 // to `prepare`: there they are rounded once.
 #pragma once
 
+#include <string_view>
+
 #include "ir/graph.h"
 #include "ir/network.h"
 
 namespace netc {
+
+// As --matmul spells it.
+std::string_view name_of(Precision precision);
 
 // Every contraction of f32 in the function and in the bodies of its scans.
 void precision(Function& function, Precision precision);
