@@ -14,6 +14,7 @@
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
 #include "passes/precision.h"
+#include "passes/prepare_layouts.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
 
@@ -99,8 +100,11 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
         for (Function& function : m.functions) assign_layouts(function, options.batch_hint, false);
     });
+    if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
-        s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
+        s = run_pass(run, "fuse_linear_activation", module, each_function([&](Function& function) {
+                         fuse_linear_activation(function, options.batch_hint);
+                     }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
     if (s) s = run_pass(run, "fuse", module, each_function(fuse));

@@ -121,7 +121,7 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
-        emit_outer(0);
+        emit_slices(0);
     }
     builder_.CreateRetVoid();
     if (error_) {

@@ -29,6 +29,7 @@ void KernelEmitter::emit_reduction() {
                                              : identity);
         }
     }
+    resume_states();
     begin_dots();
     const auto carried_before = carried_;
     carried_ = {&states_};
@@ -155,6 +156,10 @@ void KernelEmitter::reduce(std::size_t level) {
         for (std::size_t guard : resolved) guard_resolved_[guard] = false;
         return;
     }
+    if (slices_.contains(axis)) {
+        reduce_segments(level, segments_of_slice(axis));
+        return;
+    }
     std::vector<Segment> segments;
     const std::int64_t tile = schedule_tile_[axis];
     if (const auto extent = static_extent(axis)) {
@@ -219,8 +224,9 @@ bool KernelEmitter::clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::
         }
         if (!same_everywhere || (constant && guard.limit.is_static())) continue;
         if (low == nullptr) {
-            low = builder_.getInt64(0);
-            high = extent_value(extent_of(axis));
+            const auto slice = slices_.find(axis);
+            low = slice != slices_.end() ? slice->second.low : builder_.getInt64(0);
+            high = slice != slices_.end() ? slice->second.high : extent_value(extent_of(axis));
         }
         // 0 <= c * axis + rest < limit
         bound_[axis] = true;
@@ -303,7 +309,7 @@ void KernelEmitter::step() {
                     step_point(point * static_cast<std::size_t>(lane_copies_) +
                                static_cast<std::size_t>(lane));
                 }
-            });
+            }, true);
         };
         const auto emit_masked = [&] {
             llvm::Value* mask_before = guard_mask_;

@@ -1,4 +1,6 @@
 // A stage within a tile: loops over its own axes, its reduction, its stores.
+#include <algorithm>
+
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/cpu/scalar_ops.h"
 
@@ -36,15 +38,26 @@ std::size_t KernelEmitter::point_count() const {
     return count;
 }
 
-// Sets the coordinates of each point in turn, the last axis fastest.
-void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body) {
-    for (AxisId axis : point_axes_) coordinate_[axis] = 0;
-    const std::size_t count = point_count();
-    for (std::size_t point = 0; point < count; ++point) {
-        std::size_t rest = point;
-        for (std::size_t i = point_axes_.size(); i-- > 0;) {
-            const auto size = static_cast<std::size_t>(count_[point_axes_[i]]);
-            coordinate_[point_axes_[i]] = static_cast<std::int64_t>(rest % size);
+// Sets the coordinates of each point in turn; their numbers count the last axis fastest. With `vectors_fastest`
+// what is loaded for a point of the other axes is used by all its vectors and then done with.
+void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body,
+                                   bool vectors_fastest) {
+    std::vector<AxisId> order = point_axes_;
+    if (vectors_fastest)
+        std::ranges::stable_partition(order, [&](AxisId axis) { return vector_axis_ != axis; });
+    std::vector<std::size_t> stride(kernel_.axes.size());
+    std::size_t count = 1;
+    for (std::size_t i = point_axes_.size(); i-- > 0;) {
+        stride[point_axes_[i]] = count;
+        count *= static_cast<std::size_t>(count_[point_axes_[i]]);
+    }
+    for (std::size_t turn = 0; turn < count; ++turn) {
+        std::size_t rest = turn;
+        std::size_t point = 0;
+        for (std::size_t i = order.size(); i-- > 0;) {
+            const auto size = static_cast<std::size_t>(count_[order[i]]);
+            coordinate_[order[i]] = static_cast<std::int64_t>(rest % size);
+            point += rest % size * stride[order[i]];
             rest /= size;
         }
         body(point);

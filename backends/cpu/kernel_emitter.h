@@ -63,6 +63,10 @@ private:
         std::int64_t vectors = 1;
         bool active = false;
     };
+    struct SliceRange {
+        llvm::Value* low = nullptr;
+        llvm::Value* high = nullptr;
+    };
     using Body = llvm::function_ref<void()>;
 
     // emit_kernel.cpp
@@ -77,13 +81,18 @@ private:
     void if_then(llvm::Value* condition, Body body);
     llvm::Value* allocate(std::int64_t bytes, const std::string& name);
 
+    // emit_slices.cpp
+    void emit_slices(std::size_t level);
+    void resume_states();
+    std::vector<Segment> segments_of_slice(AxisId axis);
+
     // emit_stage.cpp
     void emit_stage(const Stage& stage, const StageSchedule& how);
     void emit_own(std::size_t level);
     void emit_points();
     void emit_stores();
     void emit_scatter(const Store& store);
-    void for_each_point(llvm::function_ref<void(std::size_t)> body);
+    void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
     std::size_t point_count() const;
 
     // emit_reduction.cpp
@@ -170,6 +179,8 @@ private:
     llvm::Value* fault_ = nullptr;
     std::vector<LocalPlace> locals_;
     std::map<std::uint32_t, PackPlace> packs_;
+    std::map<AxisId, SliceRange> slices_;
+    llvm::Value* resumed_ = nullptr;  // whether sums go on from the output; null without slices
     std::vector<std::uint64_t> depends_;  // axes that a scalar depends on, as bits
     std::vector<std::uint64_t> read_depends_;
     std::vector<std::uint64_t> weight_;        // of an axis' coordinate in memo keys

@@ -248,15 +248,17 @@ ScalarId lower_conv(Lowering& lowering) {
     const Shape& x = lowering.input_type(0).shape;
     const Shape& w = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
-    const Index channel = lowering.reduced_axis(w[1]);
-    std::vector<Index> x_index{out[0],
-                               first_of_group(out[1], w[0], x[1], geometry.groups) + channel};
-    std::vector<Index> w_index{out[1], channel};
+    std::vector<Index> x_index{out[0], 0};
+    std::vector<Index> w_index{out[1], 0};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const Index tap = lowering.reduced_axis(w[i]);
         w_index.push_back(tap);
         x_index.push_back(tap_position(lowering, geometry, i - 2, out[i], tap, x[i]));
     }
+    // Channels innermost: whether a tap lies in the padding is settled outside of the longest loop.
+    const Index channel = lowering.reduced_axis(w[1]);
+    x_index[1] = first_of_group(out[1], w[0], x[1], geometry.groups) + channel;
+    w_index[1] = channel;
     const ScalarId a = lowering.read(0, std::move(x_index));
     return lowering.contract(a, lowering.read(1, std::move(w_index)));
 }
@@ -268,12 +270,8 @@ ScalarId lower_transpose(Lowering& lowering) {
     const Shape& w = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
     const std::int64_t groups = geometry.groups;
-    const Index channel = lowering.reduced_axis(floor_div(x[1], groups));
-    const Dim out_channels = lowering.output_type().shape[1];
-    const Index in_channel = first_of_group(out[1], out_channels, x[1], groups) + channel;
-    const Index own = groups == 1 ? out[1] : floor_mod(out[1], w[1].value());
-    std::vector<Index> x_index{out[0], in_channel};
-    std::vector<Index> w_index{in_channel, own};
+    std::vector<Index> x_index{out[0], 0};
+    std::vector<Index> w_index{0, groups == 1 ? out[1] : floor_mod(out[1], w[1].value())};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const std::size_t axis = i - 2;
         const Index tap = lowering.reduced_axis(w[i]);
@@ -282,6 +280,10 @@ ScalarId lower_transpose(Lowering& lowering) {
         x_index.push_back(floor_div(place, geometry.stride[axis]));
         w_index.push_back(tap);
     }
+    const Dim out_channels = lowering.output_type().shape[1];
+    const Index channel = lowering.reduced_axis(floor_div(x[1], groups));
+    x_index[1] = first_of_group(out[1], out_channels, x[1], groups) + channel;
+    w_index[0] = x_index[1];
     const ScalarId a = lowering.read(0, std::move(x_index));
     return lowering.contract(a, lowering.read(1, std::move(w_index)));
 }
