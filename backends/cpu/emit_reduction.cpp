@@ -30,6 +30,7 @@ void KernelEmitter::emit_reduction() {
         }
     }
     resume_states();
+    begin_dots();
     const auto carried_before = carried_;
     carried_ = {&states_};
     if (reduction.order.kind == OrderKind::blocked) {
@@ -37,6 +38,8 @@ void KernelEmitter::emit_reduction() {
     } else {
         reduce(0);
     }
+    finish_dots();
+    factors_.reset();
     carried_ = carried_before;
     if (error_) return;
     if (lane_vector) {
@@ -73,6 +76,7 @@ void KernelEmitter::reduce_blocked() {
         }
         states_ = identity;
         reduce_segments(0, {segment});
+        finish_dots();
         if (error_) return;
         if (first) {
             totals = states_;
@@ -330,6 +334,16 @@ void KernelEmitter::step() {
 void KernelEmitter::step_point(std::size_t point) {
     const Reduction& reduction = *stage_->reduction;
     const std::size_t states = reduction.states.size();
+    // Lanes that have no term keep their state: conditions, and samples past the end of a lane axis.
+    const bool lane_vector =
+        reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
+    llvm::Value* mask = guard_mask_;
+    if (lane_vector && edge_)
+        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
+    if (factors_) {
+        if (mask == nullptr) return dot_step(point);
+        finish_dot(point);
+    }
     state_here_.clear();
     for (std::size_t k = 0; k < states; ++k) {
         state_here_.push_back({states_[point * states + k], vector_states_});
@@ -340,12 +354,6 @@ void KernelEmitter::step_point(std::size_t point) {
         if (error_) return;
         next.push_back(vector_states_ ? as_vector(value) : value.value);
     }
-    // Lanes that have no term keep their state: conditions, and samples past the end of a lane axis.
-    llvm::Value* mask = guard_mask_;
-    const bool lane_vector =
-        reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
-    if (lane_vector && edge_)
-        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
     for (std::size_t k = 0; k < states; ++k) {
         llvm::Value*& place = states_[point * states + k];
         place = mask != nullptr ? builder_.CreateSelect(mask, next[k], place) : next[k];

@@ -109,6 +109,13 @@ private:
     bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
               llvm::Value*& high);
 
+    // emit_dot.cpp
+    void begin_dots();
+    void dot_step(std::size_t point);
+    void finish_dot(std::size_t point);
+    void finish_dots();
+    llvm::Value* pair(const Element& upper, const Element& lower);
+
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
     Condition both(const Condition& a, const Condition& b);
@@ -202,6 +209,18 @@ private:
     std::vector<Element> other_here_;
     std::vector<bool> guard_resolved_;
     std::int64_t lane_copies_ = 1;
+
+    // Steps of two products: what is multiplied, as bf16 and widened, where the reduction has that form; what
+    // waits for its second product, for each accumulator; pairs that are made.
+    struct Factors {
+        ScalarId a, b, wide_a, wide_b;
+    };
+    struct Products {
+        Element a, b;
+    };
+    std::optional<Factors> factors_;
+    std::vector<std::optional<Products>> waiting_;
+    std::map<std::pair<llvm::Value*, llvm::Value*>, llvm::Value*> pairs_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };

@@ -50,12 +50,9 @@ Status check_geometry(const Geometry& geometry, std::size_t spatial) {
     return {};
 }
 
-// x [N, C, y...] and w [O, I, k...]: equal rank of at least 3, equal dtypes of floats.
+// x [N, C, y...] and w [O, I, k...]: equal rank of at least 3, dtypes that are multiplied.
 Status check_operands(const Type& x, const Type& w) {
-    if (Status status = check_dtype(float_dtype, x.dtype); !status) return status;
-    if (x.dtype != w.dtype) {
-        return fact(fmt::format("{} is not {}", name_of(x.dtype), name_of(w.dtype)));
-    }
+    if (Status status = check_factors(x.dtype, w.dtype); !status) return status;
     if (x.rank() < 3 || x.rank() != w.rank()) {
         return fact(fmt::format("{} and {} do not fit: both need a dimension for samples or "
                                 "outputs, one for channels, and the same spatial ones",
@@ -98,7 +95,7 @@ Result<Type> infer_conv(const InferContext& context) {
                                 x.shape[1].to_string(), w.shape[1].to_string(), geometry.groups));
     }
     if (Status s = check_divides(w.shape[0], geometry.groups); !s) return s.error();
-    Type y{x.dtype, {x.shape[0], w.shape[0]}};
+    Type y{sum_type(x.dtype), {x.shape[0], w.shape[0]}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const Result<Dim> dim = positions(x.shape[i], w.shape[i], geometry, i - 2);
         if (!dim) return dim.error();
@@ -120,7 +117,7 @@ Result<Type> infer_transpose(const InferContext& context) {
                                 w.shape[0].to_string()));
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
-    Type y{x.dtype, {x.shape[0], w.shape[1] * Dim(geometry.groups)}};
+    Type y{sum_type(x.dtype), {x.shape[0], w.shape[1] * Dim(geometry.groups)}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const std::size_t axis = i - 2;
         if (output_pad[axis] >= geometry.stride[axis] &&
@@ -150,7 +147,7 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
     if (Status s = check_divides(dy.shape[1], geometry.groups); !s) return s.error();
-    Type w{x.dtype, {dy.shape[1], floor_div(x.shape[1], geometry.groups)}};
+    Type w{sum_type(x.dtype), {dy.shape[1], floor_div(x.shape[1], geometry.groups)}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const Result<Dim> dim = positions(x.shape[i], size[i - 2], geometry, i - 2);
         if (!dim) return dim.error();
