@@ -46,7 +46,11 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
                 continue;
             }
             // Only the innermost loop is unrolled in part.
-            if (i + 1 == how.reduced.size() && stage.reduction->guards.empty()) {
+            const bool guarded =
+                std::ranges::any_of(stage.reduction->guards, [&](const Guard& guard) {
+                    return guard.index.depends_on(tile.axis);
+                });
+            if (i + 1 == how.reduced.size() && !guarded) {
                 while (tile.tile < reduced_unroll && body * 2 <= limit) {
                     tile.tile *= 2;
                     body *= 2;
@@ -92,7 +96,7 @@ void Chooser::consider(Schedule schedule, bool thorough) {
 // Whether something lies along the other axis and not along the vector's.
 bool Chooser::transposes(AxisId vector, AxisId other) const {
     const auto lies_across = [&](const Access& access) {
-        const bool along = access.known[vector] && access.stride[vector] == 1;
+        const bool along = access.lies_along(vector);
         return ((access.axes >> vector) & 1) != 0 && !along && access.known[other] &&
                access.stride[other] == 1;
     };
@@ -185,15 +189,18 @@ Schedule Chooser::choose() {
     if (best_.empty()) return plain_schedule(kernel_);
     auto candidates = std::move(best_);
     best_.clear();
+    const bool pairs = std::ranges::any_of(
+        stages_[main_].step_reads, [&](std::uint32_t read) { return reads_[read].halves; });
     for (const auto& [value, candidate] : candidates) {
         for (const bool own_all : {true, false}) {
-            for (const std::int64_t unroll : {std::int64_t{1}, std::int64_t{4}}) {
+            // Halves are multiplied in pairs of steps.
+            for (const std::int64_t unroll : {pairs ? std::int64_t{2} : 1, std::int64_t{4}}) {
                 Schedule tried = candidate;
                 fill_stages(tried, own_all, unroll);
                 consider(std::move(tried), true);
             }
         }
-        consider(candidate, true);
+        if (!pairs) consider(candidate, true);
     }
     Schedule chosen = best_.front().second;
     finish(chosen);

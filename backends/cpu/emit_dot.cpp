@@ -51,10 +51,33 @@ void KernelEmitter::dot_step(std::size_t point) {
     first.reset();
 }
 
+// Halves that lie in pairs, every second one: the pairs are loaded and remembered, for a step that wants both.
+llvm::Value* KernelEmitter::load_half_of_pairs(llvm::Value* base, const Linear& bytes) {
+    const bool upper = (bytes.constant & 2) != 0;
+    Linear start = bytes;
+    start.lane = 0;
+    start.constant -= upper ? 2 : 0;
+    llvm::Value* pointer = arithmetic_.address(base, start);
+    llvm::Value*& words = words_[{builder_.GetInsertBlock(), pointer}];
+    if (words == nullptr) {
+        words = builder_.CreateAlignedLoad(
+            llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes), pointer, llvm::Align(2));
+    }
+    llvm::Value* half = upper ? builder_.CreateLShr(words, 16) : words;
+    half = builder_.CreateTrunc(half, llvm::FixedVectorType::get(builder_.getInt16Ty(), kLanes));
+    halves_[half] = {words, upper};
+    return half;
+}
+
 // Lanes of 32 bits: the first step's factor in the upper half. Neighbours in memory become one load.
 llvm::Value* KernelEmitter::pair(const Element& upper, const Element& lower) {
     llvm::Value*& made = pairs_[{upper.value, lower.value}];
     if (made != nullptr) return made;
+    const auto above = halves_.find(upper.value), below = halves_.find(lower.value);
+    if (above != halves_.end() && below != halves_.end() && above->second.upper &&
+        !below->second.upper && above->second.words == below->second.words) {
+        return made = above->second.words;
+    }
     const bool vector = upper.vector || lower.vector;
     const auto wide = [&](const Element& half) {
         llvm::Value* value = vector ? as_vector(half) : half.value;

@@ -115,6 +115,7 @@ private:
     void finish_dot(std::size_t point);
     void finish_dots();
     llvm::Value* pair(const Element& upper, const Element& lower);
+    llvm::Value* load_half_of_pairs(llvm::Value* base, const Linear& bytes);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -221,6 +222,13 @@ private:
     std::optional<Factors> factors_;
     std::vector<std::optional<Products>> waiting_;
     std::map<std::pair<llvm::Value*, llvm::Value*>, llvm::Value*> pairs_;
+    // Pairs that lie in memory as such: what was loaded in a block, and which half of which pairs a value is.
+    struct Half {
+        llvm::Value* words = nullptr;
+        bool upper = false;
+    };
+    std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
+    std::map<llvm::Value*, Half> halves_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };
