@@ -77,18 +77,26 @@ NodeId LayoutConverter::laid_out(NodeId value, const std::vector<std::int32_t>& 
     NodeId& known = known_[{value, order}];
     if (known.index != NodeId{}.index) return known;
     const Shape shape = function_[value].type.shape;
-    const auto last = static_cast<std::size_t>(order.back());
-    const std::int64_t size = shape[last].value();
-    Shape split = shape;
-    std::vector<std::int64_t> outward;
-    const bool blocked = size % kLanes == 0;
-    if (blocked) {
-        split[last] = Dim(size / kLanes);
-        split.insert(split.begin() + order.back() + 1, Dim(kLanes));
-        outward.push_back(order.back());
+    const auto size = [&](std::int32_t dim) { return shape[static_cast<std::size_t>(dim)].value(); };
+    const std::int32_t last = order.back();
+    const std::int32_t inner = order.size() > 1 ? order[order.size() - 2] : last;
+    const bool blocked = size(last) % kLanes == 0;
+    // Halves that one sum takes one after the other lie side by side (backends/cpu/emit_dot.cpp).
+    const bool paired =
+        blocked && inner != last && is_half(function_[value].type.dtype) && size(inner) % 2 == 0;
+    Shape split;
+    std::vector<std::int64_t> place;  // of each dim, its outer part, in `split`
+    for (std::int32_t dim = 0; dim < static_cast<std::int32_t>(shape.size()); ++dim) {
+        place.push_back(static_cast<std::int64_t>(split.size()));
+        const std::int64_t part = dim == last && blocked ? kLanes : dim == inner && paired ? 2 : 1;
+        split.push_back(part == 1 ? shape[static_cast<std::size_t>(dim)] : Dim(size(dim) / part));
+        if (part > 1) split.emplace_back(part);
     }
-    for (const std::int32_t dim : order)
-        outward.push_back(blocked && dim >= order.back() ? dim + 1 : dim);
+    const auto at = [&](std::int32_t dim) { return place[static_cast<std::size_t>(dim)]; };
+    std::vector<std::int64_t> outward;
+    if (blocked) outward.push_back(at(last));
+    for (const std::int32_t dim : order) outward.push_back(dim == last && blocked ? at(dim) + 1 : at(dim));
+    if (paired) outward.push_back(at(inner) + 1);
     std::vector<std::int64_t> back(outward.size());
     for (std::size_t d = 0; d < outward.size(); ++d)
         back[static_cast<std::size_t>(outward[d])] = static_cast<std::int64_t>(d);

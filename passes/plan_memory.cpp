@@ -9,10 +9,6 @@
 namespace netc {
 namespace {
 
-std::int64_t round_up(std::int64_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // The number that one part of the arena is planned in.
 using Part = std::int64_t Bytes::*;
 

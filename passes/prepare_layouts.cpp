@@ -39,6 +39,30 @@ Node variable_node(VariableId variable, const Type& type, OriginId origin) {
             .layout = {}};
 }
 
+// The value seen through the views. An elementwise operator is applied to what it reads, seen so: its result is then
+// written where it belongs at once.
+NodeId viewed(Function& function, NodeId value, const std::vector<Node>& views) {
+    if (views.empty()) return value;
+    Node node = function[value];
+    if (op_def(node.op).family == OpFamily::elementwise) {
+        for (NodeId& input : node.inputs) {
+            if (function[input].type.shape == node.type.shape)
+                input = viewed(function, input, views);
+        }
+        node.type.shape = views.back().type.shape;
+        function.nodes.push_back(std::move(node));
+        return NodeId{static_cast<std::uint32_t>(function.nodes.size() - 1)};
+    }
+    for (Node view : views) {
+        view.inputs = {value};
+        view.origin = node.origin;
+        view.type.dtype = node.type.dtype;
+        function.nodes.push_back(std::move(view));
+        value = NodeId{static_cast<std::uint32_t>(function.nodes.size() - 1)};
+    }
+    return value;
+}
+
 }  // namespace
 
 void prepare_layouts(Module& module) {
@@ -58,14 +82,10 @@ void prepare_layouts(Module& module) {
         if (module.variables[variable].kind != VariableKind::prepared) continue;
         const auto update =
             std::ranges::find(prepare->updates, variable, &Function::Update::variable);
-        NodeId value = update->value;
-        for (std::size_t k = 1; k + 1 < chain->size(); ++k) {
-            Node view = (*forward)[(*chain)[k]];
-            view.inputs = {value};
-            view.origin = (*prepare)[update->value].origin;
-            prepare->nodes.push_back(std::move(view));
-            value = NodeId{static_cast<std::uint32_t>(prepare->nodes.size() - 1)};
-        }
+        std::vector<Node> views;
+        for (std::size_t k = 1; k + 1 < chain->size(); ++k)
+            views.push_back((*forward)[(*chain)[k]]);
+        const NodeId value = viewed(*prepare, update->value, views);
         if (readers[source.index] == 1) {
             update->value = value;  // nobody wants it as it was
         } else {

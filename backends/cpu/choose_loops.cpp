@@ -123,7 +123,7 @@ void Chooser::choose_packs(Schedule& schedule) const {
     for (std::uint32_t read : stages_[main_].step_reads) {
         const Access& access = reads_[read];
         if (!packable(schedule, read)) continue;
-        const bool contiguous = access.known[vector] && access.stride[vector] == 1;
+        const bool contiguous = access.lies_along(vector);
         bool aliases = false;
         for (AxisId axis : kernel_.stages[main_].reduction->axes) {
             aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 &&

@@ -46,7 +46,11 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
                 continue;
             }
             // Only the innermost loop is unrolled in part.
-            if (i + 1 == how.reduced.size() && stage.reduction->guards.empty()) {
+            const bool guarded =
+                std::ranges::any_of(stage.reduction->guards, [&](const Guard& guard) {
+                    return guard.index.depends_on(tile.axis);
+                });
+            if (i + 1 == how.reduced.size() && !guarded) {
                 while (tile.tile < reduced_unroll && body * 2 <= limit) {
                     tile.tile *= 2;
                     body *= 2;
@@ -87,6 +91,17 @@ void Chooser::consider(Schedule schedule, bool thorough) {
     best_.push_back({value, std::move(schedule)});
     std::ranges::stable_sort(best_, {}, [](const auto& candidate) { return candidate.first; });
     if (best_.size() > 6) best_.pop_back();
+}
+
+// Whether something lies along the other axis and not along the vector's.
+bool Chooser::transposes(AxisId vector, AxisId other) const {
+    const auto lies_across = [&](const Access& access) {
+        const bool along = access.lies_along(vector);
+        return ((access.axes >> vector) & 1) != 0 && !along && access.known[other] &&
+               access.stride[other] == 1;
+    };
+    return std::ranges::any_of(reads_, lies_across) ||
+           std::ranges::any_of(stores_[main_], lies_across);
 }
 
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
@@ -141,6 +156,8 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         leaf(wide);
         if (scatter_) continue;
         for (std::size_t i = 0; i < others.size(); ++i) {
+            // Several rows at once are several streams, which only a transpose is worth.
+            if (!reduces && vector && !transposes(*vector, others[i])) continue;
             for (std::int64_t first : kTiles) {
                 if (first == 1 || first > extent(others[i])) continue;
                 if (first * vectors * registers > most && (reduces || first > 16)) break;
@@ -172,15 +189,18 @@ Schedule Chooser::choose() {
     if (best_.empty()) return plain_schedule(kernel_);
     auto candidates = std::move(best_);
     best_.clear();
+    const bool pairs = std::ranges::any_of(
+        stages_[main_].step_reads, [&](std::uint32_t read) { return reads_[read].halves; });
     for (const auto& [value, candidate] : candidates) {
         for (const bool own_all : {true, false}) {
-            for (const std::int64_t unroll : {std::int64_t{1}, std::int64_t{4}}) {
+            // Halves are multiplied in pairs of steps.
+            for (const std::int64_t unroll : {pairs ? std::int64_t{2} : 1, std::int64_t{4}}) {
                 Schedule tried = candidate;
                 fill_stages(tried, own_all, unroll);
                 consider(std::move(tried), true);
             }
         }
-        consider(candidate, true);
+        if (!pairs) consider(candidate, true);
     }
     Schedule chosen = best_.front().second;
     finish(chosen);

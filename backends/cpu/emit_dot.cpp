@@ -59,6 +59,24 @@ void KernelEmitter::dot_step(std::size_t point) {
     if (waiting_[point].size() == factors_->count) finish_dot(point);
 }
 
+// Halves that lie in pairs, every second one: the pairs are loaded and remembered, for a step that wants both.
+llvm::Value* KernelEmitter::load_half_of_pairs(llvm::Value* base, const Linear& bytes) {
+    const bool upper = (bytes.constant & 2) != 0;
+    Linear start = bytes;
+    start.lane = 0;
+    start.constant -= upper ? 2 : 0;
+    llvm::Value* pointer = arithmetic_.address(base, start);
+    llvm::Value*& words = words_[{builder_.GetInsertBlock(), pointer}];
+    if (words == nullptr) {
+        words = builder_.CreateAlignedLoad(
+            llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes), pointer, llvm::Align(2));
+    }
+    llvm::Value* half = upper ? builder_.CreateLShr(words, 16) : words;
+    half = builder_.CreateTrunc(half, llvm::FixedVectorType::get(builder_.getInt16Ty(), kLanes));
+    halves_[half] = {words, upper};
+    return half;
+}
+
 // Lanes of 32 bits: the first step's factor in the uppermost part. Neighbours in memory become one load.
 llvm::Value* KernelEmitter::lanes_of(const std::vector<Element>& factors) {
     std::vector<llvm::Value*> key;
@@ -69,6 +87,11 @@ llvm::Value* KernelEmitter::lanes_of(const std::vector<Element>& factors) {
     }
     llvm::Value*& made = dot_lanes_[key];
     if (made != nullptr) return made;
+    const auto above = halves_.find(key.front()), below = halves_.find(key.back());
+    if (above != halves_.end() && below != halves_.end() && above->second.upper &&
+        !below->second.upper && above->second.words == below->second.words) {
+        return made = above->second.words;
+    }
     llvm::Type* type = builder_.getInt32Ty();
     if (vector) type = llvm::FixedVectorType::get(type, kLanes);
     const auto bits = static_cast<unsigned>(32 / factors_->count);

@@ -5,6 +5,12 @@
 #include "backends/cpu/scalar_ops.h"
 
 namespace netc {
+namespace {
+
+// Elements of a sample: what is smaller is in a cache.
+constexpr std::int64_t kWorthPrefetching = 16 * 1024;
+
+}  // namespace
 
 void KernelEmitter::emit_stage(const Stage& stage, const StageSchedule& how) {
     stage_ = &stage;
@@ -66,10 +72,49 @@ void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body,
     for (AxisId axis : point_axes_) coordinate_[axis] = 0;
 }
 
+// Asks for what the stores read besides the sum, so that it arrives while the sum is made.
+void KernelEmitter::prefetch_for_stores() {
+    if (!vector_axis_ || stage_->reduction->order.kind != OrderKind::sequential) return;
+    std::vector<bool> seen(kernel_.scalars.size());
+    std::vector<ScalarId> open;
+    for (const Store& store : stage_->stores) open.push_back(store.value);
+    while (!open.empty()) {
+        const ScalarId id = open.back();
+        open.pop_back();
+        if (id == kNoScalar || seen[id]) continue;
+        seen[id] = true;
+        const Scalar& scalar = kernel_.scalars[id];
+        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
+        if (scalar.op == ScalarOp::read)
+            prefetch(kernel_.reads[static_cast<std::size_t>(scalar.integer)]);
+    }
+}
+
+void KernelEmitter::prefetch(const Read& read) {
+    if (read.source.kind == Buffer::Kind::local || read.indirect >= 0 ||
+        read.outside != Outside::never) {
+        return;
+    }
+    const Param& param = kernel_.params[read.source.index];
+    if (element_count(param, batch_.value_or(1)) < kWorthPrefetching) return;
+    for_each_point([&](std::size_t) {
+        std::vector<Linear> index;
+        for (const Index& one : read.index) index.push_back(linear(one));
+        Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+        if (bytes.vector != nullptr || bytes.lane != size_of(param.dtype)) return;
+        bytes.lane = 0;
+        builder_.CreateIntrinsic(
+            llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+            {arithmetic_.address(params_[read.source.index], bytes), builder_.getInt32(0),
+             builder_.getInt32(3), builder_.getInt32(1)});
+    });
+}
+
 void KernelEmitter::emit_points() {
     states_.clear();
     if (stage_->reduction) {
         enter();
+        prefetch_for_stores();
         emit_reduction();
         leave();
         if (error_) return;

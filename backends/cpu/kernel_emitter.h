@@ -90,6 +90,8 @@ private:
     void emit_stage(const Stage& stage, const StageSchedule& how);
     void emit_own(std::size_t level);
     void emit_points();
+    void prefetch_for_stores();
+    void prefetch(const Read& read);
     void emit_stores();
     void emit_scatter(const Store& store);
     void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
@@ -113,6 +115,7 @@ private:
     void finish_dot(std::size_t point);
     void finish_dots();
     llvm::Value* lanes_of(const std::vector<Element>& factors);
+    llvm::Value* load_half_of_pairs(llvm::Value* base, const Linear& bytes);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -220,6 +223,13 @@ private:
     std::optional<Factors> factors_;
     std::vector<std::vector<Products>> waiting_;
     std::map<std::vector<llvm::Value*>, llvm::Value*> dot_lanes_;
+    // Pairs that lie in memory as such: what was loaded in a block, and which half of which pairs a value is.
+    struct Half {
+        llvm::Value* words = nullptr;
+        bool upper = false;
+    };
+    std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
+    std::map<llvm::Value*, Half> halves_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };

@@ -252,10 +252,14 @@ private:
                         {}, {}, number(1));
     }
 
-    // Entries without a workspace argument take what they need from the stack.
-    llvm::Value* scratch(const char* entry) {
+    // Entries without a workspace argument take what they need from the stack, `prepare` what is too much for it from
+    // the end of the region that it fills.
+    llvm::Value* scratch(const char* entry, llvm::Value* region = nullptr) {
         const std::int64_t size = program_.find(entry)->workspace.at(1);
         if (size == 0) return nullptr;
+        if (region != nullptr && size > kStackScratch)
+            return b_.CreateConstGEP1_64(b_.getInt8Ty(), region,
+                                         static_cast<std::uint64_t>(program_.prepared_size - round_up(size)));
         llvm::AllocaInst* memory = b_.CreateAlloca(b_.getInt8Ty(), number(size + kAlignment));
         memory->setAlignment(llvm::Align(kAlignment));
         return memory;
@@ -271,7 +275,9 @@ private:
         check_hash(weights);
         write_header(prepared, program_.prepared_size);
         call_and_return("prepare",
-                        {.weights = weights, .prepared = prepared, .workspace = scratch("prepare")},
+                        {.weights = weights,
+                         .prepared = prepared,
+                         .workspace = scratch("prepare", prepared)},
                         {}, {}, number(1));
     }
 

@@ -23,6 +23,13 @@ struct Access {
     std::uint64_t axes = 0;
     bool local = false;
     bool indirect = false;
+    bool halves = false;  // of 16 bits
+
+    bool depends_on(AxisId axis) const { return ((axes >> axis) & 1) != 0; }
+    // Vectors along the axis are loads and stores; of halves also where they lie in pairs (emit_dot.cpp).
+    bool lies_along(AxisId axis) const {
+        return known[axis] && (stride[axis] == 1 || (halves && stride[axis] == 2));
+    }
 };
 
 struct StageInfo {
@@ -56,6 +63,7 @@ private:
     bool packable(const Schedule& schedule, std::uint32_t read) const;
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
     void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
+    bool transposes(AxisId vector, AxisId other) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     // choose_loops.cpp

@@ -4,6 +4,7 @@
 // a cycle. Accumulators that do not fit in registers, chains too short to hide the latency of a multiply-add,
 // gathers, conditions inside of loops and vectors that are not full cost extra. It ranks the tiles that
 // design/experiments measured in the order found there.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -70,6 +71,7 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
     } else {
         const Param& param = kernel_.params[buffer.index];
         lanes = param.layout.lanes;
+        access.halves = is_half(param.dtype);
         std::int64_t stride = lanes ? kLanes : 1;
         for (std::size_t i = param.layout.order.size(); i-- > 0;) {
             const auto d = static_cast<std::size_t>(param.layout.order[i]);
@@ -141,6 +143,11 @@ void Chooser::describe() {
         if (stage.reduction) {
             seen.assign(kernel_.scalars.size(), false);
             for (ScalarId id : stage.reduction->step) info.step_work += walk(id, info.step_reads);
+            // Where halves are multiplied, widening them is part of it.
+            const bool pairs = machine_.bf16 && std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
+                return reads_[read].halves;
+            });
+            if (pairs) info.step_work = 1;
             info.states = static_cast<double>(stage.reduction->states.size());
             info.element_size = size_of(stage.reduction->states[0].dtype);
         }
@@ -200,9 +207,9 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
     const bool depends = vector && ((access.axes >> *vector) & 1) != 0;
     if (access.indirect) return number * kGather;
     if (!depends) return number;
-    if (packed || (access.known[*vector] && access.stride[*vector] == 1)) return number * registers;
+    if (packed || access.lies_along(*vector)) return number * registers;
     for (AxisId axis = 0; axis < count.size(); ++axis) {
-        if (axis != *vector && count[axis] >= 4 && access.known[axis] && access.stride[axis] == 1) {
+        if (axis != *vector && count[axis] >= 4 && access.lies_along(axis)) {
             return number * registers * kTransposed;
         }
     }
@@ -296,7 +303,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             }
             const bool packed =
                 step_vector &&
-                !(reads_[read].known[*step_vector] && reads_[read].stride[*step_vector] <= 1) &&
+                !reads_[read].lies_along(*step_vector) && reads_[read].depends_on(*step_vector) &&
                 packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
             if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
@@ -338,8 +345,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         if (store.local) {
             post += 0.5 * points;
         } else {
-            const bool scatters = post_vector && !(store.known[*post_vector] &&
-                                                   store.stride[*post_vector] == 1);
+            const bool scatters = post_vector && !store.lies_along(*post_vector);
             post += access_cost(store, post_vector, count, registers, false) *
                     (scatters ? kScatter / kGather : 1);
         }
@@ -383,7 +389,7 @@ double Chooser::code_size(const Schedule& schedule) const {
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
             const bool scatters =
-                vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
+                vector && !store.local && !store.lies_along(*vector);
             stored += scatters ? 20 : 1;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
@@ -406,7 +412,7 @@ double Chooser::cost(const Schedule& schedule, bool main_only) const {
     // What is stored in pieces of lines costs other lines their place.
     const auto& vector = schedule.vector_axis;
     for (const Access& store : stores_[main_]) {
-        if (vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1))
+        if (vector && !store.local && !store.lies_along(*vector))
             cycles *= kScattered;
     }
     const double code = code_size(schedule);
