@@ -167,6 +167,10 @@ int verb_bench(Options options) {
         if (options.peak) return bench_peak(options, peak);
         return report({kExitUsage, "bench wants a FILE, or --peak"});
     }
+    if (!options.weights.empty()) {
+        if (Result<Safetensors> read = read_weights(options.weights, options); !read)
+            return report(read.error());
+    }
     Result<Opened> opened = open_model(options);
     if (!opened) return report(opened.error());
     const auto& [bench, model, section] = *opened;

@@ -155,7 +155,19 @@ void declare_bench(CLI::App& verb, Options& o) {
         ->delimiter(',')
         ->check(CLI::IsMember({"infer", "train"}));
     verb.add_flag("--kernels", o.kernels, "a row per kernel");
+    verb.add_option("--weights", o.weights,
+                    "in 8-bit integers where this file is of netc quantize; values are random");
     verb.add_flag("--peak", o.peak, "measure the machine");
+}
+void declare_quantize(CLI::App& verb, Options& o) {
+    add_program_options(verb, o);
+    add_run_options(verb, o);
+    verb.add_option("--weights", o.weights, "a file or a run directory")->required();
+    verb.add_option("--samples", o.samples, "training samples that ranges are taken from")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    verb.add_option("-o,--output", o.output, "the weights with the ranges, a safetensors file")
+        ->required();
 }
 void declare_explain(CLI::App& verb, Options& o) {
     verb.add_option("WHAT", o.action, "the code of a diagnostic, as E0303, or a .net file")
@@ -221,6 +233,8 @@ const std::vector<Verb>& verbs() {
         {"compile", "an object file and its header", verb_compile, declare_compile},
         {"dump", "any stage of the compiler as text", verb_dump, declare_dump},
         {"bench", "steady-state time per call", verb_bench, declare_bench},
+        {"quantize", "inference in 8-bit integers: ranges, metrics before and after", verb_quantize,
+         declare_quantize},
         {"explain", "the page of a diagnostic; what theory says about a file", verb_explain,
          declare_explain},
         {"ops", "the reference of operators", verb_ops, [](CLI::App&, Options&) {}},
@@ -243,7 +257,7 @@ const std::vector<Verb>& verbs() {
 }
 
 // Verbs of the design that a later version brings; they say so.
-constexpr const char* kLater[] = {"export", "quantize", "migrate"};
+constexpr const char* kLater[] = {"export", "migrate"};
 
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};

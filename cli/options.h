@@ -11,6 +11,7 @@
 
 #include "ir/network.h"
 #include "ir/source.h"
+#include "passes/quantize.h"
 
 namespace netc {
 
@@ -29,6 +30,10 @@ struct Options {
     std::string device = "cpu";
     std::string cpu = "native", features, target;
     std::optional<Precision> matmul;  // nothing: what the train section says
+    // Of `netc quantize`: it asks for them, and read_weights finds them in its file.
+    bool observe_ranges = false;
+    std::vector<ValueRange> ranges;
+    std::int64_t samples = 1024;
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;

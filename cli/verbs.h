@@ -20,6 +20,7 @@ int verb_gradcheck(Options options);
 int verb_compile(Options options);
 int verb_dump(Options options);
 int verb_bench(Options options);
+int verb_quantize(Options options);
 int verb_explain(Options options);
 int verb_ops(Options options);
 int verb_plot(Options options);

@@ -257,6 +257,8 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
     compile_options.precision = options.matmul;
+    compile_options.observe_ranges = options.observe_ranges;
+    compile_options.ranges = options.ranges;
     compile_options.for_object = options.for_object;
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
@@ -282,6 +284,8 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
     compile_options.precision = options.matmul;
+    compile_options.observe_ranges = options.observe_ranges;
+    compile_options.ranges = options.ranges;
     compile_options.double_precision = double_precision;
     const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
     Result<Module> module = build_module(model, section, compile_options, *run);
@@ -358,6 +362,24 @@ std::string data_root(const Options& options) {
     return folder.empty() ? "." : folder;
 }
 
+std::string ranges_to_json(const std::vector<ValueRange>& ranges) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    for (const ValueRange& range : ranges) json[range.place] = {range.least, range.greatest};
+    return json.dump();
+}
+
+std::vector<ValueRange> ranges_from_json(const std::string& text) {
+    const nlohmann::ordered_json json = nlohmann::ordered_json::parse(text, nullptr, false);
+    std::vector<ValueRange> ranges;
+    if (!json.is_object()) return ranges;
+    for (const auto& [place, range] : json.items()) {
+        const bool known =
+            range.is_array() && range.size() == 2 && range[0].is_number() && range[1].is_number();
+        if (known) ranges.push_back({place, range[0].get<double>(), range[1].get<double>()});
+    }
+    return ranges;
+}
+
 Result<std::string> resolve_weights(const std::string& path) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(path, ignored)) return path;
@@ -389,6 +411,8 @@ Result<Safetensors> read_weights(const std::string& path, Options& options) {
     take("netc.options", options.settings);
     take("netc.dims", options.dims);
     options.settings_from = *file;
+    const auto ranges = weights->metadata.find("netc.ranges");
+    if (ranges != weights->metadata.end()) options.ranges = ranges_from_json(ranges->second);
     const auto section = weights->metadata.find("netc.section");
     if (section != weights->metadata.end() && options.section.empty() && options.name.empty()) {
         options.section = section->second;

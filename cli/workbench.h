@@ -85,6 +85,10 @@ Result<std::string> resolve_weights(const std::string& path);
 // Settings, dims and section that the weights were trained with become defaults of `options`.
 Result<Safetensors> read_weights(const std::string& path, Options& options);
 
+// Of netc.ranges in the metadata of weights: {"linear_1": [least, greatest], ...}. What is no such text is no range.
+std::string ranges_to_json(const std::vector<ValueRange>& ranges);
+std::vector<ValueRange> ranges_from_json(const std::string& text);
+
 // Prints an error as the terminal shows it; the exit status.
 int report(const Error& error);
 

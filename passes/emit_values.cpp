@@ -64,9 +64,10 @@ public:
 
 private:
     // Instructions that add the products of two pairs of halves begin with the second one. From the last term to
-    // the first is the order in which such a pair is what lies in memory.
+    // the first is the order in which such a pair is what lies in memory; of bytes any order would do.
     bool runs_backwards() const {
-        return op_def(node().op).family == OpFamily::contraction && is_half(input_type(0).dtype);
+        const DType factor = input_type(0).dtype;
+        return op_def(node().op).family == OpFamily::contraction && sum_type(factor) != factor;
     }
     const Node& node() const { return emitter_.info().function[node_]; }
 

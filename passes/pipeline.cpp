@@ -83,6 +83,16 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
         s = run_pass(run, "fold_scale", module, [](Module& m) {
             if (Function* forward = m.find("forward")) fold_scale(*forward);
         });
+    if (s && options.observe_ranges)
+        s = run_pass(run, "observe_ranges", module, [](Module& m) {
+            if (Function* forward = m.find("forward")) observe_ranges(*forward);
+        });
+    if (s && !options.ranges.empty())
+        s = run_pass(run, "quantize", module, [&](Module& m) {
+            for (const char* name : {"forward", "evaluate"}) {
+                if (Function* function = m.find(name)) quantize(*function, options.ranges);
+            }
+        });
     const Precision precise =
         options.precision.value_or(section != nullptr ? section->precision : Precision::f32);
     if (s && precise != Precision::f32)

@@ -10,6 +10,7 @@
 #include "ir/program.h"
 #include "ir/result.h"
 #include "passes/pass_runner.h"
+#include "passes/quantize.h"
 
 namespace netc {
 
@@ -25,6 +26,10 @@ struct CompileOptions {
     bool log_results = false;
     // Nothing: that of the train section, or f32.
     std::optional<Precision> precision;
+    // `forward` also gives the ranges of what contractions read, see quantize.h; or it and `evaluate` are in
+    // integers where these are known.
+    bool observe_ranges = false;
+    std::vector<ValueRange> ranges;
     // All of it in f64 instead of f32, see widen.h.
     bool double_precision = false;
     // The object's `init` reads no file and has little memory: see initialize.h.

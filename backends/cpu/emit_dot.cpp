@@ -1,54 +1,62 @@
-// Sums of products of bf16, two terms at a time where the processor has an instruction for it.
+// Sums of products of bf16 or bytes, two or four terms at a time where the processor has an instruction for it.
 //
 // vdpbf16ps adds the product of the upper halves of each lane to the lane's sum, rounds, adds that of the
-// lower halves, rounds: exactly two steps fma(a, b, sum) of the kernel, the first with the upper halves. So a
-// step waits until its accumulator's next one and both are one instruction; a step that is alone when a loop or
-// a condition begins or ends is done by itself. The bits are those of single steps.
+// lower halves, rounds: exactly two steps fma(a, b, sum) of the kernel, the first with the upper halves.
+// vpdpbusd adds four products of bytes, exactly. So steps wait until their accumulator has as many as are one
+// instruction; what waits when a loop or a condition begins or ends is done then. The bits are those of single
+// steps.
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/cpu/scalar_ops.h"
 
 namespace netc {
 namespace {
 
-// The scalar that is widened from bf16 to f32, or nothing.
-ScalarId widened_bf16(const ScalarGraph& scalars, ScalarId id) {
+// The scalar of this type that is widened, or nothing.
+ScalarId widened(const ScalarGraph& scalars, ScalarId id, DType from, DType to) {
     const Scalar& cast = scalars[id];
-    if (cast.op != ScalarOp::cast || cast.type != DType::f32) return kNoScalar;
-    return scalars.type(cast.operands[0]) == DType::bf16 ? cast.operands[0] : kNoScalar;
+    if (cast.op != ScalarOp::cast || cast.type != to) return kNoScalar;
+    return scalars.type(cast.operands[0]) == from ? cast.operands[0] : kNoScalar;
 }
+
+bool is_state(const ScalarGraph& scalars, ScalarId id) { return scalars[id].op == ScalarOp::state; }
 
 }  // namespace
 
 void KernelEmitter::begin_dots() {
     const Reduction& reduction = *stage_->reduction;
-    const Scalar& step = kernel_.scalars[reduction.step[0]];
     factors_.reset();
-    if (!machine_.bf16 || !vector_states_ || reduction.states.size() != 1) return;
-    if (step.op != ScalarOp::fma) return;
-    const Scalar& sum = kernel_.scalars[step.operands[2]];
-    const ScalarId a = widened_bf16(kernel_.scalars, step.operands[0]);
-    const ScalarId b = widened_bf16(kernel_.scalars, step.operands[1]);
-    if (sum.op != ScalarOp::state || a == kNoScalar || b == kNoScalar) return;
-    factors_ = Factors{a, b, step.operands[0], step.operands[1]};
+    if (!vector_states_ || reduction.states.size() != 1) return;
+    const ScalarGraph& scalars = kernel_.scalars;
+    const Scalar& step = scalars[reduction.step[0]];
+    Factors found;
+    if (machine_.bf16 && step.op == ScalarOp::fma && is_state(scalars, step.operands[2])) {
+        found.count = 2;
+        found.wide_a = step.operands[0];
+        found.wide_b = step.operands[1];
+        found.a = widened(scalars, found.wide_a, DType::bf16, DType::f32);
+        found.b = widened(scalars, found.wide_b, DType::bf16, DType::f32);
+    } else if (machine_.vnni && step.op == ScalarOp::add && step.type == DType::i32) {
+        // The sum may stand on either side; the bytes without sign are the first factor.
+        const bool first = is_state(scalars, step.operands[0]);
+        const Scalar& product = scalars[step.operands[first ? 1 : 0]];
+        if (product.op != ScalarOp::mul || !is_state(scalars, step.operands[first ? 0 : 1])) return;
+        found.count = 4;
+        for (const bool swapped : {false, true}) {
+            if (found.a != kNoScalar && found.b != kNoScalar) break;
+            found.a = widened(scalars, product.operands[swapped ? 1 : 0], DType::u8, DType::i32);
+            found.b = widened(scalars, product.operands[swapped ? 0 : 1], DType::i8, DType::i32);
+        }
+    }
+    if (found.a == kNoScalar || found.b == kNoScalar) return;
+    factors_ = found;
     waiting_.assign(states_.size(), {});
 }
 
 void KernelEmitter::dot_step(std::size_t point) {
     const Products next{evaluate(factors_->a), evaluate(factors_->b)};
     if (error_) return;
-    std::optional<Products>& first = waiting_[point];
-    if (!first) {
-        first = next;
-        return;
-    }
-    auto* halves = llvm::FixedVectorType::get(builder_.getBFloatTy(), 2 * kLanes);
-    const auto operand = [&](const Element& upper, const Element& lower) {
-        return builder_.CreateBitCast(pair(upper, lower), halves);
-    };
-    states_[point] = builder_.CreateIntrinsic(
-        llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512, {},
-        {states_[point], operand(first->a, next.a), operand(first->b, next.b)});
-    first.reset();
+    waiting_[point].push_back(next);
+    if (waiting_[point].size() == factors_->count) finish_dot(point);
 }
 
 // Halves that lie in pairs, every second one: the pairs are loaded and remembered, for a step that wants both.
@@ -69,46 +77,74 @@ llvm::Value* KernelEmitter::load_half_of_pairs(llvm::Value* base, const Linear& 
     return half;
 }
 
-// Lanes of 32 bits: the first step's factor in the upper half. Neighbours in memory become one load.
-llvm::Value* KernelEmitter::pair(const Element& upper, const Element& lower) {
-    llvm::Value*& made = pairs_[{upper.value, lower.value}];
+// Lanes of 32 bits: the first step's factor in the uppermost part. Neighbours in memory become one load.
+llvm::Value* KernelEmitter::lanes_of(const std::vector<Element>& factors) {
+    std::vector<llvm::Value*> key;
+    bool vector = false;
+    for (const Element& factor : factors) {
+        key.push_back(factor.value);
+        vector = vector || factor.vector;
+    }
+    llvm::Value*& made = dot_lanes_[key];
     if (made != nullptr) return made;
-    const auto above = halves_.find(upper.value), below = halves_.find(lower.value);
+    const auto above = halves_.find(key.front()), below = halves_.find(key.back());
     if (above != halves_.end() && below != halves_.end() && above->second.upper &&
         !below->second.upper && above->second.words == below->second.words) {
         return made = above->second.words;
     }
-    const bool vector = upper.vector || lower.vector;
-    const auto wide = [&](const Element& half) {
-        llvm::Value* value = vector ? as_vector(half) : half.value;
-        llvm::Type* word = builder_.getInt32Ty();
-        return builder_.CreateZExt(value, vector ? llvm::FixedVectorType::get(word, kLanes) : word);
-    };
-    llvm::Value* word = builder_.CreateOr(builder_.CreateShl(wide(upper), 16), wide(lower));
+    llvm::Type* type = builder_.getInt32Ty();
+    if (vector) type = llvm::FixedVectorType::get(type, kLanes);
+    const auto bits = static_cast<unsigned>(32 / factors_->count);
+    unsigned shift = 32;
+    llvm::Value* word = nullptr;
+    for (const Element& factor : factors) {
+        shift -= bits;
+        llvm::Value* part = builder_.CreateZExt(vector ? as_vector(factor) : factor.value, type);
+        part = builder_.CreateShl(part, shift);
+        word = word == nullptr ? part : builder_.CreateOr(word, part);
+    }
     made = vector ? word : builder_.CreateVectorSplat(kLanes, word);
     return made;
 }
 
+// The steps that wait. Bytes that are missing are zero; a single bf16 is multiplied by itself.
 void KernelEmitter::finish_dot(std::size_t point) {
-    std::optional<Products>& waiting = waiting_[point];
-    if (!waiting) return;
-    const auto widened = [&](const Element& half, ScalarId cast) {
+    std::vector<Products>& waiting = waiting_[point];
+    if (waiting.empty()) return;
+    llvm::Value*& sum = states_[point];
+    std::vector<Element> a, b;
+    for (const Products& each : waiting) {
+        a.push_back(each.a);
+        b.push_back(each.b);
+    }
+    waiting.clear();
+    if (factors_->count == 4) {
+        sum = builder_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpdpbusd_512, {},
+                                       {sum, lanes_of(a), lanes_of(b)});
+        return;
+    }
+    if (a.size() == 2) {
+        auto* halves = llvm::FixedVectorType::get(builder_.getBFloatTy(), 2 * kLanes);
+        sum = builder_.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512, {},
+                                       {sum, builder_.CreateBitCast(lanes_of(a), halves),
+                                        builder_.CreateBitCast(lanes_of(b), halves)});
+        return;
+    }
+    const auto wide = [&](const Element& half, ScalarId cast) {
         const DType from[] = {DType::bf16};
         llvm::Value* value = emit_operation(builder_, machine_, kernel_.scalars[cast],
                                             std::span(&half.value, 1), from, nullptr);
         return as_vector({value, half.vector});
     };
-    states_[point] = builder_.CreateIntrinsic(
-        llvm::Intrinsic::fma, {states_[point]->getType()},
-        {widened(waiting->a, factors_->wide_a), widened(waiting->b, factors_->wide_b),
-         states_[point]});
-    waiting.reset();
+    sum =
+        builder_.CreateIntrinsic(llvm::Intrinsic::fma, {sum->getType()},
+                                 {wide(a[0], factors_->wide_a), wide(b[0], factors_->wide_b), sum});
 }
 
 void KernelEmitter::finish_dots() {
     if (!factors_) return;
     for (std::size_t point = 0; point < waiting_.size(); ++point) finish_dot(point);
-    pairs_.clear();
+    dot_lanes_.clear();
 }
 
 }  // namespace netc

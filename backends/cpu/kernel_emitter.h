@@ -114,7 +114,7 @@ private:
     void dot_step(std::size_t point);
     void finish_dot(std::size_t point);
     void finish_dots();
-    llvm::Value* pair(const Element& upper, const Element& lower);
+    llvm::Value* lanes_of(const std::vector<Element>& factors);
     llvm::Value* load_half_of_pairs(llvm::Value* base, const Linear& bytes);
 
     // emit_guards.cpp
@@ -211,17 +211,18 @@ private:
     std::vector<bool> guard_resolved_;
     std::int64_t lane_copies_ = 1;
 
-    // Steps of two products: what is multiplied, as bf16 and widened, where the reduction has that form; what
-    // waits for its second product, for each accumulator; pairs that are made.
+    // Steps of several products, where the reduction has that form: how many, and what is multiplied, narrow and
+    // (of bf16) widened; the products that wait, for each accumulator; lanes that are made.
     struct Factors {
-        ScalarId a, b, wide_a, wide_b;
+        std::size_t count = 0;
+        ScalarId a = kNoScalar, b = kNoScalar, wide_a = kNoScalar, wide_b = kNoScalar;
     };
     struct Products {
         Element a, b;
     };
     std::optional<Factors> factors_;
-    std::vector<std::optional<Products>> waiting_;
-    std::map<std::pair<llvm::Value*, llvm::Value*>, llvm::Value*> pairs_;
+    std::vector<std::vector<Products>> waiting_;
+    std::map<std::vector<llvm::Value*>, llvm::Value*> dot_lanes_;
     // Pairs that lie in memory as such: what was loaded in a block, and which half of which pairs a value is.
     struct Half {
         llvm::Value* words = nullptr;

@@ -382,6 +382,7 @@ private:
             for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u})
                 features.push_back({7, 0, 1, bit});  // F DQ CD BW VL
         }
+        if (machine_.vnni) features.push_back({7, 0, 2, 11});
         if (machine_.bf16) features.push_back({7, 1, 0, 5});
         return features;
     }
@@ -397,8 +398,8 @@ private:
         for (const Feature& feature : missing_features()) {
             llvm::Value*& page = pages[feature.page()];
             if (page == nullptr) {
-                page = b_.CreateCall(cpuid,
-                                     {b_.getInt32(feature.leaf), b_.getInt32(feature.subleaf)});
+                page =
+                    b_.CreateCall(cpuid, {b_.getInt32(feature.leaf), b_.getInt32(feature.subleaf)});
             }
             llvm::Value* word = b_.CreateExtractValue(page, feature.position);
             llvm::Value* bit = b_.CreateAnd(word, b_.getInt32(1u << feature.bit));
