@@ -148,13 +148,16 @@ int bench_peak(const Options& options, const Peak& peak) {
         print_out(nlohmann::ordered_json{{"vectors", peak.vectors},
                                          {"fma_gflops", peak.gflops},
                                          {"read_gbs", peak.read_gbs},
-                                         {"copy_gbs", peak.copy_gbs}}
+                                         {"copy_gbs", peak.copy_gbs},
+                                         {"fork_join_us", peak.fork_join * 1e6}}
                       .dump() +
                   "\n");
     } else {
         print_out(fmt::format(
             "one core, {}: FMA f32 {:.0f} GFLOP/s, memory read {:.1f} GB/s, copy {:.1f} GB/s\n",
             peak.vectors, peak.gflops, peak.read_gbs, peak.copy_gbs));
+        if (peak.fork_join > 0)
+            print_out(fmt::format("two threads: fork and join {:.2f} us\n", peak.fork_join * 1e6));
     }
     return kExitDone;
 }

@@ -19,8 +19,9 @@
 namespace netc {
 namespace {
 
-// Below this many operations a kernel runs on one thread: waking others costs more.
-constexpr double kParallelWork = 300e3;
+// Below this many operations, some microseconds, a kernel runs on one thread: sharing it costs a few tenths of
+// one when the others are awake, and what they then have to fetch from its cache.
+constexpr double kParallelWork = 100e3;
 
 using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::byte*, std::byte*,
                                        const std::byte* const*, std::byte* const*, std::int64_t);
@@ -74,8 +75,8 @@ private:
     std::optional<ProgramCode> code_;
     std::unique_ptr<llvm::orc::LLJIT> jit_;
     std::map<std::string, EntryCode, std::less<>> entries_;
-    std::set<std::string> objects_;  // keys of the kernels that the JIT has
-    std::map<std::uint32_t, KernelFunction> kernels_;
+    std::set<std::string> objects_;        // keys of the kernels that the JIT has
+    std::vector<KernelFunction> kernels_;  // by number; null where the JIT does not have it
     std::unique_ptr<ThreadPool> pool_;
     std::mutex running_;  // the pool serves one call at a time, and nothing is added during it
 };
@@ -141,6 +142,7 @@ Status CpuExecutable::load(const JitOptions& options) {
         code.plan = &plan_.entries[e];
         if (!contains(options.deferred, entry.name)) first.push_back(&code);
     }
+    kernels_.resize(plan_.kernels.size());
     if (Status status = start_jit(); !status) return status;
     if (Status status = compile(first); !status) return status;
     if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
@@ -177,7 +179,7 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
         auto symbol = jit_->lookup(entry_symbol(code->entry->name));
         if (!symbol) return failed(symbol.takeError());
         for (const Call& call : code->entry->calls) {
-            if ((threads_ <= 1 && !code->plan->ranks) || kernels_.count(call.kernel) > 0) continue;
+            if ((threads_ <= 1 && !code->plan->ranks) || kernels_[call.kernel] != nullptr) continue;
             auto kernel = jit_->lookup(kernel_symbol(plan_.kernels[call.kernel].key) + "_array");
             if (!kernel) return failed(kernel.takeError());
             kernels_[call.kernel] = kernel->toPtr<KernelFunction>();
@@ -219,11 +221,12 @@ Status CpuExecutable::run_calls_here(const Entry& entry, const CallMemory& memor
     const std::lock_guard lock(running_);
     const FlushSubnormals flush;
     std::int32_t flag = 0;
+    std::vector<std::byte*> pointers;
     const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
-        std::vector<std::byte*> pointers;
+        pointers.clear();
         for (const BufferRef& buffer : call.arguments)
             pointers.push_back(address(buffer, memory, batch, steps));
-        const KernelFunction function = kernels_.at(call.kernel);
+        const KernelFunction function = kernels_[call.kernel];
         const KernelPlan& plan = plan_.kernels[call.kernel];
         if (plan.ranking.is_one && run_ranking(plan.ranking, pointers, batch)) return {};
         const std::int64_t chunks = plan.chunks.count(batch);
