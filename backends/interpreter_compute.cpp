@@ -41,9 +41,19 @@ std::int64_t greatest(DType type) {
                               : (std::int64_t{1} << (size_of(type) * 8 - 1)) - 1;
 }
 
+// To the nearest, ties to even; NaN and infinity stay.
+double rounded_to_bf16(double number) {
+    if (!std::isfinite(number)) return number;
+    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(number));
+    const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
+    return double{std::bit_cast<float>(rounded & 0xFFFF0000)};
+}
+
+// A cast to bf16 says how exact a value is meant to be, so it rounds; all others keep double precision.
 Value cast(Value value, bool from_float, DType type) {
     if (is_float(type)) {
-        return from_float ? value : of(static_cast<double>(value.integer));
+        if (!from_float) value = of(static_cast<double>(value.integer));
+        return type == DType::bf16 ? of(rounded_to_bf16(value.number)) : value;
     }
     if (type == DType::b1) {
         return {.integer = from_float ? value.number != 0 : value.integer != 0};

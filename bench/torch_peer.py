@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""PyTorch eager, the peer of bench/run. Reads requests, a line each, and answers with a line of JSON:
+"""PyTorch eager, the peer that needs nothing else. Reads requests, a line each, and answers with a line of JSON:
 
   version                     what this is
   time NAME SECONDS           minimum and median of one call of a workload, in seconds
-  check NAME FOLDER [BENCH]   writes the batch (NAME_x.npy, NAME_t.npy) and the initial parameters under netc's names
-                              (NAME.safetensors) into FOLDER; answers the losses of the first ten steps. With BENCH, a
-                              folder with the definitions of the workloads as code (workloads.py, peer_torch.py), says
-                              also whether batch, parameters and losses are the same there.
+  check NAME LAYOUT FOLDER INPUT FILE
+                              writes what arrays.py makes of a definition, of the one that stands here
 
-f32, one thread, fused optimizers, denormals off, no data loading; the fastest of the memory layouts.
+f32, OMP_NUM_THREADS threads, fused optimizers, denormals off, no data loading; the fastest of the memory layouts.
+
+  torch_peer.py steps NAME [BENCH]   ten steps of training and nothing else, for the memory that they take; with BENCH, a
+                              folder with the definitions as code, of the workload as it is defined there
 """
 import json
 import math
+import os
 import statistics
 import sys
 import time
@@ -20,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from arrays import to_netc, write_safetensors
+from arrays import save_batch, save_expected, shapes, to_netc, write_safetensors
 
 NETWORKS = {  # input of one sample, layers, gain of convolutions
     "xor": ((2,), [("linear", 2), "tanh", ("linear", 1), "sigmoid"]),
@@ -37,6 +39,7 @@ TRAINING = {  # batch, loss, optimizer
     "mlp": (64, F.cross_entropy, lambda p: torch.optim.Adam(p, 0.001, (0.9, 0.999), 1e-8, fused=True)),
     "lenet5": (64, F.cross_entropy, lambda p: torch.optim.SGD(p, 0.01, 0.9, fused=True)),
 }
+NETWORKS["mlp_b1024"], TRAINING["mlp_b1024"] = NETWORKS["mlp"], (1024, *TRAINING["mlp"][1:])
 PLAIN = {"tanh": torch.tanh, "relu": F.relu, "sigmoid": torch.sigmoid,
          "avgpool": lambda x: F.avg_pool2d(x, 2), "flatten": lambda x: x.flatten(1)}
 
@@ -149,18 +152,23 @@ def weights_product(m, n, k):
     return call
 
 
+def trained_or_used(name):
+    """The network, and the batch if the name says that it is only used, as infer_mlp_b64 does."""
+    name, _, size = name.removeprefix("infer_").rpartition("_b") if name.startswith("infer_") else (name, "", "0")
+    if name not in NETWORKS:
+        raise LookupError("torch_peer.py has no such workload")
+    return name, int(size)
+
+
 def calls_of(name):
     """Every way worth trying: the layouts of images."""
     if name.startswith("sgemm_"):
         return [product(*map(int, name[6:].split("x")))]
     if name.startswith("linear_"):
         return [weights_product(*map(int, name[7:].split("x")))]
-    make = training_step
-    if name.startswith("infer_"):
-        _, name, size = name.split("_")
-        make = lambda n, layout: inference(n, layout, int(size[1:]))  # noqa: E731
+    name, size = trained_or_used(name)
     layouts = [torch.contiguous_format] + ([torch.channels_last] if name == "lenet5" else [])
-    return [make(name, layout) for layout in layouts]
+    return [inference(name, layout, size) if size else training_step(name, layout) for layout in layouts]
 
 
 def measure(call, seconds, block=1e-3):
@@ -189,31 +197,36 @@ def time_workload(name, seconds):
     return {"min_s": minimum, "median_s": median}
 
 
-def check(name, folder, bench=None):
-    x, t = batch_of(name)
-    np.save(f"{folder}/{name}_x.npy", x)
-    np.save(f"{folder}/{name}_t.npy", t)
-    write_safetensors(f"{folder}/{name}.safetensors", to_netc(initial(name)))
-    step = training_step(name, torch.contiguous_format)
-    answer = {"losses": [float(step().detach()) for _ in range(10)]}
+def check(name, layout, folder, input, file):
+    name, size = trained_or_used(name)
+    x, t = batch_of(name, size)
+    counts, arrays = {}, {}
+    for kind, weight, bias in initial(name):
+        counts[kind] = counts.get(kind, 0) + 1
+        arrays |= {f"{kind}{counts[kind]}_w": weight, f"{kind}{counts[kind]}_b": bias}
+    save_batch(folder, file, input, x, t)
+    write_safetensors(f"{folder}/weights.safetensors", to_netc(arrays, shapes(layout)))
+    if size:
+        save_expected(folder, output=inference(name, torch.contiguous_format, size)().numpy())
+    else:
+        step = training_step(name, torch.contiguous_format)
+        save_expected(folder, losses=[float(step().detach()) for _ in range(10)])
+    return {}
+
+
+def steps(name, bench=None):
     if bench:
         sys.path.insert(0, bench)
-        sys.modules.pop("workloads", None)  # ours has that name, too
         import peer_torch
-        import workloads as defined
-        work = defined.ALL[name]
-        theirs = list(defined.parameters(work.net).values())
-        ours = [array for _, weight, bias in initial(name) for array in (weight, bias)]
-        answer["same_data"] = all(np.array_equal(a, b) for a, b in zip(defined.data(work), (x, t)))
-        answer["same_parameters"] = len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
-        step = peer_torch._trainer(work, False, False)
-        answer["their_losses"] = [float(step().detach()) for _ in range(10)]
-    return answer
+        import workloads
+        step = peer_torch._trainer(workloads.ALL[name], False, False)
+    else:
+        step = training_step(name, torch.contiguous_format)
+    for _ in range(10):
+        step()
 
 
-def main():
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+def serve():
     verbs = {"version": lambda: {"version": torch.__version__}, "check": check,
              "time": lambda name, seconds: time_workload(name, float(seconds))}
     for line in sys.stdin:
@@ -226,4 +239,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_flush_denormal(True)
+    if sys.argv[1:2] == ["steps"]:
+        steps(*sys.argv[2:])
+    else:
+        serve()

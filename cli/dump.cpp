@@ -95,6 +95,7 @@ int verb_dump(Options options) {
     compile_options.entries =
         options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
     compile_options.batch_hint = options.batch.value_or(section != nullptr ? section->batch : 1);
+    compile_options.precision = options.matmul;
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
         Result<Module> module = build_module(*model, section, compile_options, run);

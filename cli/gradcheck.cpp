@@ -224,6 +224,8 @@ int verb_gradcheck(Options options) {
     Result<const Model*> model = find_model(**bench, (*section)->model);
     if (!model) return report(model.error());
     const std::int64_t batch = options.batch.value_or(4);
+    // A rounded function has steps where differences should see a slope.
+    options.matmul = options.matmul.value_or(Precision::f32);
     Result<std::unique_ptr<Runnable>> runnable =
         make_runnable(**model, *section, options, {"init", "gradient"}, batch, false, true);
     if (!runnable) return report(runnable.error());

@@ -29,11 +29,12 @@ constexpr std::string_view kPeriods[] = {"every"};
 constexpr std::string_view kSolvers[] = {"normal_equation"};
 constexpr std::string_view kSamples[] = {"balanced"};
 constexpr std::string_view kLoads[] = {"weights"};
+constexpr std::string_view kPrecisions[] = {"f32", "bf16"};
 constexpr SettingWords kWords[] = {
     {"data", kSources},      {"valid", kSources},        {"test", kSources},   {"split", kSplits},
     {"penalty", kPenalties}, {"optimizer", kOptimizers}, {"stop", kStops},     {"save", kSaves},
     {"validate", kPeriods},  {"log", kPeriods},          {"solver", kSolvers}, {"sample", kSamples},
-    {"load", kLoads},
+    {"load", kLoads},        {"precision", kPrecisions},
 };
 
 }  // namespace

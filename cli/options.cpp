@@ -1,5 +1,9 @@
 #include "cli/options.h"
 
+#include <map>
+
+#include "passes/precision.h"
+
 namespace netc {
 
 void add_program_options(CLI::App& verb, Options& options, bool with_name) {
@@ -9,6 +13,17 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name) {
     verb.add_option("--dim", options.dims, "NAME=VALUE: fixes a symbolic dimension");
     verb.add_flag("--json", options.json, "the result as JSON on standard output");
     verb.add_flag("--werror", options.werror, "warnings are errors");
+}
+
+void add_matmul_option(CLI::App& verb, Options& options) {
+    std::map<std::string, Precision> words;
+    for (const Precision precision :
+         {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6})
+        words.emplace(name_of(precision), precision);
+    verb.add_option("--matmul", options.matmul,
+                    "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
+                    "parts of bf16; default: the section's precision")
+        ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
 }
 
 void add_run_options(CLI::App& verb, Options& options) {
@@ -29,12 +44,14 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--features", options.features, "+avx2,-avx512f");
     verb.add_flag("--check-finite", options.check_finite,
                   "stop at the first NaN or infinity and name its layer");
+    add_matmul_option(verb, options);
 }
 
 void add_target_options(CLI::App& verb, Options& options) {
     verb.add_option("--target", options.target, "triple, default this machine's");
     verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
     verb.add_option("--features", options.features, "+avx2,-avx512f");
+    add_matmul_option(verb, options);
 }
 
 }  // namespace netc

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ir/network.h"
 #include "ir/source.h"
 
 namespace netc {
@@ -27,6 +28,7 @@ struct Options {
     std::optional<int> threads;
     std::string device = "cpu";
     std::string cpu = "native", features, target;
+    std::optional<Precision> matmul;  // nothing: what the train section says
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;
@@ -70,5 +72,7 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name = true
 // What changes how it is compiled and run: --batch --threads --device --cache --print-after --time-report --data.
 void add_run_options(CLI::App& verb, Options& options);
 void add_target_options(CLI::App& verb, Options& options);
+// --matmul, of all verbs that run or compile a network; both of the above have it.
+void add_matmul_option(CLI::App& verb, Options& options);
 
 }  // namespace netc

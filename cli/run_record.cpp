@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "passes/precision.h"
 #include "runtime/files/files.h"
 
 namespace netc {
@@ -76,6 +77,7 @@ Status write_run_record(const RunDirectory& directory, const Workbench& bench,
     used["batch"] = plan.batch;
     if (plan.epochs) used["epochs"] = *plan.epochs;
     if (plan.steps) used["steps"] = *plan.steps;
+    if (options.matmul) used["matmul"] = name_of(*options.matmul);
     if (!options.data.empty()) used["data"] = options.data;
     if (!options.load.empty()) used["load"] = options.load;
     if (!options.dims.empty()) used["dims"] = pairs(options.dims);

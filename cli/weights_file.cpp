@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "frontend/parse.h"
+#include "passes/precision.h"
 
 namespace netc {
 namespace {
@@ -73,6 +74,8 @@ std::string run_identity(const Workbench& bench, const Options& options, const T
     identity += fmt::format("an option (--set): {}\n", pairs_to_json(options.settings));
     identity += fmt::format("a dimension (--dim): {}\n", pairs_to_json(options.dims));
     identity += fmt::format("the batch: {}\n", plan.batch);
+    const Precision precision = options.matmul.value_or(plan.section->precision);
+    identity += fmt::format("what contractions multiply (--matmul): {}\n", name_of(precision));
     identity += fmt::format("the seed: {}\n", plan.seed);
     identity += fmt::format("the training data: {}\n", data.train.fingerprint);
     identity += fmt::format("the held-out data: {}\n", data.valid ? data.valid->fingerprint : "");

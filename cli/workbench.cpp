@@ -256,6 +256,7 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
+    compile_options.precision = options.matmul;
     compile_options.for_object = options.for_object;
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
@@ -280,6 +281,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
+    compile_options.precision = options.matmul;
     compile_options.double_precision = double_precision;
     const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
     Result<Module> module = build_module(model, section, compile_options, *run);

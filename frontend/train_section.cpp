@@ -19,8 +19,8 @@ constexpr std::string_view kSettings[] = {
     "data",   "valid",  "test",     "split",     "loss",          "penalty", "optimizer",
     "batch",  "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
     "stop",   "save",   "validate", "log",       "train_metrics", "sample",  "load",
-    "freeze", "rate",   "solver",   "restarts"};
-constexpr std::string_view kWaiting[] = {"precision", "matmul"};
+    "freeze", "rate",   "solver",   "restarts",  "precision"};
+constexpr std::string_view kWaiting[] = {"matmul"};
 // What a resumed run may find changed, metrics too.
 constexpr std::string_view kAdjustable[] = {"epochs", "steps", "stop", "save", "validate", "log"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
@@ -214,6 +214,23 @@ struct SectionReader {
         }
     }
 
+    void read_precision() {
+        const ast::Expr* expression = setting("precision");
+        if (!expression) return;
+        const Datum value = reader.value(*expression);
+        const auto* dtype = value.as<DtypeValue>();
+        if (dtype && dtype->dtype == ast::Dtype::bf16 && real == DType::f32) {
+            section.precision = Precision::bf16;
+        } else if (dtype && dtype->dtype == ast::Dtype::bf16) {
+            reader.error(diagnose<Code::wrong_static_type>(
+                             expression->span, "`precision` of a network in f64", "f32")
+                             .label(setting("dtype")->span, "f64 here"));
+        } else if (!value.failed() && !(dtype && dtype->dtype == ast::Dtype::f32)) {
+            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`precision`",
+                                                           "f32 or bf16"));
+        }
+    }
+
     void read_numbers() {
         section.batch = positive("batch").value_or(32);
         section.batch_span = setting("batch") ? setting("batch")->span : section.span;
@@ -331,6 +348,7 @@ struct SectionReader {
         read_solver_and_optimizer();
         read_numbers();
         read_dtype();
+        read_precision();
         read_control();
         if (!items.loss) {
             reader.error(diagnose<Code::no_loss>(train.model.span, section.name)

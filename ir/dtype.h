@@ -57,6 +57,12 @@ constexpr bool is_float(DType type) {
 // Stored and converted, not calculated with.
 constexpr bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
 
+// What products of two of them are summed in, exactly multiplied: halves in f32, bytes in i32.
+constexpr DType sum_type(DType type) {
+    if (is_half(type)) return DType::f32;
+    return type == DType::i8 || type == DType::u8 ? DType::i32 : type;
+}
+
 constexpr bool is_int(DType type) { return !is_float(type) && type != DType::b1; }
 
 }  // namespace netc

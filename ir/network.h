@@ -77,6 +77,10 @@ struct SaveEvery {
     std::string file;
 };
 
+// What contractions of f32 multiply, see passes/precision.h: the operands, rounded to bf16, or split into
+// two or three parts in bf16.
+enum class Precision : std::uint8_t { f32, bf16, bf16x3, bf16x6 };
+
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
 // section has its own Module because the training graph may have further state.
 struct Model {
@@ -121,6 +125,7 @@ struct TrainSection {
     std::optional<LoadSpec> load;
     std::optional<SaveEvery> save_every;
     std::int64_t restarts = 1;
+    Precision precision = Precision::f32;
     bool normal_equation = false;  // solver = normal_equation(): no optimizer
     // Where its texts stand that a resumed run may find changed: epochs, stop, metric, ...
     std::vector<Span> adjustable;

@@ -115,11 +115,19 @@ ScalarId Lowering::sum(ScalarId term) {
                   {s.binary(ScalarOp::add, state, s.other(0, type))})[0];
 }
 
+ScalarId Lowering::product(ScalarId a, ScalarId b) {
+    ScalarGraph& s = scalars();
+    const DType type = sum_type(s.type(a));
+    return s.binary(ScalarOp::mul, s.cast(a, type), s.cast(b, type));
+}
+
 ScalarId Lowering::contract(ScalarId a, ScalarId b) {
     ScalarGraph& s = scalars();
-    const DType type = s.type(a);
+    const DType type = sum_type(s.type(a));
     const ScalarId state = s.state(0, type);
-    return reduce({{type, 0.0}}, {s.fma(a, b, state)},
+    const ScalarId next = is_float(type) ? s.fma(s.cast(a, type), s.cast(b, type), state)
+                                         : s.binary(ScalarOp::add, state, product(a, b));
+    return reduce({{type, 0.0}}, {next},
                   {s.binary(ScalarOp::add, state, s.other(0, type))})[0];
 }
 

@@ -63,8 +63,11 @@ public:
     // out() in all dims but `dim`; `base` in all. This form compares each position with out()[dim]; a
     // lowering may make an indirect store of it instead, which gives the same sums.
     virtual ScalarId scatter(ScalarId base, std::int32_t dim, ScalarId position, ScalarId value);
-    // Sum of terms: state' = state + term; contraction: state' = fma(a, b, state).
+    // Sum of terms: state' = state + term.
     ScalarId sum(ScalarId term);
+    // a * b in the sum_type of the factors.
+    ScalarId product(ScalarId a, ScalarId b);
+    // The sum of such products: state' = fma(a, b, state), of integers state + a * b.
     ScalarId contract(ScalarId a, ScalarId b);
 };
 

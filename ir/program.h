@@ -34,6 +34,12 @@ struct Bytes {
     }
 };
 inline constexpr std::int64_t kAlignment = 64;
+constexpr std::int64_t round_up(std::int64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+// A workspace up to this size may lie on the stack of an emitted object; a larger one of `prepare`, which has no
+// argument for it, lies at the end of the prepared region.
+inline constexpr std::int64_t kStackScratch = 256 * 1024;
 
 // weights: parameters and state, canonical (row-major, fixed offsets), after a header of 64 bytes that
 // holds the model's hash. prepared: what `forward` reads, header as well. optimizer: slots, header.

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "passes/channels_last.h"
 #include "passes/group.h"
+#include "passes/layout_converter.h"
 #include "passes/reduction_order.h"
 
 namespace netc {
@@ -16,6 +18,8 @@ namespace {
 constexpr std::int64_t kSmallSample = 64;
 // Lanes must win by this much: they cost conversions.
 constexpr double kMargin = 1.05;
+// What rows of images lose at their borders.
+constexpr double kRowsOfImages = 0.5;
 
 bool has_batch_first(const Shape& shape) {
     return !shape.empty() && shape[0] == Dim::symbol(kBatchSymbol);
@@ -30,11 +34,24 @@ double share(std::int64_t n) {
     return static_cast<double>(n) / static_cast<double>((n + kLanes - 1) / kLanes * kLanes);
 }
 
+// Whether an index joins an axis of the result with a reduced one: a convolution of more than one tap.
+bool probe_is_windowed(const Probe& probe, std::size_t rank) {
+    return std::ranges::any_of(probe.reads, [&](const Access& access) {
+        return std::ranges::any_of(access.index, [&](const Index& index) {
+            bool result = false, reduced = false;
+            for (AxisId axis = 0; axis < rank + probe.reduced.size(); ++axis) {
+                if (index.depends_on(axis)) (axis < rank ? result : reduced) = true;
+            }
+            return result && reduced;
+        });
+    });
+}
+
 // A contraction as the estimate sees it.
 struct Contraction {
     NodeId node;
     double operations = 0;
-    double rows = 0, lanes = 0;  // share of a vector that does work
+    double rows = 0, lanes = 0, channels = 0;  // share of a vector that does work
     bool sums_over_lanes = false;
     // Reduces the batch one sample after the other, many results: a dense weight gradient.
     bool sequential_over_batch = false;
@@ -50,6 +67,7 @@ Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
     shape.contraction = true;
     const Dim results = product(type.shape);
     if (results.is_static()) shape.results = results.value();
+    shape.widest = widest_dim(type.shape);
     c.operations *= static_cast<double>(results.extent().value_or(Extent{0, 1}).at(batch));
     bool reduces_batch = false;
     for (std::size_t k = 0; k < probe.reduced.size(); ++k) {
@@ -66,70 +84,12 @@ Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
     c.rows = c.sums_over_lanes ? 1.0 / static_cast<double>(kLanes) : share(last);
     const bool over_batch = has_batch_first(type.shape) || c.sums_over_lanes;
     c.lanes = over_batch ? share(batch) : c.rows;
+    const std::optional<ImageContraction> image = image_contraction(info, id);
+    c.channels = image && !c.sums_over_lanes ? share(image->vector) : c.rows;
+    // Rows of an image have borders, and neighbours that a stride leaves out.
+    if (image && probe_is_windowed(probe, type.rank())) c.rows *= kRowsOfImages;
     return c;
 }
-
-// The function with copies put in; ids of old nodes stay known.
-class Inserter {
-public:
-    explicit Inserter(Function& function) : function_(function) {}
-
-    // All readers of the node see a copy of this layout.
-    void convert(NodeId node, Layout layout) { after_[node] = std::move(layout); }
-    // One operand of one reader does.
-    void convert_operand(NodeId reader, std::size_t operand, Layout layout) {
-        before_[{reader, operand}] = std::move(layout);
-    }
-
-    void run() {
-        const std::vector<Node> old = std::move(function_.nodes);
-        function_.nodes.clear();
-        std::vector<NodeId> seen(old.size());   // by readers
-        std::vector<NodeId> plain(old.size());  // before a conversion for all readers
-        for (std::uint32_t i = 0; i < old.size(); ++i) {
-            Node node = old[i];
-            for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-                const std::uint32_t input = node.inputs[k].index;
-                const auto layout = before_.find({NodeId{i}, k});
-                node.inputs[k] = seen[input];
-                if (layout == before_.end()) continue;
-                const bool as_it_was = after_.count(NodeId{input}) > 0 &&
-                                       layout->second == row_major(old[input].type.rank());
-                node.inputs[k] = as_it_was ? plain[input] : copy(seen[input], layout->second);
-            }
-            const NodeId own{static_cast<std::uint32_t>(function_.nodes.size())};
-            function_.nodes.push_back(std::move(node));
-            const auto layout = after_.find(NodeId{i});
-            plain[i] = own;
-            seen[i] = layout == after_.end() ? own : copy(own, layout->second);
-        }
-        for (auto& result : function_.results) result.value = seen[result.value.index];
-        for (auto& update : function_.updates) update.value = seen[update.value.index];
-    }
-
-private:
-    NodeId copy(NodeId value, const Layout& layout) {
-        for (const auto& [source, made] : copies_) {
-            if (source == value && function_[made].layout == layout) return made;
-        }
-        Node node{.op = OpId::copy,
-                  .inputs = {value},
-                  .attributes = {},
-                  .type = function_[value].type,
-                  .origin = function_[value].origin,
-                  .group = 0,
-                  .layout = layout};
-        const NodeId made{static_cast<std::uint32_t>(function_.nodes.size())};
-        function_.nodes.push_back(std::move(node));
-        copies_.push_back({value, made});
-        return made;
-    }
-
-    Function& function_;
-    std::map<NodeId, Layout> after_;
-    std::map<std::pair<NodeId, std::size_t>, Layout> before_;
-    std::vector<std::pair<NodeId, NodeId>> copies_;
-};
 
 // The operand that has the last dim of the result, and which of its dims that is. Vectors run there.
 struct VectorOperand {
@@ -186,7 +146,7 @@ void choose_lanes(Function& function, const GroupInfo& info,
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
-    Inserter inserter(function);
+    LayoutConverter inserter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
@@ -210,7 +170,7 @@ void choose_lanes(Function& function, const GroupInfo& info,
 
 void choose_rows(Function& function, const GroupInfo& info,
                  const std::vector<Contraction>& contractions) {
-    Inserter inserter(function);
+    LayoutConverter inserter(function);
     for (const Contraction& c : contractions) {
         if (c.sums_over_lanes) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
@@ -227,34 +187,46 @@ void choose_rows(Function& function, const GroupInfo& info,
     inserter.run();
 }
 
+std::string_view name_of(LayoutChoice choice) {
+    switch (choice) {
+        case LayoutChoice::lanes: return "batch lanes";
+        case LayoutChoice::channels: return "channels last";
+        default: return "row-major";
+    }
+}
+
 }  // namespace
 
 std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutChoice choice) {
     const GroupInfo info(function);
     std::vector<Contraction> contractions;
-    double rows = 0, lanes = 0;
+    double rows = 0, lanes = 0, channels = 0;
     std::string lines;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         if (!info.probes[i].contraction) continue;
         const Contraction c = estimate(info, NodeId{i}, std::max<std::int64_t>(1, batch_hint));
         rows += c.operations / c.rows;
         lanes += c.operations / c.lanes;
+        channels += c.operations / c.channels;
         lines += fmt::format("  {} -> {}: {:.0f} operations, vectors filled {:.0f} % in rows, "
-                             "{:.0f} % in lanes\n",
+                             "{:.0f} % in lanes, {:.0f} % channels last\n",
                              op_def(function.nodes[i].op).name, function.nodes[i].type.to_string(),
-                             c.operations, 100 * c.rows, 100 * c.lanes);
+                             c.operations, 100 * c.rows, 100 * c.lanes, 100 * c.channels);
         contractions.push_back(c);
     }
-    const bool in_lanes = choice == LayoutChoice::lanes ||
-                          (choice == LayoutChoice::estimated && lanes * kMargin < rows);
-    std::string report = fmt::format("{}: {} at batch {}\n{}", function.name,
-                                     in_lanes ? "batch lanes" : "row-major", batch_hint, lines);
-    if (in_lanes) {
-        choose_lanes(function, info, contractions);
-    } else {
-        choose_rows(function, info, contractions);
+    if (choice == LayoutChoice::estimated) {
+        const bool few_images = channels >= rows;
+        const double best = few_images ? rows : channels;
+        choice = lanes * kMargin < best ? LayoutChoice::lanes
+                 : few_images           ? LayoutChoice::rows
+                                        : LayoutChoice::channels;
     }
-    return report;
+    switch (choice) {
+        case LayoutChoice::lanes: choose_lanes(function, info, contractions); break;
+        case LayoutChoice::channels: choose_channels_last(function, info); break;
+        default: choose_rows(function, info, contractions); break;
+    }
+    return fmt::format("{}: {} at batch {}\n{}", function.name, name_of(choice), batch_hint, lines);
 }
 
 }  // namespace netc

@@ -3,13 +3,14 @@
 //     %t = tanh (conv_nd %x, %w)         ->      %x' = copy %x      lanes [ceil(B/16)][c][y][x][16]
 //                                                %t  = tanh (conv_nd %x', %w)            lanes
 //
-// First version: one choice a function. Either every value whose first dim is the batch lives in batch
-// lanes, so that sixteen samples are a vector and all other indices are uniform over it; or all are
-// row-major, and vectors run along the last dim of a result. The estimate: floating-point operations of
-// each contraction over the share of a vector that its layout fills,
+// One choice a function. Either every value whose first dim is the batch lives in batch lanes, so that sixteen
+// samples are a vector and all other indices are uniform over it; or images lie with their channels last
+// (channels_last.h); or all are row-major, and vectors run along the last dim of a result. The estimate:
+// floating-point operations of each contraction over the share of a vector that its layout fills,
 //
 //     lanes       B / (16 ceil(B/16)), at the hinted batch
-//     row-major   n / (16 ceil(n/16)), n the last dim of the result;
+//     channels    n / (16 ceil(n/16)), n the channels that a convolution makes
+//     row-major   n / (16 ceil(n/16)), n the last dim of the result, half of it where that is a row of an image;
 //                 1/16 where the sum itself runs over lanes of the batch (see reduction_order)
 //
 // Conversions are `copy` nodes: inputs to lanes; the operand of a dense weight gradient back to rows,
@@ -27,7 +28,7 @@
 
 namespace netc {
 
-enum class LayoutChoice : std::uint8_t { estimated, rows, lanes };
+enum class LayoutChoice : std::uint8_t { estimated, rows, lanes, channels };
 
 // Gives what was chosen and why, a line per contraction, for --report.
 std::string assign_layout(Function& function, std::int64_t batch_hint,

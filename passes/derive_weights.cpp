@@ -5,7 +5,6 @@
 
 #include "ir/graph_builder.h"
 #include "ir/op_def.h"
-#include "passes/fold_scale.h"
 #include "passes/rewrite.h"
 
 namespace netc {
@@ -76,7 +75,6 @@ VariableId add_prepared(Module& module, const Function& function, std::uint32_t 
 void derive_weights(Module& module) {
     Function* forward = module.find("forward");
     if (forward == nullptr) return;
-    fold_scale(*forward);
 
     const std::vector<Source> sources = sources_of(*forward);
     const std::vector<bool> boundary = boundary_of(*forward, sources);

@@ -4,9 +4,7 @@
 //               %y = mul %x, broadcast %s   ->  forward:  %y = mul %x, broadcast @prepared:%s
 //
 // Why: weights change rarely and samples often. Afterwards `forward` reads nothing but inputs and the
-// prepared region, parameters that it uses as they are included. Before that, in inference, a factor
-// and an offset per channel behind a convolution or matrix product are multiplied into its weights (batch norm with
-// its running statistics): this changes rounding and is listed in ir/README.md.
+// prepared region, parameters that it uses as they are included.
 //
 // Requires: a function `forward`. Must run before any grouping: what moves must not be fused.
 #pragma once

@@ -135,6 +135,7 @@ void Emitter::reduce(StageRecord& record, Reduction reduction, bool contraction,
     shape.axes = record.reduced;
     for (AxisId axis : record.reduced) shape.extents.push_back(kernel_.axes[axis].extent);
     shape.results = static_elements(result.shape);
+    shape.widest = widest_dim(result.shape);
     reduction.axes = record.reduced;
     if (!reduction.merge.empty()) reduction.order = reduction_order(shape);
     if (reduction.order.kind == OrderKind::sequential) reduction.merge.clear();

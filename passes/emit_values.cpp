@@ -40,7 +40,8 @@ public:
         }
         if (*size == Extent{0, 1}) return 0;
         stage_.reduced.push_back(emitter_.add_axis(AxisKind::reduced, *size));
-        return Index::axis(stage_.reduced.back());
+        const Index step = Index::axis(stage_.reduced.back());
+        return runs_backwards() && size->is_static() ? Index(size->constant - 1) - step : step;
     }
     void guard(Guard guard) override {
         guard.index = emitter_.simplified(guard.index);
@@ -62,6 +63,11 @@ public:
     }
 
 private:
+    // Instructions that add the products of two pairs of halves begin with the second one. From the last term to
+    // the first is the order in which such a pair is what lies in memory.
+    bool runs_backwards() const {
+        return op_def(node().op).family == OpFamily::contraction && is_half(input_type(0).dtype);
+    }
     const Node& node() const { return emitter_.info().function[node_]; }
 
     Emitter& emitter_;

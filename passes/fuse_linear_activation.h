@@ -7,7 +7,9 @@
 // Why: the product's memory traffic is that of its result, once. Residual additions, the optimizer
 // behind a weight gradient and second results (a mask of relu) join as well. An operation joins when it
 // has the contraction's shape and needs nothing that itself waits for the group. An update of a
-// variable joins only if no reader of the old value waits for the group.
+// variable joins only if no reader of the old value waits for the group. A gradient of weights whose operands are
+// large at the hinted batch stays alone, and so does what could as well be made where it is read, from what the
+// group stores in any case.
 // Requires: no groups. Keeps every bit.
 #pragma once
 
@@ -15,6 +17,6 @@
 
 namespace netc {
 
-void fuse_linear_activation(Function& function);
+void fuse_linear_activation(Function& function, std::int64_t batch_hint);
 
 }  // namespace netc

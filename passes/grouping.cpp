@@ -17,12 +17,27 @@ bool Grouping::group(std::vector<NodeId> nodes) {
     const bool alone =
         std::ranges::any_of(nodes, [&](NodeId id) { return op_def(function_[id].op).alone; });
     if (alone && nodes.size() > 1) return false;
+    // Of a view that is a result, settle makes a copy: the view itself is then computed nowhere.
+    const bool viewed = std::ranges::any_of(nodes, [&](NodeId id) {
+        return info_.wanted[id.index] && op_def(function_[id].op).family == OpFamily::view;
+    });
+    if (viewed) return false;
     if (!can_run_at_once(info_, nodes)) return false;
     const std::vector<NodeId> stored = outputs(info_, nodes);
     if (stored.empty() || !emit_group(info_, nodes, stored)) return false;
     const GroupId group = new_group(function_);
     for (NodeId id : nodes) function_[id].group = group;
     return true;
+}
+
+// A kernel whose vectors run over channels that lie last would scatter what lies otherwise.
+bool Grouping::lies_alike(NodeId id, const std::vector<NodeId>& nodes) const {
+    return std::ranges::all_of(nodes, [&](NodeId member) {
+        if (!info_.probes[member.index].contraction) return true;
+        const Layout layout = layout_seen(info_, member);
+        return layout.lanes || layout == row_major(layout.order.size()) ||
+               layout == layout_seen(info_, id);
+    });
 }
 
 // Elementwise nodes without a group, of this shape, that read a member; or that only elementwise
@@ -33,7 +48,7 @@ std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
     auto fits = [&](NodeId id) {
         const Probe& p = info_.probes[id.index];
         return function_[id].group == 0 && !p.leaf && !p.reduces && shape(id) == wanted &&
-               !is_member(id);
+               !is_member(id) && lies_alike(id, nodes);
     };
     std::vector<NodeId> found;
     for (NodeId id : nodes) {
@@ -50,6 +65,40 @@ std::vector<NodeId> Grouping::neighbours(const std::vector<NodeId>& nodes,
         }
     }
     return found;
+}
+
+// A member that whatever reads it can make for itself from what the group stores in any case.
+bool Grouping::is_better_left(NodeId id, const std::vector<NodeId>& nodes) const {
+    const std::vector<NodeId> stored = outputs(info_, nodes);
+    const auto has = [](const std::vector<NodeId>& list, NodeId one) {
+        return std::ranges::binary_search(list, one);
+    };
+    const Probe& probe = info_.probes[id.index];
+    if (!has(stored, id) || probe.contraction || probe.transcendental || info_.wanted[id.index])
+        return false;
+    const bool fuses = std::ranges::all_of(info_.readers[id.index], [&](NodeId reader) {
+        const OpDef& def = op_def(function_[reader].op);
+        return function_[reader].group == 0 && !has(nodes, reader) && !def.alone &&
+               (def.family == OpFamily::elementwise || def.family == OpFamily::reduction);
+    });
+    return fuses && std::ranges::all_of(info_.sources[id.index], [&](NodeId source) {
+               return !has(nodes, source) || has(stored, source);
+           });
+}
+
+// Storing what can be made again from its neighbours costs more than making it where it is read.
+void Grouping::leave_out(NodeId member) {
+    for (bool smaller = true; smaller;) {
+        const std::vector<NodeId> nodes = group_of(member);
+        const auto found = std::ranges::find_if(
+            nodes, [&](NodeId id) { return id != member && is_better_left(id, nodes); });
+        smaller = found != nodes.end();
+        if (!smaller) return;
+        std::vector<NodeId> rest = nodes;
+        std::erase(rest, *found);
+        smaller = group(std::move(rest));
+        if (smaller) function_[*found].group = 0;
+    }
 }
 
 void Grouping::absorb_elementwise(NodeId member, const Shape& wanted) {

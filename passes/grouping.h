@@ -21,8 +21,12 @@ public:
     bool group(std::vector<NodeId> nodes);
     // Adds elementwise nodes of this shape beside the group's, one after the other.
     void absorb_elementwise(NodeId member, const Shape& shape);
+    // Takes members out of the node's group again that only cost memory there.
+    void leave_out(NodeId member);
 
 private:
+    bool is_better_left(NodeId id, const std::vector<NodeId>& nodes) const;
+    bool lies_alike(NodeId id, const std::vector<NodeId>& nodes) const;
     std::vector<NodeId> neighbours(const std::vector<NodeId>& nodes, const Shape& wanted) const;
 
     Function& function_;

@@ -10,10 +10,6 @@
 namespace netc {
 namespace {
 
-std::int64_t round_up(std::int64_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // Where each variable lies, and the regions that follow from it.
 struct Places {
     std::vector<BufferRef> variables;  // per VariableId
@@ -331,6 +327,10 @@ Result<Program> lower_module(const Module& module, std::int64_t batch_hint) {
         Result<Entry> entry = EntryMaker(places, *lowered, batch_hint, kernels).run();
         if (!entry) return entry.error();
         program.entries.push_back(std::move(*entry));
+    }
+    if (const Entry* prepare = program.find("prepare")) {
+        const std::int64_t scratch = prepare->workspace.at(1);
+        if (scratch > kStackScratch) program.prepared_size += round_up(scratch);
     }
     return program;
 }

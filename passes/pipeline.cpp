@@ -7,11 +7,14 @@
 #include "passes/derive_weights.h"
 #include "passes/entries.h"
 #include "passes/fold_pooling.h"
+#include "passes/fold_scale.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
 #include "passes/hoist.h"
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
+#include "passes/precision.h"
+#include "passes/prepare_layouts.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
 
@@ -76,6 +79,15 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s)
         s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
     if (s) s = run_pass(run, "hoist", module, each_function(hoist));
+    if (s)
+        s = run_pass(run, "fold_scale", module, [](Module& m) {
+            if (Function* forward = m.find("forward")) fold_scale(*forward);
+        });
+    const Precision precise =
+        options.precision.value_or(section != nullptr ? section->precision : Precision::f32);
+    if (s && precise != Precision::f32)
+        s = run_pass(run, "precision", module,
+                     each_function([precise](Function& f) { precision(f, precise); }));
     // Before grouping: what moves to `prepare` must not be fused into `forward`.
     if (s) s = run_pass(run, "derive_weights", module, derive_weights);
     if (s) s = run_pass(run, "simplify", module, simplify_all);
@@ -88,8 +100,11 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
         for (Function& function : m.functions) assign_layouts(function, options.batch_hint, false);
     });
+    if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
-        s = run_pass(run, "fuse_linear_activation", module, each_function(fuse_linear_activation));
+        s = run_pass(run, "fuse_linear_activation", module, each_function([&](Function& function) {
+                         fuse_linear_activation(function, options.batch_hint);
+                     }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
     if (s) s = run_pass(run, "fuse", module, each_function(fuse));

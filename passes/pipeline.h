@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct CompileOptions {
     std::vector<std::string> gradient_inputs;
     // train_step and gradient also give `penalty` (where there is one), train_step `rate`, for the log.
     bool log_results = false;
+    // Nothing: that of the train section, or f32.
+    std::optional<Precision> precision;
     // All of it in f64 instead of f32, see widen.h.
     bool double_precision = false;
     // The object's `init` reads no file and has little memory: see initialize.h.

@@ -9,10 +9,6 @@
 namespace netc {
 namespace {
 
-std::int64_t round_up(std::int64_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // The number that one part of the arena is planned in.
 using Part = std::int64_t Bytes::*;
 
@@ -48,9 +44,11 @@ Bytes place_apart(std::vector<ArenaValue>& values) {
     Bytes end;
     end.constant = place_part(values, &Bytes::constant);
     end.per_16 = place_part(values, &Bytes::per_16);
-    // The growing part lies behind the constant one.
+    end.per_sample = place_part(values, &Bytes::per_sample);
+    // The growing part lies behind the constant one; it is in blocks or in samples, see LifeFinder.
     for (ArenaValue& value : values) {
-        if (value.size.per_16 > 0) value.offset.constant = end.constant;
+        if (value.size.per_16 > 0 || value.size.per_sample > 0)
+            value.offset.constant = end.constant;
     }
     return end;
 }
@@ -93,6 +91,9 @@ public:
     std::vector<ArenaValue> values;
     std::vector<const LoweredCall*> calls;  // per position
 
+    // Where values in batch lanes take whole blocks of samples, all do, so that they can share memory.
+    explicit LifeFinder(bool in_blocks) : in_blocks_(in_blocks) {}
+
     void run(const Lowered& lowered) {
         const GroupInfo info(lowered.function);
         std::set<NodeId> outside;
@@ -125,9 +126,9 @@ public:
                     values[known->second].last = end;
                     continue;
                 }
-                ArenaValue value{
-                    storage, begin,    end, arena_bytes(lowered.function[storage].type),
-                    {},      &lowered, {}};
+                const Node& node = lowered.function[storage];
+                ArenaValue value{storage, begin, end, arena_bytes(node.type, node.layout, in_blocks_),
+                                 {},      &lowered, {}};
                 if (const auto carry = carries.find(storage); carry != carries.end()) {
                     lay_out_carry(lowered, *carry->second, value);
                 }
@@ -141,7 +142,7 @@ public:
 
 private:
     // The initial value, the final one and the stack of a carry share its slots.
-    static void lay_out_carry(const Lowered& lowered, const LoweredCall& call, ArenaValue& value) {
+    void lay_out_carry(const Lowered& lowered, const LoweredCall& call, ArenaValue& value) {
         const LoweredLoop& loop = *call.loop;
         const Function& function = lowered.function;
         std::size_t c = 0;
@@ -149,7 +150,7 @@ private:
         Type slots = function[value.value].type;
         const Bytes slot = dense_bytes(slots);
         slots.shape.insert(slots.shape.begin(), Dim(loop.slots(c)));
-        value.size = arena_bytes(slots);
+        value.size = arena_bytes(slots, Layout{}, in_blocks_);
         value.parts.emplace_back(value.value, loop.first_slot(c) * slot);
         for (const Binding& binding : call.bindings) {
             if (!binding.written) continue;
@@ -160,23 +161,35 @@ private:
             value.parts.emplace_back(binding.value, first * slot);
         }
     }
+
+    bool in_blocks_;
 };
+
+bool has_lanes(const Lowered& lowered) {
+    return std::ranges::any_of(lowered.function.nodes,
+                               [](const Node& node) { return node.layout.lanes; }) ||
+           std::ranges::any_of(lowered.calls, [](const LoweredCall& call) {
+               return call.loop && has_lanes(call.loop->body);
+           });
+}
 
 }  // namespace
 
-Bytes arena_bytes(const Type& type) {
+Bytes arena_bytes(const Type& type, const Layout& layout, bool in_blocks) {
     std::int64_t elements = 1;
     bool grows = false;
-    for (const Dim& dim : type.shape) {
-        const Extent extent = dim.extent().value_or(Extent{});
-        // a*B + c is at most (16 a + c) ceil(B/16), for B >= 1.
-        elements *= extent.is_static()
-                        ? extent.constant
-                        : kLanes * extent.per_batch + std::max<std::int64_t>(0, extent.constant);
+    for (std::size_t d = 0; d < type.rank(); ++d) {
+        const Extent extent = type.shape[d].extent().value_or(Extent{});
+        const bool row = !layout.order.empty() && layout.order.back() == static_cast<std::int32_t>(d);
+        const std::int64_t fixed = std::max<std::int64_t>(0, extent.constant) + (row ? layout.extra : 0);
+        // a*B + c is at most (16 a + c) ceil(B/16) and (a + c) B, for B >= 1.
+        const std::int64_t samples = in_blocks ? kLanes : 1;
+        elements *= extent.is_static() ? fixed : samples * extent.per_batch + fixed;
         grows = grows || !extent.is_static();
     }
     const std::int64_t bytes = round_up(elements * size_of(type.dtype));
-    return grows ? Bytes{0, bytes, 0} : Bytes{bytes, 0, 0};
+    if (!grows) return {bytes, 0, 0};
+    return in_blocks ? Bytes{0, bytes, 0} : Bytes{0, 0, bytes};
 }
 
 Bytes dense_bytes(const Type& type) {
@@ -209,9 +222,11 @@ Bytes place_values(std::vector<ArenaValue>& values) {
     return end;
 }
 
-MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
+namespace {
+
+MemoryPlan planned(const Lowered& lowered, std::int64_t batch_hint, bool in_blocks) {
     MemoryPlan plan;
-    LifeFinder lives;
+    LifeFinder lives(in_blocks);
     lives.run(lowered);
     plan.values = std::move(lives.values);
     plan.workspace = place_values(plan.values);
@@ -235,6 +250,17 @@ MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
                            (instance.empty() ? std::string(op_def(node.op).name) : instance);
     }
     return plan;
+}
+
+}  // namespace
+
+// Batch lanes need whole blocks of samples. Else what is smaller at this batch: samples begin at multiples of 64 bytes.
+MemoryPlan plan_memory(const Lowered& lowered, std::int64_t batch_hint) {
+    MemoryPlan plan = planned(lowered, batch_hint, true);
+    if (has_lanes(lowered)) return plan;
+    MemoryPlan other = planned(lowered, batch_hint, false);
+    const bool smaller = other.workspace.at(batch_hint) < plan.workspace.at(batch_hint);
+    return smaller ? other : plan;
 }
 
 }  // namespace netc

@@ -24,7 +24,7 @@ namespace netc {
 struct ArenaValue {
     NodeId value;
     std::size_t first = 0, last = 0;
-    Bytes size;                     // of one kind only: constant, or per_16
+    Bytes size;                     // of one kind only: constant, per_16 or per_sample
     Bytes offset;                   // filled by place_values
     const Lowered* home = nullptr;  // whose function `value` is of
     // Further values in the same memory, from its offset on: what a scan makes of a carry.
@@ -42,7 +42,8 @@ struct MemoryPlan {
 };
 
 // What a buffer of this type and layout takes, rounded up so that the next one is aligned.
-Bytes arena_bytes(const Type& type);
+// `in_blocks`: of 16 samples, else sample by sample.
+Bytes arena_bytes(const Type& type, const Layout& layout, bool in_blocks);
 
 // The bytes of a value of this type without any padding: what lies between two slices of a stack.
 Bytes dense_bytes(const Type& type);

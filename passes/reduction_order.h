@@ -1,17 +1,19 @@
 // reduction_order: the order of every sum, from logical shape alone.
 //
 //     einsum bi,io->bo             sequential          sum of x[i] over i = 784      lanes(16, i)
-//     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x)  lanes(16, b)
-//     weight gradient of a loop (t,b)  sequential
+//     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x), few channels  lanes(16, b)
+//     weight gradient of a loop (t,b)  sequential      the same, 32 channels or more       sequential
+//     mean of y[b,c,i,j] over (b,i,j)  lanes(16, b)    the same, 32 channels or more       blocked(1)
 //
 // Why here and not in a schedule: the order decides the bits, so that no tile, thread or vector width
 // can. `lanes` lets sixteen accumulators run beside each other where there are too few outputs to
-// fill the vectors.
+// fill the vectors, and a sum over a whole batch that is no contraction keep more of its digits.
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "ir/graph.h"
 #include "ir/kernel.h"
 
 namespace netc {
@@ -22,7 +24,11 @@ struct ReductionShape {
     std::vector<Extent> extents;  // of the axes
     std::optional<std::int64_t>
         results;  // elements that remain; nothing where it depends on the batch
+    std::int64_t widest = 1;  // greatest static dim of the result
 };
+
+// Greatest static dim; 1 where there is none.
+std::int64_t widest_dim(const Shape& shape);
 
 Order reduction_order(const ReductionShape& shape);
 

@@ -2,6 +2,8 @@
 #include "backends/cpu/arithmetic.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <numeric>
 
 #include "ir/layout.h"
 
@@ -235,8 +237,24 @@ Linear Arithmetic::divided_value(const Linear& rest, std::int64_t divisor, bool 
     return result;
 }
 
+// Of what is counted in blocks, all terms and the divisor being multiples of the block: the place within the block,
+// lanes included. Nothing where the lanes may leave it.
+std::optional<Linear> Arithmetic::place_in_block(const Linear& a, std::int64_t divisor) {
+    std::int64_t block = divisor;
+    for (const LinearTerm& term : a.terms) block = std::gcd(block, std::abs(term.factor));
+    Linear place;
+    place.constant = a.constant - floor_divide(a.constant, block) * block;
+    place.lane = a.lane;
+    if (a.lane <= 0 || a.vector != nullptr || place.constant + a.lane * (kLanes - 1) >= block)
+        return std::nullopt;
+    return place;
+}
+
 Linear Arithmetic::floor_div(const Linear& a, std::int64_t divisor) {
     if (divisor == 1) return a;
+    // Lanes that stay within a block do not count.
+    if (const auto place = place_in_block(a, divisor))
+        return floor_div(add(a, scale(*place, -1)), divisor);
     Linear quotient;
     Linear rest;
     for (const LinearTerm& term : a.terms) {
@@ -261,6 +279,8 @@ Linear Arithmetic::floor_div(const Linear& a, std::int64_t divisor) {
 
 Linear Arithmetic::floor_mod(const Linear& a, std::int64_t divisor) {
     if (divisor == 1) return constant(0);
+    if (const auto place = place_in_block(a, divisor))
+        return add(floor_mod(add(a, scale(*place, -1)), divisor), *place);
     Linear rest;
     for (const LinearTerm& term : a.terms) {
         if (term.factor % divisor != 0) rest.terms.push_back(term);

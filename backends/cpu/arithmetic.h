@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -61,6 +62,8 @@ public:
     llvm::Value* address(llvm::Value* base, const Linear& bytes);
 
 private:
+    static std::optional<Linear> place_in_block(const Linear& a, std::int64_t divisor);
+
     struct Known {
         std::uint32_t number = 0;
         std::uint32_t depth = 0;

@@ -46,14 +46,41 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
                 continue;
             }
             // Only the innermost loop is unrolled in part.
-            if (i + 1 == how.reduced.size() && stage.reduction->guards.empty()) {
+            const bool guarded =
+                std::ranges::any_of(stage.reduction->guards, [&](const Guard& guard) {
+                    return guard.index.depends_on(tile.axis);
+                });
+            if (i + 1 == how.reduced.size() && !guarded) {
                 while (tile.tile < reduced_unroll && body * 2 <= limit) {
                     tile.tile *= 2;
                     body *= 2;
                 }
                 if (size.is_static() && tile.tile > size.constant) tile.tile = 1;
             }
+            unroll_taps(schedule, s, i);
             break;
+        }
+    }
+}
+
+// Around the innermost loop, an axis that decides together with a tile's axis which terms exist: unrolled, that
+// is known for each point of the tile while code is made.
+void Chooser::unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const {
+    StageSchedule& how = schedule.stages[stage];
+    const auto several = [&](const Index& index, const std::vector<AxisTile>& tiles) {
+        return std::ranges::any_of(tiles, [&](const AxisTile& tile) {
+            return tile.tile > 1 && index.depends_on(tile.axis);
+        });
+    };
+    for (std::size_t i = 0; i < loop; ++i) {
+        AxisTile& tap = how.reduced[i];
+        const Extent size = kernel_.axes[tap.axis].extent;
+        if (!size.is_static() || size.constant > kMostTaps) continue;
+        for (const Guard& guard : kernel_.stages[stage].reduction->guards) {
+            if (guard.index.depends_on(tap.axis) &&
+                (several(guard.index, schedule.outer) || several(guard.index, how.own))) {
+                tap.tile = size.constant;
+            }
         }
     }
 }
@@ -62,9 +89,19 @@ void Chooser::consider(Schedule schedule, bool thorough) {
     if (!legal(kernel_, schedule)) return;
     const double value = cost(schedule, !thorough);
     best_.push_back({value, std::move(schedule)});
-    std::sort(best_.begin(), best_.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::ranges::stable_sort(best_, {}, [](const auto& candidate) { return candidate.first; });
     if (best_.size() > 6) best_.pop_back();
+}
+
+// Whether something lies along the other axis and not along the vector's.
+bool Chooser::transposes(AxisId vector, AxisId other) const {
+    const auto lies_across = [&](const Access& access) {
+        const bool along = access.lies_along(vector);
+        return ((access.axes >> vector) & 1) != 0 && !along && access.known[other] &&
+               access.stride[other] == 1;
+    };
+    return std::ranges::any_of(reads_, lies_across) ||
+           std::ranges::any_of(stores_[main_], lies_across);
 }
 
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
@@ -107,8 +144,9 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         Schedule wide = base;
         if (base.vector_axis) set_tile(wide, *base.vector_axis, vectors);
         std::vector<AxisId> others;
-        for (AxisId axis : kernel_.outer) {
-            if (base.vector_axis != axis) others.push_back(axis);
+        // Of equals, neighbours in memory form the tile: inner axes come first.
+        for (std::size_t i = kernel_.outer.size(); i-- > 0;) {
+            if (base.vector_axis != kernel_.outer[i]) others.push_back(kernel_.outer[i]);
         }
         const auto leaf = [&](const Schedule& tiled) {
             Schedule filled = tiled;
@@ -118,6 +156,8 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         leaf(wide);
         if (scatter_) continue;
         for (std::size_t i = 0; i < others.size(); ++i) {
+            // Several rows at once are several streams, which only a transpose is worth.
+            if (!reduces && vector && !transposes(*vector, others[i])) continue;
             for (std::int64_t first : kTiles) {
                 if (first == 1 || first > extent(others[i])) continue;
                 if (first * vectors * registers > most && (reduces || first > 16)) break;
@@ -141,30 +181,6 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     }
 }
 
-// Loop order and packed copies.
-void Chooser::finish(Schedule& schedule) const {
-    if (scatter_ || !schedule.vector_axis) return;
-    const bool reduces = kernel_.stages[main_].reduction.has_value();
-    if (!reduces) return;
-    std::stable_partition(schedule.outer.begin(), schedule.outer.end(),
-                          [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
-    const AxisId vector = *schedule.vector_axis;
-    for (std::uint32_t read : stages_[main_].step_reads) {
-        const Access& access = reads_[read];
-        if (!packable(schedule, read)) continue;
-        const bool contiguous = access.known[vector] && access.stride[vector] == 1;
-        bool aliases = false;
-        for (AxisId axis : kernel_.stages[main_].reduction->axes) {
-            aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 &&
-                                  access.stride[axis] > 0 && extent(axis) >= 128);
-        }
-        if (contiguous && !aliases) continue;
-        Schedule tried = schedule;
-        tried.packs.push_back({read, 1});
-        if (legal(kernel_, tried)) schedule = tried;
-    }
-}
-
 Schedule Chooser::choose() {
     for (AxisId axis : kernel_.outer) {
         if (extent(axis) >= 2 || !kernel_.axes[axis].extent.is_static()) try_tiles(axis, false);
@@ -173,15 +189,18 @@ Schedule Chooser::choose() {
     if (best_.empty()) return plain_schedule(kernel_);
     auto candidates = std::move(best_);
     best_.clear();
+    const bool pairs = std::ranges::any_of(
+        stages_[main_].step_reads, [&](std::uint32_t read) { return reads_[read].halves; });
     for (const auto& [value, candidate] : candidates) {
         for (const bool own_all : {true, false}) {
-            for (const std::int64_t unroll : {std::int64_t{1}, std::int64_t{4}}) {
+            // Halves are multiplied in pairs of steps.
+            for (const std::int64_t unroll : {pairs ? std::int64_t{2} : 1, std::int64_t{4}}) {
                 Schedule tried = candidate;
                 fill_stages(tried, own_all, unroll);
                 consider(std::move(tried), true);
             }
         }
-        consider(candidate, true);
+        if (!pairs) consider(candidate, true);
     }
     Schedule chosen = best_.front().second;
     finish(chosen);

@@ -1,6 +1,7 @@
 // LLVM modules to machine code: a short pipeline, since what is emitted is already scheduled.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 
@@ -43,7 +44,14 @@ void optimize(llvm::Module& module, llvm::TargetMachine& target) {
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, components, modules);
     llvm::ModulePassManager passes;
-    if (auto error = builder.parsePassPipeline(passes, "function(early-cse)")) {
+    // Kernels of small programs are put into the function that calls them, see emit_program.cpp.
+    const bool inlines = std::ranges::any_of(module, [](const llvm::Function& function) {
+        return function.hasFnAttribute(llvm::Attribute::AlwaysInline);
+    });
+    const char* const pipeline =
+        inlines ? "always-inline,globaldce,function(early-cse,simplifycfg,early-cse<memssa>,dse)"
+                : "function(early-cse)";
+    if (auto error = builder.parsePassPipeline(passes, pipeline)) {
         llvm::consumeError(std::move(error));
         return;
     }

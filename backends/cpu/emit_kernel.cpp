@@ -121,7 +121,7 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
-        emit_outer(0);
+        emit_slices(0);
     }
     builder_.CreateRetVoid();
     if (error_) {
@@ -340,6 +340,7 @@ void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, boo
 // for counter in from .. to: body, with everything in carried_ as loop values.
 void KernelEmitter::loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
                          llvm::function_ref<void(const Linear&)> body) {
+    finish_dots();
     llvm::BasicBlock* before = builder_.GetInsertBlock();
     auto* inside = llvm::BasicBlock::Create(context_, "loop", function_);
     auto* after = llvm::BasicBlock::Create(context_, "after", function_);
@@ -362,6 +363,7 @@ void KernelEmitter::loop(llvm::Value* from, llvm::Value* to, Range range, bool n
     }
     enter(end_of_before);
     body(arithmetic_.make_value(counter, range));
+    finish_dots();
     leave();
     llvm::BasicBlock* latch = builder_.GetInsertBlock();
     llvm::Value* next = builder_.CreateAdd(counter, builder_.getInt64(1), "", true, true);
@@ -384,6 +386,7 @@ void KernelEmitter::loop(llvm::Value* from, llvm::Value* to, Range range, bool n
 }
 
 void KernelEmitter::if_then(llvm::Value* condition, Body body) {
+    finish_dots();
     llvm::BasicBlock* before = builder_.GetInsertBlock();
     auto* inside = llvm::BasicBlock::Create(context_, "then", function_);
     auto* after = llvm::BasicBlock::Create(context_, "after", function_);
@@ -394,6 +397,7 @@ void KernelEmitter::if_then(llvm::Value* condition, Body body) {
         initial.insert(initial.end(), list->begin(), list->end());
     enter();
     body();
+    finish_dots();
     leave();
     llvm::BasicBlock* end = builder_.GetInsertBlock();
     builder_.CreateBr(after);

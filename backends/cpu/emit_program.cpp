@@ -166,6 +166,7 @@ struct EntryCalls {
             auto made = emit_kernel(code, call.kernel, module, false, fixed);
             if (!made) return made.error();
             kernel = *made;
+            kernel->addFnAttr(llvm::Attribute::AlwaysInline);
         }
         if (kernel == nullptr) {
             kernel = llvm::Function::Create(kernel_type(b, code.kernels[call.kernel]),
@@ -238,6 +239,41 @@ Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kerne
     return function;
 }
 
+namespace {
+
+EntryArguments arguments_of(llvm::Function& function) {
+    const auto at = [&](unsigned i) { return function.getArg(i); };
+    return {at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)};
+}
+
+// All calls of a small entry in one function, for exactly the batch hint: a call would take as long as what it does.
+// A function of its own, so that nothing is moved across the change of how subnormals are treated.
+Result<llvm::Function*> emit_fixed(const ProgramCode& code, const Entry& entry,
+                                   llvm::Module& module) {
+    llvm::LLVMContext& context = module.getContext();
+    Builder b(context);
+    llvm::SmallVector<llvm::Type*, 9> types(7, b.getPtrTy());
+    types.append({b.getInt64Ty(), b.getPtrTy()});
+    const std::int64_t batch = code.program->batch_hint;
+    auto* function = llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), types, false),
+                                            llvm::Function::InternalLinkage,
+                                            fmt::format("{}_b{}", entry_symbol(entry.name), batch), module);
+    finish_function(function, code.machine);
+    function->addFnAttr(llvm::Attribute::NoInline);
+    function->addFnAttr("min-legal-vector-width", std::to_string(code.machine.vector_bits));
+    function->addFnAttr("denormal-fp-math-f32", "preserve-sign,preserve-sign");
+    b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
+    llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(batch));
+    const Status status = EntryCalls{code, entry, module,          b, arguments_of(*function), hint,
+                                     batch, function->getArg(8), {}}
+                              .emit(0, entry.calls.size(), 0);
+    if (!status) return status.error();
+    b.CreateRetVoid();
+    return function;
+}
+
+}  // namespace
+
 Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
                                    llvm::Module& module, bool exported) {
     llvm::LLVMContext& context = module.getContext();
@@ -249,9 +285,7 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
                                                      : llvm::Function::InternalLinkage,
                                             entry_symbol(entry.name), module);
     finish_function(function, code.machine);
-    const EntryArguments arguments{function->getArg(0), function->getArg(1), function->getArg(2),
-                                   function->getArg(3), function->getArg(4), function->getArg(5),
-                                   function->getArg(6), function->getArg(7)};
+    const EntryArguments arguments = arguments_of(*function);
     auto* start = llvm::BasicBlock::Create(context, "entry", function);
     auto* end = llvm::BasicBlock::Create(context, "end", function);
     b.SetInsertPoint(start);
@@ -265,27 +299,26 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
         b.CreateStore(b.CreateOr(b.CreateLoad(b.getInt32Ty(), control), kFlushBits), flushing);
         b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
     }
-    const auto call_all = [&](llvm::Value* batch, std::optional<std::int64_t> fixed) -> Status {
-        if (Status status =
-                EntryCalls{code, entry, module, b, arguments, batch, fixed, fault, {}}.emit(
-                    0, entry.calls.size(), 0);
-            !status) {
-            return status;
-        }
-        b.CreateBr(end);
-        return {};
-    };
     if (is_small(code, entry)) {
-        auto* fixed = llvm::BasicBlock::Create(context, "fixed", function);
+        const Result<llvm::Function*> fixed = emit_fixed(code, entry, module);
+        if (!fixed) return fixed.error();
+        auto* exact = llvm::BasicBlock::Create(context, "fixed", function);
         auto* general = llvm::BasicBlock::Create(context, "general", function);
         llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(code.program->batch_hint));
-        b.CreateCondBr(b.CreateICmpEQ(arguments.batch, hint), fixed, general);
-        b.SetInsertPoint(fixed);
-        if (Status status = call_all(hint, code.program->batch_hint); !status)
-            return status.error();
+        b.CreateCondBr(b.CreateICmpEQ(arguments.batch, hint), exact, general);
+        b.SetInsertPoint(exact);
+        std::vector<llvm::Value*> values;
+        for (llvm::Argument& argument : function->args()) values.push_back(&argument);
+        values.push_back(fault);
+        b.CreateCall(*fixed, values);
+        b.CreateBr(end);
         b.SetInsertPoint(general);
     }
-    if (Status status = call_all(arguments.batch, std::nullopt); !status) return status.error();
+    const Status status = EntryCalls{code, entry, module,       b,     arguments, arguments.batch,
+                                     std::nullopt, fault, {}}
+                              .emit(0, entry.calls.size(), 0);
+    if (!status) return status.error();
+    b.CreateBr(end);
     b.SetInsertPoint(end);
     if (control != nullptr) b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {control});
     b.CreateRet(b.CreateLoad(b.getInt32Ty(), fault));

@@ -29,6 +29,8 @@ void KernelEmitter::emit_reduction() {
                                              : identity);
         }
     }
+    resume_states();
+    begin_dots();
     const auto carried_before = carried_;
     carried_ = {&states_};
     if (reduction.order.kind == OrderKind::blocked) {
@@ -36,6 +38,8 @@ void KernelEmitter::emit_reduction() {
     } else {
         reduce(0);
     }
+    finish_dots();
+    factors_.reset();
     carried_ = carried_before;
     if (error_) return;
     if (lane_vector) {
@@ -72,6 +76,7 @@ void KernelEmitter::reduce_blocked() {
         }
         states_ = identity;
         reduce_segments(0, {segment});
+        finish_dots();
         if (error_) return;
         if (first) {
             totals = states_;
@@ -151,6 +156,10 @@ void KernelEmitter::reduce(std::size_t level) {
         for (std::size_t guard : resolved) guard_resolved_[guard] = false;
         return;
     }
+    if (slices_.contains(axis)) {
+        reduce_segments(level, segments_of_slice(axis));
+        return;
+    }
     std::vector<Segment> segments;
     const std::int64_t tile = schedule_tile_[axis];
     if (const auto extent = static_extent(axis)) {
@@ -215,8 +224,9 @@ bool KernelEmitter::clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::
         }
         if (!same_everywhere || (constant && guard.limit.is_static())) continue;
         if (low == nullptr) {
-            low = builder_.getInt64(0);
-            high = extent_value(extent_of(axis));
+            const auto slice = slices_.find(axis);
+            low = slice != slices_.end() ? slice->second.low : builder_.getInt64(0);
+            high = slice != slices_.end() ? slice->second.high : extent_value(extent_of(axis));
         }
         // 0 <= c * axis + rest < limit
         bound_[axis] = true;
@@ -299,7 +309,7 @@ void KernelEmitter::step() {
                     step_point(point * static_cast<std::size_t>(lane_copies_) +
                                static_cast<std::size_t>(lane));
                 }
-            });
+            }, true);
         };
         const auto emit_masked = [&] {
             llvm::Value* mask_before = guard_mask_;
@@ -324,6 +334,16 @@ void KernelEmitter::step() {
 void KernelEmitter::step_point(std::size_t point) {
     const Reduction& reduction = *stage_->reduction;
     const std::size_t states = reduction.states.size();
+    // Lanes that have no term keep their state: conditions, and samples past the end of a lane axis.
+    const bool lane_vector =
+        reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
+    llvm::Value* mask = guard_mask_;
+    if (lane_vector && edge_)
+        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
+    if (factors_) {
+        if (mask == nullptr) return dot_step(point);
+        finish_dot(point);
+    }
     state_here_.clear();
     for (std::size_t k = 0; k < states; ++k) {
         state_here_.push_back({states_[point * states + k], vector_states_});
@@ -334,12 +354,6 @@ void KernelEmitter::step_point(std::size_t point) {
         if (error_) return;
         next.push_back(vector_states_ ? as_vector(value) : value.value);
     }
-    // Lanes that have no term keep their state: conditions, and samples past the end of a lane axis.
-    llvm::Value* mask = guard_mask_;
-    const bool lane_vector =
-        reduction.order.kind == OrderKind::lanes && vector_axis_ == reduction.order.lane_axis;
-    if (lane_vector && edge_)
-        mask = mask == nullptr ? edge_mask_ : builder_.CreateAnd(mask, edge_mask_);
     for (std::size_t k = 0; k < states; ++k) {
         llvm::Value*& place = states_[point * states + k];
         place = mask != nullptr ? builder_.CreateSelect(mask, next[k], place) : next[k];

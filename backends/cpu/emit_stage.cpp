@@ -1,8 +1,16 @@
 // A stage within a tile: loops over its own axes, its reduction, its stores.
+#include <algorithm>
+
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/cpu/scalar_ops.h"
 
 namespace netc {
+namespace {
+
+// Elements of a sample: what is smaller is in a cache.
+constexpr std::int64_t kWorthPrefetching = 16 * 1024;
+
+}  // namespace
 
 void KernelEmitter::emit_stage(const Stage& stage, const StageSchedule& how) {
     stage_ = &stage;
@@ -36,15 +44,26 @@ std::size_t KernelEmitter::point_count() const {
     return count;
 }
 
-// Sets the coordinates of each point in turn, the last axis fastest.
-void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body) {
-    for (AxisId axis : point_axes_) coordinate_[axis] = 0;
-    const std::size_t count = point_count();
-    for (std::size_t point = 0; point < count; ++point) {
-        std::size_t rest = point;
-        for (std::size_t i = point_axes_.size(); i-- > 0;) {
-            const auto size = static_cast<std::size_t>(count_[point_axes_[i]]);
-            coordinate_[point_axes_[i]] = static_cast<std::int64_t>(rest % size);
+// Sets the coordinates of each point in turn; their numbers count the last axis fastest. With `vectors_fastest`
+// what is loaded for a point of the other axes is used by all its vectors and then done with.
+void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body,
+                                   bool vectors_fastest) {
+    std::vector<AxisId> order = point_axes_;
+    if (vectors_fastest)
+        std::ranges::stable_partition(order, [&](AxisId axis) { return vector_axis_ != axis; });
+    std::vector<std::size_t> stride(kernel_.axes.size());
+    std::size_t count = 1;
+    for (std::size_t i = point_axes_.size(); i-- > 0;) {
+        stride[point_axes_[i]] = count;
+        count *= static_cast<std::size_t>(count_[point_axes_[i]]);
+    }
+    for (std::size_t turn = 0; turn < count; ++turn) {
+        std::size_t rest = turn;
+        std::size_t point = 0;
+        for (std::size_t i = order.size(); i-- > 0;) {
+            const auto size = static_cast<std::size_t>(count_[order[i]]);
+            coordinate_[order[i]] = static_cast<std::int64_t>(rest % size);
+            point += rest % size * stride[order[i]];
             rest /= size;
         }
         body(point);
@@ -53,10 +72,49 @@ void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body) {
     for (AxisId axis : point_axes_) coordinate_[axis] = 0;
 }
 
+// Asks for what the stores read besides the sum, so that it arrives while the sum is made.
+void KernelEmitter::prefetch_for_stores() {
+    if (!vector_axis_ || stage_->reduction->order.kind != OrderKind::sequential) return;
+    std::vector<bool> seen(kernel_.scalars.size());
+    std::vector<ScalarId> open;
+    for (const Store& store : stage_->stores) open.push_back(store.value);
+    while (!open.empty()) {
+        const ScalarId id = open.back();
+        open.pop_back();
+        if (id == kNoScalar || seen[id]) continue;
+        seen[id] = true;
+        const Scalar& scalar = kernel_.scalars[id];
+        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
+        if (scalar.op == ScalarOp::read)
+            prefetch(kernel_.reads[static_cast<std::size_t>(scalar.integer)]);
+    }
+}
+
+void KernelEmitter::prefetch(const Read& read) {
+    if (read.source.kind == Buffer::Kind::local || read.indirect >= 0 ||
+        read.outside != Outside::never) {
+        return;
+    }
+    const Param& param = kernel_.params[read.source.index];
+    if (element_count(param, batch_.value_or(1)) < kWorthPrefetching) return;
+    for_each_point([&](std::size_t) {
+        std::vector<Linear> index;
+        for (const Index& one : read.index) index.push_back(linear(one));
+        Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+        if (bytes.vector != nullptr || bytes.lane != size_of(param.dtype)) return;
+        bytes.lane = 0;
+        builder_.CreateIntrinsic(
+            llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+            {arithmetic_.address(params_[read.source.index], bytes), builder_.getInt32(0),
+             builder_.getInt32(3), builder_.getInt32(1)});
+    });
+}
+
 void KernelEmitter::emit_points() {
     states_.clear();
     if (stage_->reduction) {
         enter();
+        prefetch_for_stores();
         emit_reduction();
         leave();
         if (error_) return;

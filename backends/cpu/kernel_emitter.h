@@ -63,6 +63,10 @@ private:
         std::int64_t vectors = 1;
         bool active = false;
     };
+    struct SliceRange {
+        llvm::Value* low = nullptr;
+        llvm::Value* high = nullptr;
+    };
     using Body = llvm::function_ref<void()>;
 
     // emit_kernel.cpp
@@ -77,13 +81,20 @@ private:
     void if_then(llvm::Value* condition, Body body);
     llvm::Value* allocate(std::int64_t bytes, const std::string& name);
 
+    // emit_slices.cpp
+    void emit_slices(std::size_t level);
+    void resume_states();
+    std::vector<Segment> segments_of_slice(AxisId axis);
+
     // emit_stage.cpp
     void emit_stage(const Stage& stage, const StageSchedule& how);
     void emit_own(std::size_t level);
     void emit_points();
+    void prefetch_for_stores();
+    void prefetch(const Read& read);
     void emit_stores();
     void emit_scatter(const Store& store);
-    void for_each_point(llvm::function_ref<void(std::size_t)> body);
+    void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
     std::size_t point_count() const;
 
     // emit_reduction.cpp
@@ -97,6 +108,14 @@ private:
     std::vector<Element> merge(const std::vector<Element>& left, const std::vector<Element>& right);
     bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
               llvm::Value*& high);
+
+    // emit_dot.cpp
+    void begin_dots();
+    void dot_step(std::size_t point);
+    void finish_dot(std::size_t point);
+    void finish_dots();
+    llvm::Value* pair(const Element& upper, const Element& lower);
+    llvm::Value* load_half_of_pairs(llvm::Value* base, const Linear& bytes);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -163,6 +182,8 @@ private:
     llvm::Value* fault_ = nullptr;
     std::vector<LocalPlace> locals_;
     std::map<std::uint32_t, PackPlace> packs_;
+    std::map<AxisId, SliceRange> slices_;
+    llvm::Value* resumed_ = nullptr;  // whether sums go on from the output; null without slices
     std::vector<std::uint64_t> depends_;  // axes that a scalar depends on, as bits
     std::vector<std::uint64_t> read_depends_;
     std::vector<std::uint64_t> weight_;        // of an axis' coordinate in memo keys
@@ -189,6 +210,25 @@ private:
     std::vector<Element> other_here_;
     std::vector<bool> guard_resolved_;
     std::int64_t lane_copies_ = 1;
+
+    // Steps of two products: what is multiplied, as bf16 and widened, where the reduction has that form; what
+    // waits for its second product, for each accumulator; pairs that are made.
+    struct Factors {
+        ScalarId a, b, wide_a, wide_b;
+    };
+    struct Products {
+        Element a, b;
+    };
+    std::optional<Factors> factors_;
+    std::vector<std::optional<Products>> waiting_;
+    std::map<std::pair<llvm::Value*, llvm::Value*>, llvm::Value*> pairs_;
+    // Pairs that lie in memory as such: what was loaded in a block, and which half of which pairs a value is.
+    struct Half {
+        llvm::Value* words = nullptr;
+        bool upper = false;
+    };
+    std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
+    std::map<llvm::Value*, Half> halves_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };

@@ -127,6 +127,7 @@ Result<Machine> machine_for(const CpuTarget& target) {
         machine.avx2 = true;
         machine.avx512 = has(*made, "+avx512f") && has(*made, "+avx512vl") &&
                          has(*made, "+avx512dq") && has(*made, "+avx512bw");
+        machine.bf16 = machine.avx512 && has(*made, "+avx512bf16");
         machine.vector_bits = machine.avx512 ? 512 : 256;
         machine.vector_registers = machine.avx512 ? 32 : 16;
     } else if (triple.getArch() == llvm::Triple::aarch64) {

@@ -23,6 +23,7 @@ struct Machine {
     bool x86 = true;
     bool avx2 = false;    // vpermps, gathers
     bool avx512 = false;  // mask registers, vpermt2ps
+    bool bf16 = false;    // vdpbf16ps, vcvtneps2bf16
     std::int64_t l1_bytes = 32 * 1024;
     std::int64_t l2_bytes = 512 * 1024;
 

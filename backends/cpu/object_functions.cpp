@@ -252,10 +252,14 @@ private:
                         {}, {}, number(1));
     }
 
-    // Entries without a workspace argument take what they need from the stack.
-    llvm::Value* scratch(const char* entry) {
+    // Entries without a workspace argument take what they need from the stack, `prepare` what is too much for it from
+    // the end of the region that it fills.
+    llvm::Value* scratch(const char* entry, llvm::Value* region = nullptr) {
         const std::int64_t size = program_.find(entry)->workspace.at(1);
         if (size == 0) return nullptr;
+        if (region != nullptr && size > kStackScratch)
+            return b_.CreateConstGEP1_64(b_.getInt8Ty(), region,
+                                         static_cast<std::uint64_t>(program_.prepared_size - round_up(size)));
         llvm::AllocaInst* memory = b_.CreateAlloca(b_.getInt8Ty(), number(size + kAlignment));
         memory->setAlignment(llvm::Align(kAlignment));
         return memory;
@@ -271,7 +275,9 @@ private:
         check_hash(weights);
         write_header(prepared, program_.prepared_size);
         call_and_return("prepare",
-                        {.weights = weights, .prepared = prepared, .workspace = scratch("prepare")},
+                        {.weights = weights,
+                         .prepared = prepared,
+                         .workspace = scratch("prepare", prepared)},
                         {}, {}, number(1));
     }
 
@@ -362,18 +368,21 @@ private:
                         ins, outputs, batch);
     }
 
-    // Feature bits of CPUID that the code uses: leaf, register (0 eax .. 3 edx), bit.
+    // Feature bits of CPUID that the code uses: leaf, its second number, register (0 eax .. 3 edx), bit.
     struct Feature {
-        std::uint32_t leaf, position, bit;
+        std::uint32_t leaf, subleaf, position, bit;
+        auto page() const { return std::pair(leaf, subleaf); }
     };
     std::vector<Feature> missing_features() const {
         if (!machine_.x86) return {};
-        std::vector<Feature> features{{1, 2, 12}, {1, 2, 27}, {1, 2, 28}};  // FMA, OSXSAVE, AVX
-        if (machine_.avx2) features.push_back({7, 1, 5});
+        std::vector<Feature> features{
+            {1, 0, 2, 12}, {1, 0, 2, 27}, {1, 0, 2, 28}};  // FMA, OSXSAVE, AVX
+        if (machine_.avx2) features.push_back({7, 0, 1, 5});
         if (machine_.avx512) {
             for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u})
-                features.push_back({7, 1, bit});  // F DQ CD BW VL
+                features.push_back({7, 0, 1, bit});  // F DQ CD BW VL
         }
+        if (machine_.bf16) features.push_back({7, 1, 0, 5});
         return features;
     }
     // Whether this processor, or its system, lacks what the object was compiled for.
@@ -384,11 +393,14 @@ private:
             llvm::FunctionType::get(registers, {b_.getInt32Ty(), b_.getInt32Ty()}, false), "cpuid",
             "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", true);
         llvm::Value* missing = b_.getFalse();
-        llvm::Value* leaves[2] = {b_.CreateCall(cpuid, {b_.getInt32(1), b_.getInt32(0)}),
-                                  b_.CreateCall(cpuid, {b_.getInt32(7), b_.getInt32(0)})};
+        std::map<std::pair<std::uint32_t, std::uint32_t>, llvm::Value*> pages;
         for (const Feature& feature : missing_features()) {
-            llvm::Value* word =
-                b_.CreateExtractValue(leaves[feature.leaf == 1 ? 0 : 1], feature.position);
+            llvm::Value*& page = pages[feature.page()];
+            if (page == nullptr) {
+                page = b_.CreateCall(cpuid,
+                                     {b_.getInt32(feature.leaf), b_.getInt32(feature.subleaf)});
+            }
+            llvm::Value* word = b_.CreateExtractValue(page, feature.position);
             llvm::Value* bit = b_.CreateAnd(word, b_.getInt32(1u << feature.bit));
             missing = b_.CreateOr(missing, b_.CreateICmpEQ(bit, b_.getInt32(0)));
         }

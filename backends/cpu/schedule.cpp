@@ -110,8 +110,8 @@ Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pa
         if (tile.axis == *schedule.vector_axis) {
             bytes *= tile.tile;
             if (level >= pack.level) return illegal("a packed copy is inside the vector axis");
-        } else if (index_depends(read.index, tile.axis)) {
-            return illegal("a packed copy depends on another outer axis");
+        } else if (index_depends(read.index, tile.axis) && (level >= pack.level || tile.tile != 1)) {
+            return illegal("a packed copy depends on an axis inside of it");
         }
     }
     std::size_t users = 0;
@@ -144,6 +144,38 @@ Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pa
     }
     if (users != 1) return illegal("a packed copy belongs to one stage");
     if (bytes > kPackLimit) return illegal("a packed copy is too large");
+    return {};
+}
+
+// Between slices a sum lies where it is stored in the end: the stage stores it, and nothing else.
+Status legal_slices(const Kernel& kernel, const Schedule& schedule) {
+    if (kernel.stages.size() != 1 || !kernel.stages[0].reduction || !schedule.packs.empty())
+        return illegal("slices of a kernel with more than one sum");
+    const Stage& stage = kernel.stages[0];
+    const Reduction& sum = *stage.reduction;
+    if (sum.order.kind != OrderKind::sequential || sum.states.size() != 1 ||
+        stage.stores.size() != 1 || !stage.axes.empty()) {
+        return illegal("slices of a sum that is not plain");
+    }
+    const Store& store = stage.stores[0];
+    const Scalar& value = kernel.scalars[store.value];
+    if (value.op != ScalarOp::state || store.indirect >= 0 ||
+        store.target.kind != Buffer::Kind::param ||
+        kernel.params[store.target.index].direction != Direction::out ||
+        kernel.params[store.target.index].dtype != sum.states[0].dtype) {
+        return illegal("slices of a sum that is not stored as it is");
+    }
+    if (schedule.slices.size() > sum.axes.size()) return illegal("more slices than axes");
+    for (std::size_t i = 0; i < schedule.slices.size(); ++i) {
+        const AxisTile& slice = schedule.slices[i];
+        const Extent extent = kernel.axes[slice.axis].extent;
+        const std::int64_t unrolled = schedule.stages[0].reduced[i].tile;
+        if (slice.axis != sum.axes[i]) return illegal("slices keep the order of the sum");
+        if (slice.tile < 1 || (i + 1 < schedule.slices.size() && slice.tile != 1))
+            return illegal("the size of a slice");
+        if (extent.is_static() && unrolled >= extent.constant)
+            return illegal("slices of what is unrolled");
+    }
     return {};
 }
 
@@ -277,7 +309,7 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         if (Status status = legal_pack(kernel, schedule, pack); !status) return status;
     }
-    return {};
+    return schedule.slices.empty() ? Status{} : legal_slices(kernel, schedule);
 }
 
 std::string to_text(const Kernel& kernel, const Schedule& schedule) {
@@ -297,6 +329,8 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         text += fmt::format("pack read {} at level {}\n", pack.read, pack.level);
     }
+    if (!schedule.slices.empty())
+        text += "slices" + tiles(schedule.slices, std::nullopt) + "\n";
     for (std::size_t i = 0; i < schedule.stages.size(); ++i) {
         const StageSchedule& how = schedule.stages[i];
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),

@@ -33,7 +33,7 @@ struct StageSchedule {
 };
 
 // The elements of a read that one tile of the loops down to `level` (a count of Schedule::outer) needs are
-// copied into scratch first, the vector axis innermost.
+// copied into scratch first, the vector axis innermost. What it depends on besides that axis are loops outside.
 struct Pack {
     std::uint32_t read = 0;
     std::size_t level = 0;
@@ -44,6 +44,10 @@ struct Schedule {
     std::optional<AxisId> vector_axis;
     std::vector<StageSchedule> stages;
     std::vector<Pack> packs;
+    // The sum in parts, around all loops, so that what a part reads stays in the second-level cache: the first
+    // axes of the reduction, `tile` values at a time, all but the last one at a time. In between, the sums lie
+    // in the output: reloading them changes no bit.
+    std::vector<AxisTile> slices;
 };
 
 // Chosen by a cost model (choose_schedule.cpp). `batch_hint` guides only.

@@ -1,5 +1,6 @@
 // Choosing a schedule: what describes a kernel to the model, the model, the search. Private to
-// choose_schedule.cpp, which searches, and schedule_cost.cpp, which is the model.
+// choose_schedule.cpp, which searches tiles, schedule_cost.cpp, which is the model, and choose_loops.cpp, which
+// orders the loops around the tiles.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 namespace netc::choosing {
 
+inline constexpr std::int64_t kMostTaps = 7;    // of an axis that is unrolled around a loop
 inline constexpr std::int64_t kMostBody = 280;  // operations in a body: more compile too slowly
 
 // How a read or a store lies in memory, as far as the model knows.
@@ -21,6 +23,13 @@ struct Access {
     std::uint64_t axes = 0;
     bool local = false;
     bool indirect = false;
+    bool halves = false;  // of 16 bits
+
+    bool depends_on(AxisId axis) const { return ((axes >> axis) & 1) != 0; }
+    // Vectors along the axis are loads and stores; of halves also where they lie in pairs (emit_dot.cpp).
+    bool lies_along(AxisId axis) const {
+        return known[axis] && (stride[axis] == 1 || (halves && stride[axis] == 2));
+    }
 };
 
 struct StageInfo {
@@ -53,8 +62,18 @@ private:
                     const std::optional<AxisId>& vector) const;
     bool packable(const Schedule& schedule, std::uint32_t read) const;
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
+    void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
+    bool transposes(AxisId vector, AxisId other) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
+    // choose_loops.cpp
+    std::int64_t tiles(const Schedule& schedule, const AxisTile& tile) const;
+    double bytes_of(const Buffer& buffer) const;
+    bool selects(const Read& read, AxisId axis) const;
+    void choose_slices(Schedule& schedule) const;
+    void order_loops(Schedule& schedule) const;
+    Schedule packed(const Schedule& schedule, std::uint32_t read) const;
+    void choose_packs(Schedule& schedule) const;
     void finish(Schedule& schedule) const;
 
     const Kernel& kernel_;

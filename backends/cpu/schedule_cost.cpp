@@ -4,8 +4,10 @@
 // a cycle. Accumulators that do not fit in registers, chains too short to hide the latency of a multiply-add,
 // gathers, conditions inside of loops and vectors that are not full cost extra. It ranks the tiles that
 // design/experiments measured in the order found there.
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "backends/cpu/schedule_chooser.h"
 
@@ -13,9 +15,12 @@ namespace netc::choosing {
 namespace {
 
 constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kScatter = 60;     // the same, of a store
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
-constexpr double kLatency = 4;      // cycles of a multiply-add
-constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them
+constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
+constexpr double kScattered = 1.1;  // of the whole, where results are not stored as vectors
+constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them,
+constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
 
 void collect_axes(const Index& index, std::uint64_t& axes) {
     for (const IndexTerm& term : index.terms()) {
@@ -25,6 +30,24 @@ void collect_axes(const Index& index, std::uint64_t& axes) {
             collect_axes(term.inner[0], axes);
         }
     }
+}
+
+// How the index moves while the axis runs over an aligned block of 16; nothing where that differs from step to
+// step. Blocks begin at multiples of 16: i // 128 stays, i % 32 moves by one.
+std::optional<std::int64_t> step_in_block(const Index& index, AxisId axis) {
+    std::int64_t sum = 0;
+    for (const IndexTerm& term : index.terms()) {
+        if (term.kind == IndexTerm::Kind::axis) {
+            if (term.axis == axis) sum += term.coefficient;
+            continue;
+        }
+        const auto inside = step_in_block(term.inner[0], axis);
+        if (!inside) return std::nullopt;
+        if (*inside == 0) continue;
+        if (!term.inner[0].is_axis(axis) || term.divisor % kLanes != 0) return std::nullopt;
+        if (term.kind == IndexTerm::Kind::mod) sum += term.coefficient;
+    }
+    return sum;
 }
 
 }  // namespace
@@ -48,6 +71,7 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
     } else {
         const Param& param = kernel_.params[buffer.index];
         lanes = param.layout.lanes;
+        access.halves = is_half(param.dtype);
         std::int64_t stride = lanes ? kLanes : 1;
         for (std::size_t i = param.layout.order.size(); i-- > 0;) {
             const auto d = static_cast<std::size_t>(param.layout.order[i]);
@@ -63,7 +87,8 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
         access.dims.emplace_back();
         for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
             if (((axes >> axis) & 1) == 0) continue;
-            const auto coefficient = index[d].coefficient(axis);
+            const auto coefficient = step_in_block(index[d], axis);
+            if (coefficient == 0) continue;
             access.dims.back().push_back({axis, coefficient.value_or(1)});
             if (lanes && d == 0) {
                 access.stride[axis] = 1;
@@ -118,6 +143,11 @@ void Chooser::describe() {
         if (stage.reduction) {
             seen.assign(kernel_.scalars.size(), false);
             for (ScalarId id : stage.reduction->step) info.step_work += walk(id, info.step_reads);
+            // Where halves are multiplied, widening them is part of it.
+            const bool pairs = machine_.bf16 && std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
+                return reads_[read].halves;
+            });
+            if (pairs) info.step_work = 1;
             info.states = static_cast<double>(stage.reduction->states.size());
             info.element_size = size_of(stage.reduction->states[0].dtype);
         }
@@ -177,9 +207,9 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
     const bool depends = vector && ((access.axes >> *vector) & 1) != 0;
     if (access.indirect) return number * kGather;
     if (!depends) return number;
-    if (packed || (access.known[*vector] && access.stride[*vector] == 1)) return number * registers;
+    if (packed || access.lies_along(*vector)) return number * registers;
     for (AxisId axis = 0; axis < count.size(); ++axis) {
-        if (axis != *vector && count[axis] >= 4 && access.known[axis] && access.stride[axis] == 1) {
+        if (axis != *vector && count[axis] >= 4 && access.lies_along(axis)) {
             return number * registers * kTransposed;
         }
     }
@@ -193,17 +223,12 @@ bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
         return false;
     double reuse = 1;
     for (const AxisTile& tile : schedule.outer) {
-        if (tile.axis != *schedule.vector_axis) {
+        if (((access.axes >> tile.axis) & 1) == 0) {
             reuse *=
                 std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
         }
     }
-    if (reuse < 4) return false;
-    Schedule tried = schedule;
-    std::stable_partition(tried.outer.begin(), tried.outer.end(),
-                          [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
-    tried.packs = {{number, 1}};
-    return legal(kernel_, tried).ok();
+    return reuse >= 4 && legal(kernel_, packed(schedule, number)).ok();
 }
 
 double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
@@ -246,17 +271,27 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         double steps = 1;
         double unrolled = 1;
         std::vector<std::int64_t> step_count = count;
-        for (const AxisTile& tile : how.reduced) {
+        std::vector<std::int64_t> known_count = count;  // with what is unrolled around a loop
+        bool in_body = true;
+        for (std::size_t i = how.reduced.size(); i-- > 0;) {
+            const AxisTile& tile = how.reduced[i];
             const bool lane_axis = lanes && stage.reduction->order.lane_axis == tile.axis;
             const double size = static_cast<double>(extent(tile.axis));
             if (lane_axis) {
                 steps *= std::ceil(size / kLanes);
-            } else {
-                const std::int64_t now = std::min(tile.tile, extent(tile.axis));
-                step_count[tile.axis] = now;
-                unrolled *= static_cast<double>(now);
-                steps *= std::ceil(size / static_cast<double>(now));
+                in_body = false;
+                continue;
             }
+            const std::int64_t now = std::min(tile.tile, extent(tile.axis));
+            known_count[tile.axis] = now;
+            if (!in_body) {
+                steps *= size;
+                continue;
+            }
+            step_count[tile.axis] = now;
+            unrolled *= static_cast<double>(now);
+            steps *= size / static_cast<double>(now);
+            in_body = now >= extent(tile.axis);
         }
         const double copies = lanes && !lane_vector ? kLanes : 1;
         double loads = 0;
@@ -268,7 +303,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             }
             const bool packed =
                 step_vector &&
-                !(reads_[read].known[*step_vector] && reads_[read].stride[*step_vector] <= 1) &&
+                !reads_[read].lies_along(*step_vector) && reads_[read].depends_on(*step_vector) &&
                 packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
             if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
@@ -291,8 +326,8 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             bool vectors = false;
             for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
                 if (!guard.index.depends_on(axis)) continue;
-                if (step_count[axis] > 1) several = true;
-                if (step_count[axis] < extent(axis)) ++rolled;
+                if (known_count[axis] > 1) several = true;
+                if (known_count[axis] < extent(axis)) ++rolled;
                 if (step_vector == axis) vectors = true;
             }
             if (vectors) cycles *= 1.5;
@@ -310,7 +345,9 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         if (store.local) {
             post += 0.5 * points;
         } else {
-            post += access_cost(store, post_vector, count, registers, false);
+            const bool scatters = post_vector && !store.lies_along(*post_vector);
+            post += access_cost(store, post_vector, count, registers, false) *
+                    (scatters ? kScatter / kGather : 1);
         }
     }
     return total + iterations * (post + 2);
@@ -352,7 +389,7 @@ double Chooser::code_size(const Schedule& schedule) const {
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
             const bool scatters =
-                vector && !store.local && !(store.known[*vector] && store.stride[*vector] == 1);
+                vector && !store.local && !store.lies_along(*vector);
             stored += scatters ? 20 : 1;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
@@ -368,11 +405,18 @@ const std::vector<Guard>& Chooser::guards_of_main() const {
 }
 
 double Chooser::cost(const Schedule& schedule, bool main_only) const {
-    const double compile = 1 + code_size(schedule) / kCodeSize;
-    if (main_only) return stage_cost(schedule, main_) * compile;
-    double sum = 0;
-    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) sum += stage_cost(schedule, i);
-    return sum * compile;
+    double cycles = 0;
+    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) {
+        if (i == main_ || !main_only) cycles += stage_cost(schedule, i);
+    }
+    // What is stored in pieces of lines costs other lines their place.
+    const auto& vector = schedule.vector_axis;
+    for (const Access& store : stores_[main_]) {
+        if (vector && !store.local && !store.lies_along(*vector))
+            cycles *= kScattered;
+    }
+    const double code = code_size(schedule);
+    return cycles * (1 + std::min(code / kCodeSize, code * kCompile / cycles));
 }
 
 }  // namespace netc::choosing

@@ -37,6 +37,8 @@ constexpr bool logical_dtype(DType type) { return type == DType::b1; }
 
 using AcceptDType = bool (*)(DType);
 Status check_dtype(AcceptDType accepts, DType type);
+// Factors of a contraction: two floats of one dtype, or bytes with and without sign.
+Status check_factors(DType a, DType b);
 // All operands have this type.
 Status check_equal_types(const std::vector<Type>& types);
 

@@ -50,12 +50,9 @@ Status check_geometry(const Geometry& geometry, std::size_t spatial) {
     return {};
 }
 
-// x [N, C, y...] and w [O, I, k...]: equal rank of at least 3, equal dtypes of floats.
+// x [N, C, y...] and w [O, I, k...]: equal rank of at least 3, dtypes that are multiplied.
 Status check_operands(const Type& x, const Type& w) {
-    if (Status status = check_dtype(float_dtype, x.dtype); !status) return status;
-    if (x.dtype != w.dtype) {
-        return fact(fmt::format("{} is not {}", name_of(x.dtype), name_of(w.dtype)));
-    }
+    if (Status status = check_factors(x.dtype, w.dtype); !status) return status;
     if (x.rank() < 3 || x.rank() != w.rank()) {
         return fact(fmt::format("{} and {} do not fit: both need a dimension for samples or "
                                 "outputs, one for channels, and the same spatial ones",
@@ -98,7 +95,7 @@ Result<Type> infer_conv(const InferContext& context) {
                                 x.shape[1].to_string(), w.shape[1].to_string(), geometry.groups));
     }
     if (Status s = check_divides(w.shape[0], geometry.groups); !s) return s.error();
-    Type y{x.dtype, {x.shape[0], w.shape[0]}};
+    Type y{sum_type(x.dtype), {x.shape[0], w.shape[0]}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const Result<Dim> dim = positions(x.shape[i], w.shape[i], geometry, i - 2);
         if (!dim) return dim.error();
@@ -120,7 +117,7 @@ Result<Type> infer_transpose(const InferContext& context) {
                                 w.shape[0].to_string()));
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
-    Type y{x.dtype, {x.shape[0], w.shape[1] * Dim(geometry.groups)}};
+    Type y{sum_type(x.dtype), {x.shape[0], w.shape[1] * Dim(geometry.groups)}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const std::size_t axis = i - 2;
         if (output_pad[axis] >= geometry.stride[axis] &&
@@ -150,7 +147,7 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
     }
     if (Status s = check_divides(x.shape[1], geometry.groups); !s) return s.error();
     if (Status s = check_divides(dy.shape[1], geometry.groups); !s) return s.error();
-    Type w{x.dtype, {dy.shape[1], floor_div(x.shape[1], geometry.groups)}};
+    Type w{sum_type(x.dtype), {dy.shape[1], floor_div(x.shape[1], geometry.groups)}};
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const Result<Dim> dim = positions(x.shape[i], size[i - 2], geometry, i - 2);
         if (!dim) return dim.error();
@@ -251,15 +248,17 @@ ScalarId lower_conv(Lowering& lowering) {
     const Shape& x = lowering.input_type(0).shape;
     const Shape& w = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
-    const Index channel = lowering.reduced_axis(w[1]);
-    std::vector<Index> x_index{out[0],
-                               first_of_group(out[1], w[0], x[1], geometry.groups) + channel};
-    std::vector<Index> w_index{out[1], channel};
+    std::vector<Index> x_index{out[0], 0};
+    std::vector<Index> w_index{out[1], 0};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const Index tap = lowering.reduced_axis(w[i]);
         w_index.push_back(tap);
         x_index.push_back(tap_position(lowering, geometry, i - 2, out[i], tap, x[i]));
     }
+    // Channels innermost: whether a tap lies in the padding is settled outside of the longest loop.
+    const Index channel = lowering.reduced_axis(w[1]);
+    x_index[1] = first_of_group(out[1], w[0], x[1], geometry.groups) + channel;
+    w_index[1] = channel;
     const ScalarId a = lowering.read(0, std::move(x_index));
     return lowering.contract(a, lowering.read(1, std::move(w_index)));
 }
@@ -271,12 +270,8 @@ ScalarId lower_transpose(Lowering& lowering) {
     const Shape& w = lowering.input_type(1).shape;
     const std::vector<Index> out = lowering.out();
     const std::int64_t groups = geometry.groups;
-    const Index channel = lowering.reduced_axis(floor_div(x[1], groups));
-    const Dim out_channels = lowering.output_type().shape[1];
-    const Index in_channel = first_of_group(out[1], out_channels, x[1], groups) + channel;
-    const Index own = groups == 1 ? out[1] : floor_mod(out[1], w[1].value());
-    std::vector<Index> x_index{out[0], in_channel};
-    std::vector<Index> w_index{in_channel, own};
+    std::vector<Index> x_index{out[0], 0};
+    std::vector<Index> w_index{0, groups == 1 ? out[1] : floor_mod(out[1], w[1].value())};
     for (std::size_t i = 2; i < x.size(); ++i) {
         const std::size_t axis = i - 2;
         const Index tap = lowering.reduced_axis(w[i]);
@@ -285,6 +280,10 @@ ScalarId lower_transpose(Lowering& lowering) {
         x_index.push_back(floor_div(place, geometry.stride[axis]));
         w_index.push_back(tap);
     }
+    const Dim out_channels = lowering.output_type().shape[1];
+    const Index channel = lowering.reduced_axis(floor_div(x[1], groups));
+    x_index[1] = first_of_group(out[1], out_channels, x[1], groups) + channel;
+    w_index[0] = x_index[1];
     const ScalarId a = lowering.read(0, std::move(x_index));
     return lowering.contract(a, lowering.read(1, std::move(w_index)));
 }

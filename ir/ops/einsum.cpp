@@ -36,11 +36,10 @@ Result<Type> infer_einsum(const InferContext& context) {
     for (std::size_t k = 0; k < spec->inputs.size(); ++k) {
         const std::string& letters = spec->inputs[k];
         const Type& type = context.inputs[k];
-        if (Status status = check_dtype(float_dtype, type.dtype); !status) return status.error();
-        if (type.dtype != context.inputs[0].dtype) {
-            return fact(
-                fmt::format("{} is not {}", name_of(type.dtype), name_of(context.inputs[0].dtype)));
-        }
+        const Status status = spec->inputs.size() == 1
+                                  ? check_dtype(float_dtype, type.dtype)
+                                  : check_factors(context.inputs[0].dtype, type.dtype);
+        if (!status) return status.error();
         if (letters.size() != type.rank()) {
             return fact(fmt::format("`{}` has not the rank of {}", letters, type.to_string()));
         }
@@ -52,7 +51,8 @@ Result<Type> infer_einsum(const InferContext& context) {
             }
         }
     }
-    Type result{context.inputs[0].dtype, {}};
+    const DType factor = context.inputs[0].dtype;
+    Type result{spec->inputs.size() == 1 ? factor : sum_type(factor), {}};
     for (const char letter : spec->output) result.shape.push_back(dims[letter]);
     return result;
 }
@@ -105,7 +105,7 @@ ScalarId lower_einsum(Lowering& lowering) {
         factors.push_back(lowering.read(k, std::move(place)));
     }
     if (factors.size() == 1) return reduced.empty() ? factors[0] : lowering.sum(factors[0]);
-    if (reduced.empty()) return lowering.scalars().binary(ScalarOp::mul, factors[0], factors[1]);
+    if (reduced.empty()) return lowering.product(factors[0], factors[1]);
     return lowering.contract(factors[0], factors[1]);
 }
 

@@ -1,9 +1,14 @@
 #include "runtime/train/session.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "ir/finite_check.h"
 
@@ -44,16 +49,24 @@ void AlignedMemory::Free::operator()(std::byte* p) const { std::free(p); }
 Result<AlignedMemory> AlignedMemory::allocate(std::int64_t bytes) {
     // Enough more that the widest vector load behind the last element stays inside.
     constexpr std::int64_t kSlack = 2 * kAlignment;
+    constexpr std::int64_t kHugePage = 2 << 20;
     AlignedMemory memory;
     if (bytes < 0 || bytes > (std::int64_t{1} << 46)) {
         return Error{kExitRun, "the network needs more memory than a process can have"};
     }
+    const bool large = bytes >= 2 * kHugePage;
+    const std::int64_t alignment = large ? kHugePage : kAlignment;
     const std::int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kSlack;
-    memory.data_.reset(static_cast<std::byte*>(std::aligned_alloc(
-        static_cast<std::size_t>(kAlignment), static_cast<std::size_t>(rounded))));
+    const auto size = static_cast<std::size_t>((rounded + alignment - 1) / alignment * alignment);
+    memory.data_.reset(
+        static_cast<std::byte*>(std::aligned_alloc(static_cast<std::size_t>(alignment), size)));
     if (memory.data_ == nullptr) {
         return Error{kExitRun, "no memory: " + std::to_string(bytes / 1000000) + " MB are needed"};
     }
+#if defined(MADV_HUGEPAGE)
+    // Walks through images touch a page for every few elements; fewer pages, fewer misses. Only a wish.
+    if (large) (void)madvise(memory.data_.get(), size, MADV_HUGEPAGE);
+#endif
     std::memset(memory.data_.get(), 0, static_cast<std::size_t>(rounded));
     memory.size_ = bytes;
     return memory;
@@ -118,13 +131,14 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
             if (!memory) return memory.error();
             outputs_.push_back(std::move(*memory));
         }
+        output_pointers_.clear();
+        for (const AlignedMemory& memory : outputs_) output_pointers_.push_back(memory.data());
+        checks_finite_ = std::ranges::any_of(
+            entry->calls, [](const Call& call) { return call.label.starts_with(kFiniteCheck); });
         last_ = entry;
         last_batch_ = batch;
     }
     if (batch == 0) return {};  // no samples in, empty outputs out
-    std::vector<std::byte*> outputs;
-    outputs.reserve(outputs_.size());
-    for (const AlignedMemory& memory : outputs_) outputs.push_back(memory.data());
     CallMemory memory;
     memory.weights = weights_.data();
     memory.prepared = prepared_.data();
@@ -132,9 +146,10 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
     memory.workspace = workspace_.data();
     memory.hyper = hyper_.data();
     memory.inputs = inputs;
-    memory.outputs = outputs;
+    memory.outputs = output_pointers_;
     Status status = executable_->run(name, memory, batch);
-    return status ? find_not_finite(*entry, workspace_.data(), batch) : status;
+    if (!status || !checks_finite_) return status;
+    return find_not_finite(*entry, workspace_.data(), batch);
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {

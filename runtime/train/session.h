@@ -78,6 +78,8 @@ private:
     const Entry* last_ = nullptr;
     std::int64_t last_batch_ = 0;
     std::vector<AlignedMemory> outputs_;
+    std::vector<std::byte*> output_pointers_;  // of outputs_
+    bool checks_finite_ = false;               // `last_` has checks of --check-finite
 };
 
 // ---- weights and files --------------------------------------------------------------------------

@@ -74,6 +74,16 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             }
             if (!possible.empty()) how.vector_axis = possible[below(possible.size())];
         }
+        const auto& first = kernel.stages[0].reduction;
+        if (first && below(2) == 0) {
+            // One axis in parts of up to four, or one value of it at a time and the next in parts.
+            Schedule sliced = schedule;
+            const auto depth = 1 + below(2);
+            for (std::size_t i = 0; i < std::min<std::size_t>(depth, first->axes.size()); ++i)
+                sliced.slices.push_back({first->axes[i], 1});
+            sliced.slices.back().tile = 1 + static_cast<std::int64_t>(below(4));
+            if (legal(kernel, sliced)) schedule = sliced;
+        }
         for (std::uint32_t read = 0; read < kernel.reads.size() && below(2) == 0; ++read) {
             Schedule packed = schedule;
             packed.packs.push_back({read, 1 + below(schedule.outer.size() + 1)});

@@ -1,6 +1,7 @@
 // Buffers of a kernel in its own types, filled at random, and their logical elements.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -93,6 +94,8 @@ public:
 
     double number(std::size_t k, std::size_t i) const {
         if (kernel_.params[k].dtype == DType::f64) return get<double>(k, i);
+        if (kernel_.params[k].dtype == DType::bf16)
+            return std::bit_cast<float>(std::uint32_t{get<std::uint16_t>(k, i)} << 16);
         return get<float>(k, i);
     }
     std::int64_t integer(std::size_t k, std::size_t i) const {
@@ -163,8 +166,10 @@ private:
             case DType::f32: return set<float>(k, i, number);
             case DType::i64: return set<std::int64_t>(k, i, integer);
             case DType::i32: return set<std::int32_t>(k, i, static_cast<std::int32_t>(integer));
-            case DType::f16:
             case DType::bf16:
+                return set<std::uint16_t>(
+                    k, i, static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(number) >> 16));
+            case DType::f16:
             case DType::i16: return set<std::int16_t>(k, i, static_cast<std::int16_t>(integer));
             case DType::i8:
             case DType::u8: return set<std::uint8_t>(k, i, static_cast<std::uint8_t>(integer));

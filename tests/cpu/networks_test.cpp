@@ -271,7 +271,7 @@ void check_network(const SmallNetwork& network) {
     const CheckedFile file = checked(network);
     const Module module = built(file);
     std::map<std::string, Numbers> first;
-    for (const Form form : {Form::rows, Form::lanes}) {
+    for (const Form form : {Form::rows, Form::lanes, Form::channels}) {
         INFO(name_of(form));
         Bench bench(module, form);
         check_against_interpreter(bench, network);
@@ -325,7 +325,7 @@ TEST_CASE("grouping and layouts keep what the graph computes") {
             const CheckedFile file = checked(network);
             const Module module = built(file);
             std::map<std::string, Numbers> first;
-            for (const Form form : {Form::ungrouped, Form::rows, Form::lanes}) {
+            for (const Form form : {Form::ungrouped, Form::rows, Form::lanes, Form::channels}) {
                 INFO(name_of(form));
                 const Program program = program_of(module, form, kHint);
                 Interpretation exact = interpretation(program);
@@ -373,7 +373,7 @@ TEST_CASE("the bits are the same for any number of threads and any processor") {
     for (const SmallNetwork& subject : {wide, lenet, lstm}) {
         const CheckedFile file = checked(subject);
         const Module module = built(file);
-        for (const Form form : {Form::rows, Form::lanes}) {
+        for (const Form form : {Form::rows, Form::lanes, Form::channels}) {
             INFO(subject.name << ", " << name_of(form));
             const auto results = [&](int threads, const std::string& cpu) {
                 Bench bench(module, form, threads, cpu);

@@ -127,7 +127,7 @@ void check_operator(OpId op) {
     }
     simplify(module);
     std::map<std::string, Numbers> first;  // bits of each entry and batch
-    for (const Form form : {Form::ungrouped, Form::rows, Form::lanes}) {
+    for (const Form form : {Form::ungrouped, Form::rows, Form::lanes, Form::channels}) {
         INFO("form " << name_of(form));
         const Program program = program_of(module, form, kHint);
         struct Backend {

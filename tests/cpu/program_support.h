@@ -28,12 +28,13 @@ namespace netc::testing {
 using Numbers = std::map<std::string, std::vector<double>>;
 
 // ungrouped: every node is a kernel, or a part of its readers'.
-enum class Form { ungrouped, rows, lanes };
+enum class Form { ungrouped, rows, lanes, channels };
 inline const char* name_of(Form form) {
     switch (form) {
         case Form::ungrouped: return "ungrouped";
         case Form::rows: return "rows";
         case Form::lanes: return "lanes";
+        case Form::channels: return "channels";
     }
     return "?";
 }
@@ -55,12 +56,15 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
         if (!status) FAIL(name << ": " << to_string(status.error()));
     };
     if (form != Form::ungrouped) {
-        const LayoutChoice choice = form == Form::rows ? LayoutChoice::rows : LayoutChoice::lanes;
+        const LayoutChoice choice = form == Form::rows       ? LayoutChoice::rows
+                                    : form == Form::channels ? LayoutChoice::channels
+                                                             : LayoutChoice::lanes;
         run("assign_layout", [&](Function& f) {
             hoist_fixed(f);
             assign_layout(f, hint, choice);
         });
-        run("fuse_linear_activation", fuse_linear_activation);
+        run("fuse_linear_activation",
+            [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);
         run("fuse", fuse);
     }

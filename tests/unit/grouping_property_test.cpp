@@ -132,8 +132,9 @@ TEST_CASE("grouping: drawn functions keep their values, in every layout") {
         Net net;
         Drawn drawn(net, seed);
         const Outcome plain3 = outcome(net.module, 3), plain17 = outcome(net.module, 17);
-        for (LayoutChoice choice : {LayoutChoice::rows, LayoutChoice::lanes}) {
-            INFO((choice == LayoutChoice::rows ? "rows" : "lanes"));
+        for (LayoutChoice choice :
+             {LayoutChoice::rows, LayoutChoice::lanes, LayoutChoice::channels}) {
+            INFO("layout " << static_cast<int>(choice));
             Module grouped;
             copy_variables(net.module, grouped);
             grouped.functions = net.module.functions;

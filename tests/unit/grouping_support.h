@@ -73,7 +73,7 @@ struct Net {
 };
 
 inline void group_all(Function& function) {
-    fuse_linear_activation(function);
+    fuse_linear_activation(function, 16);
     fold_pooling(function);
     fuse(function);
 }

@@ -1,0 +1,145 @@
+// After the tiles: the order of the loops, slices of the sum, packed copies. What counts here is which level of the
+// memory each operand comes from.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/cpu/schedule_chooser.h"
+
+namespace netc::choosing {
+namespace {
+
+// Threads share out the outermost loop: it should have at least this many iterations.
+constexpr std::int64_t kChunks = 8;
+// Steps of a sum between two reloads of it, at least.
+constexpr double kLeastSlice = 128;
+
+}  // namespace
+
+std::int64_t Chooser::tiles(const Schedule& schedule, const AxisTile& tile) const {
+    const std::int64_t unit = (schedule.vector_axis == tile.axis ? kLanes : 1) * tile.tile;
+    return (extent(tile.axis) + unit - 1) / unit;
+}
+
+double Chooser::bytes_of(const Buffer& buffer) const {
+    if (buffer.kind == Buffer::Kind::local) return 0;
+    const Param& param = kernel_.params[buffer.index];
+    return static_cast<double>(element_count(param, hint_) * size_of(param.dtype));
+}
+
+// Whether all tiles of the axis read different elements.
+bool Chooser::selects(const Read& read, AxisId axis) const {
+    return std::ranges::any_of(read.index, [&](const Index& index) {
+        if (!index.depends_on(axis)) return false;
+        return std::ranges::none_of(kernel_.stages[main_].reduction->axes, [&](AxisId reduced) {
+            return index.depends_on(reduced);
+        });
+    });
+}
+
+// Where each tile reads operands again that the second-level cache does not hold.
+void Chooser::choose_slices(Schedule& schedule) const {
+    const Reduction& sum = *kernel_.stages[main_].reduction;
+    Schedule sliced = schedule;
+    sliced.slices = {{sum.axes[0], 1}};
+    if (!legal(kernel_, sliced)) return;
+    double bytes = 0, whole = 0;
+    for (std::uint32_t number : stages_[main_].step_reads) {
+        const double own = bytes_of(kernel_.reads[number].source);
+        double passes = 1;
+        for (const AxisTile& tile : schedule.outer) {
+            if (!selects(kernel_.reads[number], tile.axis))
+                passes *= static_cast<double>(tiles(schedule, tile));
+        }
+        bytes += own;
+        whole += own * passes;
+    }
+    const auto room = static_cast<double>(machine_.l2_bytes);
+    if (bytes < room) return;
+    double slices = 1, steps = 1;
+    for (AxisId axis : sum.axes) steps *= static_cast<double>(extent(axis));
+    sliced.slices.clear();
+    double each = bytes;
+    for (AxisId axis : sum.axes) {
+        const auto size = static_cast<double>(extent(axis));
+        each /= size;
+        steps /= size;
+        if (each > room) {
+            sliced.slices.push_back({axis, 1});
+            slices *= size;
+            continue;
+        }
+        const double fits = std::clamp(std::floor(room / each), 1.0, size);
+        const double parts = std::ceil(size / fits);
+        sliced.slices.push_back({axis, static_cast<std::int64_t>(std::ceil(size / parts))});
+        slices *= parts;
+        steps *= std::ceil(size / parts);
+        break;
+    }
+    const double stored = bytes_of(kernel_.stages[main_].stores[0].target);
+    const bool pays = bytes + 2 * stored * slices < 0.5 * whole && steps >= kLeastSlice;
+    if (pays && legal(kernel_, sliced)) schedule = sliced;
+}
+
+// Weights that stay in the second-level cache are gone through for each row of places; of others one tile of the
+// vector axis, with all that it is used for, comes after the other.
+void Chooser::order_loops(Schedule& schedule) const {
+    const AxisId vector = *schedule.vector_axis;
+    double bytes = 0;
+    for (std::uint32_t number : stages_[main_].step_reads) {
+        if (((reads_[number].axes >> vector) & 1) != 0)
+            bytes += bytes_of(kernel_.reads[number].source);
+    }
+    auto& outer = schedule.outer;
+    std::ranges::stable_partition(outer,
+                                  [&](const AxisTile& tile) { return tile.axis == vector; });
+    const bool streams =
+        bytes > 0.5 * static_cast<double>(machine_.l2_bytes) && schedule.slices.empty();
+    const auto count = [&](const AxisTile& tile) { return tiles(schedule, tile); };
+    if (outer.size() < 2 || (streams && count(outer[0]) >= kChunks)) return;
+    // Of the places, the innermost stays inside: a row of them.
+    std::rotate(outer.begin(), outer.begin() + 1, outer.end() - 1);
+    auto first = std::ranges::find_if(
+        outer, [&](const AxisTile& tile) { return count(tile) >= kChunks; });
+    if (first == outer.end()) first = std::ranges::max_element(outer, {}, count);
+    std::rotate(outer.begin(), first, first + 1);
+}
+
+// With a copy of the read: inside the loops that it depends on, one tile of the vector axis, around all others.
+Schedule Chooser::packed(const Schedule& schedule, std::uint32_t read) const {
+    Schedule with = schedule;
+    const auto depends = [&](const AxisTile& tile) {
+        return tile.axis != *schedule.vector_axis && ((reads_[read].axes >> tile.axis) & 1) != 0;
+    };
+    std::ranges::stable_partition(
+        with.outer, [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
+    std::ranges::stable_partition(with.outer, depends);
+    with.packs.push_back({read, static_cast<std::size_t>(std::ranges::count_if(with.outer, depends)) + 1});
+    return with;
+}
+
+// Copies of what vectors read with a stride, or from the same few sets of the first-level cache.
+void Chooser::choose_packs(Schedule& schedule) const {
+    const AxisId vector = *schedule.vector_axis;
+    for (std::uint32_t read : stages_[main_].step_reads) {
+        const Access& access = reads_[read];
+        if (!packable(schedule, read)) continue;
+        const bool contiguous = access.lies_along(vector);
+        bool aliases = false;
+        for (AxisId axis : kernel_.stages[main_].reduction->axes) {
+            aliases = aliases || (access.known[axis] && access.stride[axis] % 512 == 0 &&
+                                  access.stride[axis] > 0 && extent(axis) >= 128);
+        }
+        if (contiguous && !aliases) continue;
+        Schedule tried = packed(schedule, read);
+        if (legal(kernel_, tried)) schedule = std::move(tried);
+    }
+}
+
+void Chooser::finish(Schedule& schedule) const {
+    if (scatter_ || !schedule.vector_axis || !kernel_.stages[main_].reduction) return;
+    choose_slices(schedule);
+    order_loops(schedule);
+    if (schedule.slices.empty()) choose_packs(schedule);
+}
+
+}  // namespace netc::choosing
