@@ -13,6 +13,7 @@
 #include "backends/cpu/arithmetic.h"
 #include "backends/cpu/compile_jobs.h"
 #include "backends/cpu/program_plan.h"
+#include "backends/cpu/stopwatch.h"
 #include "backends/cpu/thread_pool.h"
 #include "ir/program_archive.h"
 
@@ -39,7 +40,7 @@ class CpuExecutable final : public Executable {
 public:
     CpuExecutable(ProgramSource source, Machine machine, const JitOptions& options)
         : source_(std::move(source)), machine_(std::move(machine)), cache_(options.cache_directory),
-          threads_(options.threads) {}
+          threads_(options.threads), times_(options.times) {}
 
     Status load(const JitOptions& options);
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
@@ -68,7 +69,8 @@ private:
     Machine machine_;
     CodeCache cache_;
     int threads_;
-    Program program_;  // without kernels where the cache had it
+    CompileTimes* times_;  // of the caller, until `load` returns
+    Program program_;      // without kernels where the cache had it
     ProgramPlan plan_;
     // Kernels and schedules, made when something has to be compiled.
     std::optional<Program> made_;
@@ -107,6 +109,8 @@ Status CpuExecutable::make_program() {
     Result<Program> program = source_.make();
     if (!program) return program.error();
     made_ = std::move(*program);
+    CompileTimes unasked;
+    const Stopwatch watch((times_ != nullptr ? *times_ : unasked).schedules);
     code_ = plan_code(*made_, machine_);
     return {};
 }
@@ -145,6 +149,7 @@ Status CpuExecutable::load(const JitOptions& options) {
     kernels_.resize(plan_.kernels.size());
     if (Status status = start_jit(); !status) return status;
     if (Status status = compile(first); !status) return status;
+    times_ = nullptr;
     if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
     return {};
 }
@@ -168,12 +173,19 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
                         .work = 0,
                         .object = {}});
     }
-    if (!load_objects(cache_, jobs)) {
+    CompileTimes unasked;
+    CompileTimes& times = times_ != nullptr ? *times_ : unasked;
+    const bool complete = load_objects(cache_, jobs);
+    times.objects += jobs.size();
+    times.cached += static_cast<std::size_t>(
+        std::ranges::count_if(jobs, [](const CodeJob& job) { return !job.object.empty(); }));
+    if (!complete) {
         if (!code_) {
             if (Status status = make_program(); !status) return status;
         }
-        if (Status status = compile_objects(*code_, cache_, jobs); !status) return status;
+        if (Status status = compile_objects(*code_, cache_, jobs, times); !status) return status;
     }
+    const Stopwatch watch(times.link);
     if (Status status = add_objects(jobs); !status) return status;
     for (EntryCode* code : entries) {
         auto symbol = jit_->lookup(entry_symbol(code->entry->name));
