@@ -42,6 +42,27 @@ struct CpuTarget {
     std::string features;  // +avx2,-avx512f
 };
 
+// Seconds that LLVM took: for making its IR, for its passes, for instructions and the object.
+struct CodePhases {
+    double emission = 0, optimization = 0, code = 0;
+    double sum() const { return emission + optimization + code; }
+};
+
+// Where compiling to machine code spent its time, for --time-report; all in seconds.
+struct CompileTimes {
+    double schedules = 0;  // choosing them
+    double compiling = 0;  // on all threads side by side, by the clock
+    CodePhases phases;     // of all threads together
+    double link = 0;       // into memory
+    int threads = 1;
+    std::size_t objects = 0, cached = 0;  // all of them; those that the cache had
+    struct Kernel {
+        std::uint32_t number = 0;  // index into Program::kernels
+        CodePhases phases;
+    };
+    std::vector<Kernel> kernels;  // compiled ones, the slowest first
+};
+
 struct JitOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
     int threads = 1;
@@ -49,6 +70,7 @@ struct JitOptions {
     std::vector<std::string> entries;  // empty: all
     // Of these, compiled when they first run: training need not wait for them.
     std::vector<std::string> deferred{"evaluate"};
+    CompileTimes* times = nullptr;  // filled in while the program is loaded
 };
 
 struct ObjectOptions {
@@ -59,6 +81,7 @@ struct ObjectOptions {
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
+    CompileTimes* times = nullptr;           // filled in
 };
 struct ObjectFiles {
     std::string object, header, assembly, llvm_ir;
@@ -77,6 +100,19 @@ struct ProgramSource {
 Result<std::unique_ptr<Executable>> jit(ProgramSource source, const JitOptions& options);
 Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options);
 Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& options);
+
+// What the scheduler chose for a kernel, why, and what keeps it from the peak of this machine.
+struct KernelReport {
+    std::string schedule;  // on one line
+    std::string why;       // against what else it could have been
+    double cycles = 0;     // that the cost model predicts for a call on one core, at the batch hint
+    double flop_per_cycle = 0;  // the peak of one core that the model assumes
+    // Each goes on from the kernel's name: "uses 3 of 16 lanes: ..."
+    std::vector<std::string> notes;
+};
+
+// One for each kernel of the program. Error: a target for which no code can be made (status 2).
+Result<std::vector<KernelReport>> report_kernels(const Program& program, const CpuTarget& target);
 
 // The schedules chosen, as text; LLVM IR or assembly of one entry.
 enum class CodeStage : std::uint8_t { schedule, llvm, assembly };

@@ -10,7 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cost.h"
+#include "cli/kernel_report.h"
+#include "cli/layer_rows.h"
 #include "cli/peak.h"
+#include "cli/resident.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -87,11 +90,13 @@ struct Row {
     Timing timing;
     double flops = 0, bytes = 0;
     std::int64_t calls = 1;
+    std::string place = {};
+    const KernelReport* report = nullptr;  // with --report
 };
 
 // Entries of one call each, one for every distinct kernel of the entry.
-Program single_calls(const Program& program, const Entry& entry, std::vector<Row>& rows,
-                     std::int64_t batch) {
+Program single_calls(const Program& program, const Entry& entry, const SourceMap& sources,
+                     std::vector<Row>& rows, std::int64_t batch) {
     Program single = program;
     single.entries.clear();
     std::vector<std::uint32_t> seen;
@@ -114,9 +119,15 @@ Program single_calls(const Program& program, const Entry& entry, std::vector<Row
                         {},
                         contraction_flops(kernel, batch),
                         traffic_bytes(kernel, batch),
-                        times_called(entry, c)});
+                        times_called(entry, c),
+                        place_of(entry, call, sources)});
     }
     return single;
+}
+
+// Of the core that measured the peak: it did as many operations a cycle as the model assumes.
+double seconds_per_cycle(const KernelReport& report, const Peak& peak) {
+    return report.flop_per_cycle / (peak.gflops * 1e9);
 }
 
 void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
@@ -131,16 +142,55 @@ void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
     if (samples == 0)
         print_out(fmt::format("  {:>6.1f} GB/s", row.bytes / row.timing.minimum / 1e9));
     print_out(row.calls > 1 ? fmt::format("  x {}\n", row.calls) : "\n");
+    if (row.report != nullptr)
+        print_out(report_lines(*row.report, row.place, seconds_per_cycle(*row.report, peak)));
 }
 
 nlohmann::ordered_json row_json(const Row& row, const Peak& peak, std::int64_t batch) {
-    return {{"what", row.what},
-            {"batch", batch},
-            {"seconds_min", row.timing.minimum},
-            {"seconds_median", row.timing.median},
-            {"gflops", row.flops / row.timing.minimum / 1e9},
-            {"share_of_peak", row.flops / row.timing.minimum / 1e9 / peak.gflops},
-            {"samples_per_second", static_cast<double>(batch) / row.timing.minimum}};
+    nlohmann::ordered_json json = {
+        {"what", row.what},
+        {"batch", batch},
+        {"seconds_min", row.timing.minimum},
+        {"seconds_median", row.timing.median},
+        {"gflops", row.flops / row.timing.minimum / 1e9},
+        {"share_of_peak", row.flops / row.timing.minimum / 1e9 / peak.gflops},
+        {"samples_per_second", static_cast<double>(batch) / row.timing.minimum}};
+    if (row.report != nullptr) {
+        json["place"] = row.place;
+        json["seconds_predicted"] = row.report->cycles * seconds_per_cycle(*row.report, peak);
+        json["schedule"] = row.report->schedule;
+        json["why"] = row.report->why;
+        json["notes"] = row.report->notes;
+    }
+    return json;
+}
+
+// What a call needs, and what the process had in use while it was called again and again.
+struct Memory {
+    double workspace = 0, weights = 0, prepared = 0, optimizer = 0, resident = 0;
+    double sum() const { return workspace + weights + prepared + optimizer; }
+};
+
+Memory memory_of(const Program& program, const Entry& entry, std::int64_t batch) {
+    const auto size = [](bool used, std::int64_t bytes) {
+        return used ? static_cast<double>(bytes) : 0.0;
+    };
+    return {static_cast<double>(entry.workspace.at(batch)),
+            size(entry.reads_weights || entry.writes_weights, program.weights_size),
+            size(entry.reads_prepared, program.prepared_size),
+            size(entry.reads_optimizer || entry.writes_optimizer, program.optimizer_size),
+            resident_peak()};
+}
+
+void print_memory(const Memory& memory) {
+    std::string parts = "workspace " + amount(memory.workspace, "B");
+    for (const auto& [name, bytes] :
+         {std::pair("weights", memory.weights), std::pair("prepared weights", memory.prepared),
+          std::pair("optimizer", memory.optimizer)}) {
+        if (bytes > 0) parts += fmt::format(", {} {}", name, amount(bytes, "B"));
+    }
+    print_out(fmt::format("    memory {}: {}; the process {}\n", amount(memory.sum(), "B"), parts,
+                          amount(memory.resident, "B")));
 }
 
 int bench_peak(const Options& options, const Peak& peak) {
@@ -148,13 +198,16 @@ int bench_peak(const Options& options, const Peak& peak) {
         print_out(nlohmann::ordered_json{{"vectors", peak.vectors},
                                          {"fma_gflops", peak.gflops},
                                          {"read_gbs", peak.read_gbs},
-                                         {"copy_gbs", peak.copy_gbs}}
+                                         {"copy_gbs", peak.copy_gbs},
+                                         {"fork_join_us", peak.fork_join * 1e6}}
                       .dump() +
                   "\n");
     } else {
         print_out(fmt::format(
             "one core, {}: FMA f32 {:.0f} GFLOP/s, memory read {:.1f} GB/s, copy {:.1f} GB/s\n",
             peak.vectors, peak.gflops, peak.read_gbs, peak.copy_gbs));
+        if (peak.fork_join > 0)
+            print_out(fmt::format("two threads: fork and join {:.2f} us\n", peak.fork_join * 1e6));
     }
     return kExitDone;
 }
@@ -207,15 +260,21 @@ int verb_bench(Options options) {
                   contraction_flops(program, entry, batch),
                   0,
                   1};
+        reset_resident_peak();
         whole.timing = time_calls(2.0, [&] { return session->run(entry_name, pointers, batch); });
         if (!whole.timing.status) return report(whole.timing.status.error());
-        if (options.json)
+        const Memory memory = memory_of(program, entry, batch);
+        if (options.json) {
             json.push_back(row_json(whole, peak, batch));
-        else
+            json.back()["memory_bytes"] = memory.sum();
+            json.back()["resident_bytes"] = memory.resident;
+        } else {
             print_row(whole, peak, batch);
-        if (!options.kernels) continue;
+            print_memory(memory);
+        }
+        if (!options.kernels && !options.report) continue;
         std::vector<Row> rows;
-        const Program single = single_calls(program, entry, rows, batch);
+        const Program single = single_calls(program, entry, bench->sources, rows, batch);
         JitOptions jit_options;
         jit_options.target = cpu_target(options);
         jit_options.threads = thread_count(options);
@@ -232,6 +291,15 @@ int verb_bench(Options options) {
             rows[i].timing = time_calls(
                 0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); });
             if (!rows[i].timing.status) return report(rows[i].timing.status.error());
+        }
+        std::vector<KernelReport> reports;
+        if (options.report) {
+            auto made = report_kernels(program, cpu_target(options));
+            if (!made) return report(made.error());
+            reports = std::move(*made);
+            for (std::size_t i = 0; i < rows.size(); ++i)
+                rows[i].report = &reports[single.entries[i].calls[0].kernel];
+            if (!options.json) print_out((*runnable)->choices);
         }
         std::ranges::sort(rows, std::greater{}, [](const Row& r) {
             return r.timing.minimum * static_cast<double>(r.calls);

@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "cli/kernel_report.h"
 #include "cli/terminal.h"
+#include "cli/time_report.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
 #include "passes/initialize.h"
@@ -115,8 +117,15 @@ int verb_compile(Options options) {
     if (train) entries.insert(entries.end(), {"gradient", "train_step"});
     const std::int64_t batch = options.batch.value_or(train ? section->batch : 1);
     options.for_object = true;
-    Result<Program> program = make_program(*model, section, options, entries, batch);
+    std::string choices;
+    Result<Program> program =
+        make_program(*model, section, options, entries, batch, false, {}, &choices);
     if (!program) return report(program.error());
+    if (options.report) {
+        const auto kernels = report_kernels(*program, cpu_target(options));
+        if (!kernels) return report(kernels.error());
+        print_err(choices + report_text(*program, *kernels, bench->sources));
+    }
     ObjectOptions object_options;
     object_options.target = cpu_target(options);
     object_options.prefix = prefix;
@@ -126,8 +135,11 @@ int verb_compile(Options options) {
     object_options.seed = train ? section->seed : 0;
     object_options.assembly = wants_file(options, "asm");
     object_options.llvm_ir = wants_file(options, "llvm");
+    CompileTimes times;
+    object_options.times = &times;
     Result<ObjectFiles> files = emit_object(*program, object_options);
     if (!files) return report(files.error());
+    if (options.time_report) print_err(time_report(times, *program));
 
     const std::string stem = options.output.substr(0, options.output.size() - 2);
     auto write = [&](const std::string& path, std::string_view text) -> Status {

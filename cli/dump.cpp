@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "cli/graph_drawing.h"
+#include "cli/kernel_report.h"
 #include "cli/terminal.h"
+#include "cli/time_report.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
 #include "frontend/ast_print.h"
@@ -95,6 +97,7 @@ int verb_dump(Options options) {
     compile_options.entries =
         options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
     compile_options.batch_hint = options.batch.value_or(section != nullptr ? section->batch : 1);
+    compile_options.recompute = options.recompute;
     compile_options.precision = options.matmul;
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
@@ -109,11 +112,18 @@ int verb_dump(Options options) {
     }
     Result<Program> program = compile(*model, section, compile_options, run);
     if (!program) return report(program.error());
+    if (options.time_report) print_err(time_report(run));
     std::erase_if(program->entries, [&](const Entry& e) {
         return std::ranges::find(compile_options.entries, e.name) == compile_options.entries.end();
     });
     if (options.stage == "kernels") {
         print_out(kernels_text(*program));
+        return kExitDone;
+    }
+    if (options.stage == "report") {
+        const auto kernels = report_kernels(*program, cpu_target(options));
+        if (!kernels) return report(kernels.error());
+        print_out(run.choices + report_text(*program, *kernels, bench->sources));
         return kExitDone;
     }
     const CodeStage stage = options.stage == "schedule" ? CodeStage::schedule

@@ -127,16 +127,21 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
     verb.add_flag("--check-finite", o.check_finite,
                   "calls return E_NAN at the first NaN or infinity");
+    verb.add_flag("--report", o.report, "what was chosen for each kernel, why, and what is slow");
+    verb.add_flag("--time-report", o.time_report, "where compiling spent its time");
+    add_recompute_option(verb, o);
 }
 void declare_dump(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_target_options(verb, o);
-    verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule llvm asm")
-        ->check(CLI::IsMember({"ast", "graph", "optimized", "kernels", "schedule", "llvm", "asm"}));
+    verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule report llvm asm")
+        ->check(CLI::IsMember(
+            {"ast", "graph", "optimized", "kernels", "schedule", "report", "llvm", "asm"}));
     verb.add_option("--format", o.format, "of graphs: text, dot or svg (Graphviz)")
         ->check(CLI::IsMember({"text", "dot", "svg"}));
     verb.add_option("--print-after", o.print_after, "print the graph after this pass, or all");
     verb.add_flag("--time-report", o.time_report, "where compiling spent its time");
+    add_recompute_option(verb, o);
     verb.add_option("--entry", o.entries, "init prepare forward evaluate gradient train_step")
         ->delimiter(',')
         ->check(
@@ -157,6 +162,8 @@ void declare_bench(CLI::App& verb, Options& o) {
     verb.add_flag("--kernels", o.kernels, "a row per kernel");
     verb.add_option("--weights", o.weights,
                     "in 8-bit integers where this file is of netc quantize; values are random");
+    verb.add_flag("--report", o.report,
+                  "with each kernel what was chosen for it, why, and what is slow");
     verb.add_flag("--peak", o.peak, "measure the machine");
 }
 void declare_quantize(CLI::App& verb, Options& o) {

@@ -42,9 +42,16 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_flag("--time-report", options.time_report, "where compiling spent its time");
     verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
     verb.add_option("--features", options.features, "+avx2,-avx512f");
+    add_recompute_option(verb, options);
     verb.add_flag("--check-finite", options.check_finite,
                   "stop at the first NaN or infinity and name its layer");
     add_matmul_option(verb, options);
+}
+
+void add_recompute_option(CLI::App& verb, Options& options) {
+    verb.add_flag("--recompute", options.recompute,
+                  "training computes cheap values again instead of keeping them: less memory, the "
+                  "same bits");
 }
 
 void add_target_options(CLI::App& verb, Options& options) {

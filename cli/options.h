@@ -50,7 +50,8 @@ struct Options {
     // grad, dump, compile, bench
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
-    bool depfile = false, peak = false, kernels = false, for_object = false;
+    bool depfile = false, peak = false, kernels = false, for_object = false, report = false;
+    bool recompute = false;          // see passes/recompute.h
     std::string action;              // cache info|clear; a code for explain
     std::vector<std::string> runs;   // plot
     std::vector<std::string> files;  // fmt
@@ -76,6 +77,7 @@ inline const CLI::Range kBatches{1, 1'000'000'000};
 void add_program_options(CLI::App& verb, Options& options, bool with_name = true);
 // What changes how it is compiled and run: --batch --threads --device --cache --print-after --time-report --data.
 void add_run_options(CLI::App& verb, Options& options);
+void add_recompute_option(CLI::App& verb, Options& options);
 void add_target_options(CLI::App& verb, Options& options);
 // --matmul, of all verbs that run or compile a network; both of the above have it.
 void add_matmul_option(CLI::App& verb, Options& options);

@@ -79,11 +79,16 @@ int verb_summary(Options options) {
     }
     Result<double> inference = memory_of(*model, section, options, "forward", batch);
     if (!inference) return report(inference.error());
-    std::optional<double> training;
+    std::optional<double> training, recomputing;
     if (section != nullptr) {
         Result<double> bytes = memory_of(*model, section, options, training_entry(*section), batch);
         if (!bytes) return report(bytes.error());
         training = *bytes;
+        Options again = options;
+        again.recompute = true;
+        bytes = memory_of(*model, section, again, training_entry(*section), batch);
+        if (!bytes) return report(bytes.error());
+        recomputing = *bytes;
     }
     if (options.json) {
         nlohmann::ordered_json json;
@@ -105,6 +110,7 @@ int verb_summary(Options options) {
         json["batch"] = batch;
         json["inference_bytes"] = *inference;
         if (training) json["training_bytes"] = *training;
+        if (recomputing) json["training_bytes_recompute"] = *recomputing;
         print_out(json.dump() + "\n");
         return kExitDone;
     }
@@ -114,7 +120,9 @@ int verb_summary(Options options) {
                           with_separators(model->parameter_count)));
     print_out(fmt::format("FLOP a sample {}\n", amount(flops, "FLOP")));
     print_out(fmt::format("memory, batch {}: inference {}{}\n", batch, amount(*inference, "B"),
-                          training ? fmt::format(", training {}", amount(*training, "B")) : ""));
+                          training ? fmt::format(", training {} ({} with --recompute)",
+                                                 amount(*training, "B"), amount(*recomputing, "B"))
+                                   : ""));
     return kExitDone;
 }
 

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/terminal.h"
+#include "cli/time_report.h"
 #include "frontend/render.h"
 #include "ir/graph_identity.h"
 #include "passes/check_finite.h"
@@ -237,21 +238,10 @@ std::string cache_directory(const Options& options) {
     return std::string(user->pw_dir) + "/.cache/netc";
 }
 
-namespace {
-
-void print_times(const Options& options, const PassRunner& run) {
-    if (!options.time_report) return;
-    for (const PassTime& time : run.times) {
-        print_err(fmt::format("{:>9.3f} ms  {}\n", time.seconds * 1e3, time.name));
-    }
-}
-
-}  // namespace
-
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results,
-                             std::vector<std::string> gradient_inputs) {
+                             std::vector<std::string> gradient_inputs, std::string* choices) {
     CompileOptions compile_options;
     compile_options.entries = std::move(entries);
     compile_options.batch_hint = batch_hint;
@@ -260,11 +250,13 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
     compile_options.for_object = options.for_object;
+    compile_options.recompute = options.recompute;
     compile_options.gradient_inputs = std::move(gradient_inputs);
     PassRunner run = make_pass_runner(options);
     Result<Program> program = compile(model, section, compile_options, run);
     if (program && options.check_finite) check_finite(*program, *options.sources);
-    print_times(options, run);
+    if (options.time_report) print_err(time_report(run));
+    if (choices != nullptr) *choices = run.choices;
     return program;
 }
 
@@ -287,6 +279,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
     compile_options.double_precision = double_precision;
+    compile_options.recompute = options.recompute;
     const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
     Result<Module> module = build_module(model, section, compile_options, *run);
     if (!module) return module.error();
@@ -317,10 +310,15 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
         runnable->profile = kept;
         return runnable;
     }
+    CompileTimes times;
+    jit_options.times = &times;
     Result<std::unique_ptr<Executable>> executable = jit(std::move(source), jit_options);
     if (!executable) return executable.error();
-    print_times(options, *run);
-    return std::make_unique<Runnable>(std::move(*executable));
+    if (options.time_report)
+        print_err(time_report(*run) + time_report(times, (*executable)->program()));
+    auto runnable = std::make_unique<Runnable>(std::move(*executable));
+    runnable->choices = run->choices;
+    return runnable;
 }
 
 int finish_profile(const Options& options, const Runnable& runnable, int status) {

@@ -56,6 +56,7 @@ struct Runnable {
     std::unique_ptr<Executable> executable;
     const Program& program = executable->program();
     const Profile* profile = nullptr;  // the executable itself, with --profile
+    std::string choices;               // of the passes, where they ran: for --report
 };
 // At the end of a verb that ended with `status`: with --profile the table, or the file; the exit status.
 int finish_profile(const Options& options, const Runnable& runnable, int status);
@@ -67,7 +68,8 @@ make_runnable(const Model& model, const TrainSection* section, const Options& op
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,
-                             std::vector<std::string> gradient_inputs = {});
+                             std::vector<std::string> gradient_inputs = {},
+                             std::string* choices = nullptr);
 
 PassRunner make_pass_runner(const Options& options);
 CpuTarget cpu_target(const Options& options);

@@ -18,6 +18,8 @@ void ReverseSweep::run() {
         const OpDef& def = op_def(node.op);
         if (!gradients_[i].valid() || def.grad == nullptr) continue;
         attributes_ = node.attributes;
+        rules_.push_back(
+            {static_cast<std::uint32_t>(builder_.function().nodes.size()), gradients_[i]});
         def.grad(*this);
     }
     builder_.set_origin(0);
@@ -66,6 +68,7 @@ std::vector<bool> depends_on_request(const Function& function, const GradientReq
 Gradients differentiate(Function& function, const std::vector<Variable>& variables,
                         const GradientRequest& request) {
     ReverseSweep sweep(function, depends_on_request(function, request));
+    const auto begin = static_cast<std::uint32_t>(function.nodes.size());
     if (sweep.depends(request.loss)) {
         const DType type = function[request.loss].type.dtype;
         sweep.add_to(request.loss, sweep.graph().constant(1.0, type));
@@ -77,6 +80,7 @@ Gradients differentiate(Function& function, const std::vector<Variable>& variabl
         return total.valid() ? total : builder.constant(0.0, type.dtype, type.shape).id;
     };
     Gradients gradients;
+    gradients.backward = {begin, sweep.rules()};
     for (VariableId id : request.variables) {
         gradients.variables.push_back(collect(OpId::variable, id, variables[id].type));
     }

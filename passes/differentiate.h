@@ -26,9 +26,21 @@ struct GradientRequest {
     std::vector<std::uint32_t> inputs;  // indices into Function::inputs, float
 };
 
+// Which nodes the backward pass is: all from `begin` on. Each rule made the nodes from its `first` on, out of
+// the gradient that it was given.
+struct BackwardPass {
+    struct Rule {
+        std::uint32_t first = 0;
+        NodeId gradient;
+    };
+    std::uint32_t begin = 0;
+    std::vector<Rule> rules;  // in the order of the nodes
+};
+
 struct Gradients {
     std::vector<NodeId> variables;  // in the order of the request; zeros where nothing depends
     std::vector<NodeId> inputs;
+    BackwardPass backward;
 };
 
 // Appends the backward pass to `function`. `variables` are the module's.

@@ -4,6 +4,7 @@
 
 #include "ir/graph_builder.h"
 #include "passes/differentiate.h"
+#include "passes/recompute.h"
 #include "passes/rewrite.h"
 #include "passes/update.h"
 
@@ -87,6 +88,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
             all.push_back({"grad:" + step.inputs[request.inputs[i]].name, gradients.inputs[i]});
         }
         keep_results(gradient, std::move(all));
+        if (options.recompute) recompute(gradient, gradients.backward, options.batch_hint);
         remove_stop_gradients(gradient);
         module.functions.push_back(std::move(gradient));
     }
@@ -100,6 +102,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
             results.push_back({"rate", *rate});
         }
         keep_results(step, std::move(results));
+        if (options.recompute) recompute(step, gradients.backward, options.batch_hint);
         remove_stop_gradients(step);
         module.functions.push_back(std::move(step));
     }

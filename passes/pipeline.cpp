@@ -45,10 +45,12 @@ auto each_function(Pass pass) {
 
 // Bodies are in rows: conversions at each step would cost more than lanes gain. A copy that a body makes of
 // what is the same in all steps is made before the loop.
-void assign_layouts(Function& function, std::int64_t batch_hint, bool is_body) {
-    for (Function& body : function.bodies) assign_layouts(body, batch_hint, true);
+std::string assign_layouts(Function& function, std::int64_t batch_hint, bool is_body) {
+    std::string choices;
+    for (Function& body : function.bodies) choices += assign_layouts(body, batch_hint, true);
     hoist_fixed(function);
-    assign_layout(function, batch_hint, is_body ? LayoutChoice::rows : LayoutChoice::estimated);
+    return choices + assign_layout(function, batch_hint,
+                                   is_body ? LayoutChoice::rows : LayoutChoice::estimated);
 }
 
 }  // namespace
@@ -108,7 +110,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
 Status optimize(Module& module, const CompileOptions& options, PassRunner& run) {
     // Layouts first decide which conversions exist; grouping then fuses them where it can.
     Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
-        for (Function& function : m.functions) assign_layouts(function, options.batch_hint, false);
+        for (Function& function : m.functions)
+            run.choices += assign_layouts(function, options.batch_hint, false);
     });
     if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
@@ -123,7 +126,7 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
 
 Result<Program> finish_program(Module module, const CompileOptions& options, PassRunner& run) {
     if (Status s = optimize(module, options, run); !s) return s.error();
-    return lower_module(module, options.batch_hint);
+    return run.time("lower", [&] { return lower_module(module, options.batch_hint); });
 }
 
 Result<Program> compile(const Model& model, const TrainSection* section,

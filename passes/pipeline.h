@@ -32,6 +32,8 @@ struct CompileOptions {
     std::vector<ValueRange> ranges;
     // All of it in f64 instead of f32, see widen.h.
     bool double_precision = false;
+    // The backward pass computes cheap values again instead of keeping them: see recompute.h.
+    bool recompute = false;
     // The object's `init` reads no file and has little memory: see initialize.h.
     bool for_object = false;
 };

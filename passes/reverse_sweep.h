@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ir/graph_builder.h"
+#include "passes/differentiate.h"
 
 namespace netc {
 
@@ -36,6 +37,7 @@ public:
     // Adds to the gradient of a node, unless nobody wants it.
     void add_to(NodeId node, Value gradient);
     NodeId gradient_of(NodeId node) const { return gradients_[node.index]; }
+    const std::vector<BackwardPass::Rule>& rules() const { return rules_; }
     // Of all leaves of this operator and number together; invalid where nothing depends on them.
     NodeId gradient_of_leaf(OpId op, std::int64_t index);
 
@@ -57,6 +59,7 @@ private:
     GraphBuilder builder_;
     std::vector<bool> depends_;
     std::vector<NodeId> gradients_;
+    std::vector<BackwardPass::Rule> rules_;
     NodeId node_;
     Attributes attributes_;  // of that node: a copy, since appending nodes moves them
 };

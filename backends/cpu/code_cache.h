@@ -1,7 +1,10 @@
 // The cache of machine code: a directory of objects, each named by a hash of all that it was made from. It
-// may be deleted at any time; what is damaged counts as missing.
+// may be deleted at any time; what is damaged counts as missing. Several processes may use it at once: objects
+// appear whole, and one process at a time removes what is too much, the longest unused first.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,8 +21,19 @@ public:
     std::optional<std::string> load(const std::string& key) const;
     // Written under another name and renamed; failing to write is no error.
     void save(const std::string& key, const std::string& object) const;
+    // Removes objects until three quarters of `limit` bytes are left, where there are more than that. Does
+    // nothing while another process does it.
+    void trim(std::int64_t limit = kLimit) const;
+
+    static constexpr std::int64_t kLimit = std::int64_t{1} << 30;
 
 private:
+    struct Object {
+        std::string path;
+        std::int64_t bytes = 0;
+        std::filesystem::file_time_type used;
+    };
+    std::vector<Object> objects() const;
     std::string path_of(const std::string& key) const;
 
     std::string directory_;  // empty: no cache

@@ -2,21 +2,39 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <system_error>
 #include <thread>
+
+#include "backends/cpu/stopwatch.h"
 
 namespace netc {
 namespace {
 
 Result<std::string> compile(const ProgramCode& code, llvm::TargetMachine& target,
-                            const CodeJob& job) {
+                            const CodeJob& job, CodePhases& phases) {
     llvm::LLVMContext context;
     const auto module = make_module(context, target, "netc");
-    const auto made = job.is_entry
-                          ? emit_entry(code, code.program->entries[job.number], *module, true)
-                          : emit_kernel(code, job.number, *module, true);
-    if (!made) return made.error();
-    return emit_code(*module, target, CodeForm::object);
+    {
+        const Stopwatch watch(phases.emission);
+        const auto made = job.is_entry
+                              ? emit_entry(code, code.program->entries[job.number], *module, true)
+                              : emit_kernel(code, job.number, *module, true);
+        if (!made) return made.error();
+    }
+    return emit_code(*module, target, CodeForm::object, &phases);
+}
+
+void add_times(CompileTimes& times, const std::vector<CodeJob*>& jobs,
+               const std::vector<CodePhases>& phases) {
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        times.phases.emission += phases[i].emission;
+        times.phases.optimization += phases[i].optimization;
+        times.phases.code += phases[i].code;
+        if (!jobs[i]->is_entry) times.kernels.push_back({jobs[i]->number, phases[i]});
+    }
+    std::ranges::stable_sort(times.kernels, std::greater{},
+                             [](const CompileTimes::Kernel& k) { return k.phases.sum(); });
 }
 
 }  // namespace
@@ -33,8 +51,9 @@ bool load_objects(const CodeCache& cache, std::vector<CodeJob>& jobs) {
     return complete;
 }
 
-Status compile_objects(const ProgramCode& code, const CodeCache& cache,
-                       std::vector<CodeJob>& jobs) {
+Status compile_objects(const ProgramCode& code, const CodeCache& cache, std::vector<CodeJob>& jobs,
+                       CompileTimes& times) {
+    const Stopwatch watch(times.compiling);
     std::vector<CodeJob*> open;
     for (CodeJob& job : jobs) {
         if (job.object.empty()) open.push_back(&job);
@@ -43,12 +62,13 @@ Status compile_objects(const ProgramCode& code, const CodeCache& cache,
     std::stable_sort(open.begin(), open.end(),
                      [](const CodeJob* a, const CodeJob* b) { return a->work > b->work; });
     std::vector<Status> results(open.size());
+    std::vector<CodePhases> phases(open.size());
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
         auto target = make_target_machine(code.machine);
         for (std::size_t i = next++; i < open.size(); i = next++) {
-            auto object =
-                target ? compile(code, **target, *open[i]) : Result<std::string>(target.error());
+            auto object = target ? compile(code, **target, *open[i], phases[i])
+                                 : Result<std::string>(target.error());
             if (!object) {
                 results[i] = object.error();
                 continue;
@@ -65,6 +85,9 @@ Status compile_objects(const ProgramCode& code, const CodeCache& cache,
     }
     work();
     for (std::thread& thread : threads) thread.join();
+    times.threads = static_cast<int>(threads.size()) + 1;
+    add_times(times, open, phases);
+    if (!open.empty()) cache.trim();
     for (const Status& result : results) {
         if (!result) return result;
     }

@@ -23,7 +23,8 @@ struct CodeJob {
 // Fills in what the cache has; whether nothing is left to compile.
 bool load_objects(const CodeCache& cache, std::vector<CodeJob>& jobs);
 
-// Compiles what load_objects left.
-Status compile_objects(const ProgramCode& code, const CodeCache& cache, std::vector<CodeJob>& jobs);
+// Compiles what load_objects left; adds to `times`.
+Status compile_objects(const ProgramCode& code, const CodeCache& cache, std::vector<CodeJob>& jobs,
+                       CompileTimes& times);
 
 }  // namespace netc

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "backends/cpu/emit_program.h"
+#include "backends/cpu/stopwatch.h"
 
 namespace netc {
 namespace {
@@ -71,13 +72,20 @@ void install_llvm_handlers() {
     });
 }
 
-Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form) {
+Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form,
+                              CodePhases* phases) {
+    CodePhases unasked;
+    CodePhases& times = phases != nullptr ? *phases : unasked;
     Diagnostics diagnostics;
     module.getContext().setDiagnosticHandlerCallBack(on_diagnostic, &diagnostics);
 #ifndef NDEBUG
     if (llvm::verifyModule(module)) return code_failed();
 #endif
-    optimize(module, target);
+    {
+        const Stopwatch watch(times.optimization);
+        optimize(module, target);
+    }
+    const Stopwatch watch(times.code);
     llvm::SmallVector<char, 0> bytes;
     llvm::raw_svector_ostream stream(bytes);
     llvm::legacy::PassManager passes;

@@ -5,6 +5,7 @@
 #include "backends/c_header.h"
 #include "backends/cpu/emit_program.h"
 #include "backends/cpu/object_functions.h"
+#include "backends/cpu/stopwatch.h"
 
 namespace netc {
 
@@ -14,23 +15,33 @@ Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& opt
     install_llvm_handlers();
     auto target = make_target_machine(*machine);
     if (!target) return target.error();
-    const ProgramCode code = plan_code(program, *machine);
+    CompileTimes unasked;
+    CompileTimes& times = options.times != nullptr ? *options.times : unasked;
+    const ProgramCode code = [&] {
+        const Stopwatch watch(times.schedules);
+        return plan_code(program, *machine);
+    }();
     std::vector<std::string> entries{"init", "prepare", "forward"};
     if (options.train) entries.insert(entries.end(), {"gradient", "train_step"});
 
     // Assembly and object each consume a module: code generation changes it.
     ObjectFiles files;
     auto emit = [&](CodeForm form) -> Result<std::string> {
+        const Stopwatch watch(times.compiling);
         llvm::LLVMContext context;
-        Result<std::unique_ptr<llvm::Module>> module =
-            emit_program(context, **target, code, entries);
+        auto module = [&] {
+            const Stopwatch watch(times.phases.emission);
+            auto made = emit_program(context, **target, code, entries);
+            if (made) add_object_functions(**made, code, options);
+            return made;
+        }();
         if (!module) return module.error();
-        add_object_functions(**module, code, options);
         if (form == CodeForm::object && options.llvm_ir) {
             files.llvm_ir = module_text(**module, **target);
         }
-        return emit_code(**module, **target, form);
+        return emit_code(**module, **target, form, &times.phases);
     };
+    times.objects = 1;
     Result<std::string> object = emit(CodeForm::object);
     if (!object) return object.error();
     files.object = std::move(*object);

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/backend.h"
 #include "backends/cpu/machine.h"
 #include "backends/cpu/schedule.h"
 #include "backends/llvm.h"
@@ -62,7 +63,8 @@ Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
 
 // The short pipeline, then machine code. Bytes of an object file, or assembly text.
 enum class CodeForm : std::uint8_t { object, assembly };
-Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form);
+Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form,
+                              CodePhases* phases = nullptr);
 
 // Text of a module after the short pipeline.
 std::string module_text(llvm::Module& module, llvm::TargetMachine& target);

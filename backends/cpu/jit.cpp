@@ -13,14 +13,16 @@
 #include "backends/cpu/arithmetic.h"
 #include "backends/cpu/compile_jobs.h"
 #include "backends/cpu/program_plan.h"
+#include "backends/cpu/stopwatch.h"
 #include "backends/cpu/thread_pool.h"
 #include "ir/program_archive.h"
 
 namespace netc {
 namespace {
 
-// Below this many operations a kernel runs on one thread: waking others costs more.
-constexpr double kParallelWork = 300e3;
+// Below this many operations, some microseconds, a kernel runs on one thread: sharing it costs a few tenths of
+// one when the others are awake, and what they then have to fetch from its cache.
+constexpr double kParallelWork = 100e3;
 
 using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::byte*, std::byte*,
                                        const std::byte* const*, std::byte* const*, std::int64_t);
@@ -38,7 +40,7 @@ class CpuExecutable final : public Executable {
 public:
     CpuExecutable(ProgramSource source, Machine machine, const JitOptions& options)
         : source_(std::move(source)), machine_(std::move(machine)), cache_(options.cache_directory),
-          threads_(options.threads) {}
+          threads_(options.threads), times_(options.times) {}
 
     Status load(const JitOptions& options);
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
@@ -67,15 +69,16 @@ private:
     Machine machine_;
     CodeCache cache_;
     int threads_;
-    Program program_;  // without kernels where the cache had it
+    CompileTimes* times_;  // of the caller, until `load` returns
+    Program program_;      // without kernels where the cache had it
     ProgramPlan plan_;
     // Kernels and schedules, made when something has to be compiled.
     std::optional<Program> made_;
     std::optional<ProgramCode> code_;
     std::unique_ptr<llvm::orc::LLJIT> jit_;
     std::map<std::string, EntryCode, std::less<>> entries_;
-    std::set<std::string> objects_;  // keys of the kernels that the JIT has
-    std::map<std::uint32_t, KernelFunction> kernels_;
+    std::set<std::string> objects_;        // keys of the kernels that the JIT has
+    std::vector<KernelFunction> kernels_;  // by number; null where the JIT does not have it
     std::unique_ptr<ThreadPool> pool_;
     std::mutex running_;  // the pool serves one call at a time, and nothing is added during it
 };
@@ -106,6 +109,8 @@ Status CpuExecutable::make_program() {
     Result<Program> program = source_.make();
     if (!program) return program.error();
     made_ = std::move(*program);
+    CompileTimes unasked;
+    const Stopwatch watch((times_ != nullptr ? *times_ : unasked).schedules);
     code_ = plan_code(*made_, machine_);
     return {};
 }
@@ -141,8 +146,10 @@ Status CpuExecutable::load(const JitOptions& options) {
         code.plan = &plan_.entries[e];
         if (!contains(options.deferred, entry.name)) first.push_back(&code);
     }
+    kernels_.resize(plan_.kernels.size());
     if (Status status = start_jit(); !status) return status;
     if (Status status = compile(first); !status) return status;
+    times_ = nullptr;
     if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
     return {};
 }
@@ -166,18 +173,25 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
                         .work = 0,
                         .object = {}});
     }
-    if (!load_objects(cache_, jobs)) {
+    CompileTimes unasked;
+    CompileTimes& times = times_ != nullptr ? *times_ : unasked;
+    const bool complete = load_objects(cache_, jobs);
+    times.objects += jobs.size();
+    times.cached += static_cast<std::size_t>(
+        std::ranges::count_if(jobs, [](const CodeJob& job) { return !job.object.empty(); }));
+    if (!complete) {
         if (!code_) {
             if (Status status = make_program(); !status) return status;
         }
-        if (Status status = compile_objects(*code_, cache_, jobs); !status) return status;
+        if (Status status = compile_objects(*code_, cache_, jobs, times); !status) return status;
     }
+    const Stopwatch watch(times.link);
     if (Status status = add_objects(jobs); !status) return status;
     for (EntryCode* code : entries) {
         auto symbol = jit_->lookup(entry_symbol(code->entry->name));
         if (!symbol) return failed(symbol.takeError());
         for (const Call& call : code->entry->calls) {
-            if ((threads_ <= 1 && !code->plan->ranks) || kernels_.count(call.kernel) > 0) continue;
+            if ((threads_ <= 1 && !code->plan->ranks) || kernels_[call.kernel] != nullptr) continue;
             auto kernel = jit_->lookup(kernel_symbol(plan_.kernels[call.kernel].key) + "_array");
             if (!kernel) return failed(kernel.takeError());
             kernels_[call.kernel] = kernel->toPtr<KernelFunction>();
@@ -219,11 +233,12 @@ Status CpuExecutable::run_calls_here(const Entry& entry, const CallMemory& memor
     const std::lock_guard lock(running_);
     const FlushSubnormals flush;
     std::int32_t flag = 0;
+    std::vector<std::byte*> pointers;
     const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
-        std::vector<std::byte*> pointers;
+        pointers.clear();
         for (const BufferRef& buffer : call.arguments)
             pointers.push_back(address(buffer, memory, batch, steps));
-        const KernelFunction function = kernels_.at(call.kernel);
+        const KernelFunction function = kernels_[call.kernel];
         const KernelPlan& plan = plan_.kernels[call.kernel];
         if (plan.ranking.is_one && run_ranking(plan.ranking, pointers, batch)) return {};
         const std::int64_t chunks = plan.chunks.count(batch);

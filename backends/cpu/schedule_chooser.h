@@ -47,6 +47,14 @@ public:
         describe();
     }
     Schedule choose();
+    // For --report: cycles that the model predicts for one call on one core; what `choose` found best, with costs
+    // that count compiling too.
+    double predicted_cycles(const Schedule& schedule) const {
+        double sum = 0;
+        for (std::size_t s = 0; s < kernel_.stages.size(); ++s) sum += stage_cost(schedule, s);
+        return sum;
+    }
+    const std::vector<std::pair<double, Schedule>>& best() const { return best_; }
 
 private:
     void describe();

@@ -349,6 +349,10 @@ Value lift_concat(const Lift& lift) {
                            {{"axis", lift.attributes.get<std::int64_t>("axis") + 1}});
 }
 
+std::vector<Sample> after_samples() {
+    return {{{real({batch(), 3}), real({batch()})}, {}}, {{real({4, 5}), real({})}, {}}};
+}
+
 }  // namespace
 
 constexpr OpDef kPermute{
@@ -420,6 +424,19 @@ constexpr OpDef kConcat{
     .lower = lower_concat,
     .samples = concat_samples,
     .lift = lift_concat,
+};
+
+// Made by the compiler (passes/recompute.h): keeps what is computed twice from being merged.
+constexpr OpDef kAfter{
+    .name = "after",
+    .doc = "x itself, to be read once the second operand is there",
+    .family = OpFamily::view,
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .infer = [](const InferContext& context) -> Result<Type> { return context.inputs[0]; },
+    .grad = [](GradBuilder& g) { g.add(0, g.dy()); },
+    .lower = [](Lowering& lowering) { return lowering.read(0, lowering.out()); },
+    .samples = after_samples,
 };
 
 }  // namespace netc
