@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
     float *x = region(INPUT * sizeof *x), *out = region(OUTPUT * sizeof *out);
     if (file == NULL || fread(weights, 1, MODEL_WEIGHTS_SIZE, file) != MODEL_WEIGHTS_SIZE) return 1;
     int status = model_prepare(weights, prepared);
-    if (status == MODEL_OK) status = model_forward(prepared, x, out, 1, region(model_forward_workspace(1)));
+    if (status == MODEL_OK)
+        status = model_forward(prepared, x, out, 1, region(model_forward_workspace(1)));
     if (status != MODEL_OK) fprintf(stderr, "%s\n", model_strerror(status));
     printf("%g\n", out[0]);
     return status;

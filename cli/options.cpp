@@ -20,9 +20,10 @@ void add_matmul_option(CLI::App& verb, Options& options) {
     for (const Precision precision :
          {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6})
         words.emplace(name_of(precision), precision);
-    verb.add_option("--matmul", options.matmul,
-                    "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
-                    "parts of bf16; default: the section's precision")
+    verb.add_option(
+            "--matmul", options.matmul,
+            "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
+            "parts of bf16; default: the section's precision")
         ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
 }
 

@@ -222,12 +222,12 @@ struct SectionReader {
         if (dtype && dtype->dtype == ast::Dtype::bf16 && real == DType::f32) {
             section.precision = Precision::bf16;
         } else if (dtype && dtype->dtype == ast::Dtype::bf16) {
-            reader.error(diagnose<Code::wrong_static_type>(
-                             expression->span, "`precision` of a network in f64", "f32")
+            reader.error(diagnose<Code::wrong_static_type>(expression->span,
+                                                           "`precision` of a network in f64", "f32")
                              .label(setting("dtype")->span, "f64 here"));
         } else if (!value.failed() && !(dtype && dtype->dtype == ast::Dtype::f32)) {
-            reader.error(diagnose<Code::wrong_static_type>(expression->span, "`precision`",
-                                                           "f32 or bf16"));
+            reader.error(
+                diagnose<Code::wrong_static_type>(expression->span, "`precision`", "f32 or bf16"));
         }
     }
 

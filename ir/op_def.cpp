@@ -127,8 +127,7 @@ ScalarId Lowering::contract(ScalarId a, ScalarId b) {
     const ScalarId state = s.state(0, type);
     const ScalarId next = is_float(type) ? s.fma(s.cast(a, type), s.cast(b, type), state)
                                          : s.binary(ScalarOp::add, state, product(a, b));
-    return reduce({{type, 0.0}}, {next},
-                  {s.binary(ScalarOp::add, state, s.other(0, type))})[0];
+    return reduce({{type, 0.0}}, {next}, {s.binary(ScalarOp::add, state, s.other(0, type))})[0];
 }
 
 ScalarId Lowering::scatter(ScalarId base, std::int32_t dim, ScalarId position, ScalarId value) {

@@ -50,8 +50,9 @@ std::vector<std::int32_t> order_of_weights(const Access& access, std::size_t res
         const auto dim = static_cast<std::int32_t>(d);
         if (std::ranges::count(order, dim) == 0) rest.push_back(dim);
     }
-    std::ranges::stable_partition(
-        rest, [&](std::int32_t dim) { return !access.index[static_cast<std::size_t>(dim)].depends_on(1); });
+    std::ranges::stable_partition(rest, [&](std::int32_t dim) {
+        return !access.index[static_cast<std::size_t>(dim)].depends_on(1);
+    });
     order.insert(order.end(), rest.begin(), rest.end());
     return order;
 }
@@ -172,7 +173,8 @@ void choose_channels_last(Function& function, const GroupInfo& info) {
                     order_of_weights(access, rank, info.probes[i].reduced.size()));
             } else if (image[operand.index] && !contraction && !info.is_virtual(operand) &&
                        reads_in_another_order(info, NodeId{i}, access)) {
-                converter.convert_operand(NodeId{i}, access.operand, row_major(function[operand].type.rank()));
+                converter.convert_operand(NodeId{i}, access.operand,
+                                          row_major(function[operand].type.rank()));
             }
         }
     }

@@ -17,9 +17,9 @@ namespace netc {
 
 // A contraction whose result, or whose operands, are images [b, c, y...]: found by what it reads, not by name.
 struct ImageContraction {
-    std::vector<std::size_t> images;  // operands that are images
+    std::vector<std::size_t> images;     // operands that are images
     std::optional<std::size_t> weights;  // the operand that is not
-    std::int64_t vector = 1;  // channels that a vector runs over
+    std::int64_t vector = 1;             // channels that a vector runs over
     bool result_is_image = false;
 };
 

@@ -77,7 +77,9 @@ NodeId LayoutConverter::laid_out(NodeId value, const std::vector<std::int32_t>& 
     NodeId& known = known_[{value, order}];
     if (known.index != NodeId{}.index) return known;
     const Shape shape = function_[value].type.shape;
-    const auto size = [&](std::int32_t dim) { return shape[static_cast<std::size_t>(dim)].value(); };
+    const auto size = [&](std::int32_t dim) {
+        return shape[static_cast<std::size_t>(dim)].value();
+    };
     const std::int32_t last = order.back();
     const std::int32_t inner = order.size() > 1 ? order[order.size() - 2] : last;
     const bool blocked = size(last) % kLanes == 0;
@@ -95,7 +97,8 @@ NodeId LayoutConverter::laid_out(NodeId value, const std::vector<std::int32_t>& 
     const auto at = [&](std::int32_t dim) { return place[static_cast<std::size_t>(dim)]; };
     std::vector<std::int64_t> outward;
     if (blocked) outward.push_back(at(last));
-    for (const std::int32_t dim : order) outward.push_back(dim == last && blocked ? at(dim) + 1 : at(dim));
+    for (const std::int32_t dim : order)
+        outward.push_back(dim == last && blocked ? at(dim) + 1 : at(dim));
     if (paired) outward.push_back(at(inner) + 1);
     std::vector<std::int64_t> back(outward.size());
     for (std::size_t d = 0; d < outward.size(); ++d)

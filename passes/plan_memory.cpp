@@ -127,8 +127,9 @@ public:
                     continue;
                 }
                 const Node& node = lowered.function[storage];
-                ArenaValue value{storage, begin, end, arena_bytes(node.type, node.layout, in_blocks_),
-                                 {},      &lowered, {}};
+                ArenaValue value{
+                    storage, begin,    end, arena_bytes(node.type, node.layout, in_blocks_),
+                    {},      &lowered, {}};
                 if (const auto carry = carries.find(storage); carry != carries.end()) {
                     lay_out_carry(lowered, *carry->second, value);
                 }
@@ -180,8 +181,10 @@ Bytes arena_bytes(const Type& type, const Layout& layout, bool in_blocks) {
     bool grows = false;
     for (std::size_t d = 0; d < type.rank(); ++d) {
         const Extent extent = type.shape[d].extent().value_or(Extent{});
-        const bool row = !layout.order.empty() && layout.order.back() == static_cast<std::int32_t>(d);
-        const std::int64_t fixed = std::max<std::int64_t>(0, extent.constant) + (row ? layout.extra : 0);
+        const bool row =
+            !layout.order.empty() && layout.order.back() == static_cast<std::int32_t>(d);
+        const std::int64_t fixed =
+            std::max<std::int64_t>(0, extent.constant) + (row ? layout.extra : 0);
         // a*B + c is at most (16 a + c) ceil(B/16) and (a + c) B, for B >= 1.
         const std::int64_t samples = in_blocks ? kLanes : 1;
         elements *= extent.is_static() ? fixed : samples * extent.per_batch + fixed;

@@ -72,8 +72,8 @@ private:
     }
     NodeId filled(double value, NodeId like) {
         const Shape shape = shape_of(like);
-        return make(OpId::constant, {},
-                    {{"value", value}, {"shape", shape}, {"dtype", DType::f32}}, DType::f32, shape);
+        return make(OpId::constant, {}, {{"value", value}, {"shape", shape}, {"dtype", DType::f32}},
+                    DType::f32, shape);
     }
 
     Rebuilder& to_;

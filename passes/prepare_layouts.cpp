@@ -20,7 +20,8 @@ std::optional<std::vector<NodeId>> chain_to(const Function& forward, NodeId copy
     while (forward[chain.back()].op != OpId::variable) {
         const Node& node = forward[chain.back()];
         const bool view = op_def(node.op).family == OpFamily::view && node.inputs.size() == 1;
-        if (chain.back() != copy && (!view || readers[chain.back().index] != 1)) return std::nullopt;
+        if (chain.back() != copy && (!view || readers[chain.back().index] != 1))
+            return std::nullopt;
         chain.push_back(node.inputs[0]);
     }
     std::ranges::reverse(chain);

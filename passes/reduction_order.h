@@ -23,7 +23,7 @@ struct ReductionShape {
     std::vector<AxisId> axes;     // outermost first
     std::vector<Extent> extents;  // of the axes
     std::optional<std::int64_t>
-        results;  // elements that remain; nothing where it depends on the batch
+        results;              // elements that remain; nothing where it depends on the batch
     std::int64_t widest = 1;  // greatest static dim of the result
 };
 

@@ -30,9 +30,8 @@ double Chooser::bytes_of(const Buffer& buffer) const {
 bool Chooser::selects(const Read& read, AxisId axis) const {
     return std::ranges::any_of(read.index, [&](const Index& index) {
         if (!index.depends_on(axis)) return false;
-        return std::ranges::none_of(kernel_.stages[main_].reduction->axes, [&](AxisId reduced) {
-            return index.depends_on(reduced);
-        });
+        return std::ranges::none_of(kernel_.stages[main_].reduction->axes,
+                                    [&](AxisId reduced) { return index.depends_on(reduced); });
     });
 }
 
@@ -90,16 +89,15 @@ void Chooser::order_loops(Schedule& schedule) const {
             bytes += bytes_of(kernel_.reads[number].source);
     }
     auto& outer = schedule.outer;
-    std::ranges::stable_partition(outer,
-                                  [&](const AxisTile& tile) { return tile.axis == vector; });
+    std::ranges::stable_partition(outer, [&](const AxisTile& tile) { return tile.axis == vector; });
     const bool streams =
         bytes > 0.5 * static_cast<double>(machine_.l2_bytes) && schedule.slices.empty();
     const auto count = [&](const AxisTile& tile) { return tiles(schedule, tile); };
     if (outer.size() < 2 || (streams && count(outer[0]) >= kChunks)) return;
     // Of the places, the innermost stays inside: a row of them.
     std::rotate(outer.begin(), outer.begin() + 1, outer.end() - 1);
-    auto first = std::ranges::find_if(
-        outer, [&](const AxisTile& tile) { return count(tile) >= kChunks; });
+    auto first =
+        std::ranges::find_if(outer, [&](const AxisTile& tile) { return count(tile) >= kChunks; });
     if (first == outer.end()) first = std::ranges::max_element(outer, {}, count);
     std::rotate(outer.begin(), first, first + 1);
 }
@@ -113,7 +111,8 @@ Schedule Chooser::packed(const Schedule& schedule, std::uint32_t read) const {
     std::ranges::stable_partition(
         with.outer, [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });
     std::ranges::stable_partition(with.outer, depends);
-    with.packs.push_back({read, static_cast<std::size_t>(std::ranges::count_if(with.outer, depends)) + 1});
+    with.packs.push_back(
+        {read, static_cast<std::size_t>(std::ranges::count_if(with.outer, depends)) + 1});
     return with;
 }
 

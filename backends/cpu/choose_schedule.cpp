@@ -189,8 +189,8 @@ Schedule Chooser::choose() {
     if (best_.empty()) return plain_schedule(kernel_);
     auto candidates = std::move(best_);
     best_.clear();
-    const bool pairs = std::ranges::any_of(
-        stages_[main_].step_reads, [&](std::uint32_t read) { return reads_[read].halves; });
+    const bool pairs = std::ranges::any_of(stages_[main_].step_reads,
+                                           [&](std::uint32_t read) { return reads_[read].halves; });
     for (const auto& [value, candidate] : candidates) {
         for (const bool own_all : {true, false}) {
             // Halves are multiplied in pairs of steps.

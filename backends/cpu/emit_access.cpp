@@ -114,9 +114,8 @@ Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, 
                     ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
                     : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
         } else if (mask == nullptr && is_half(type) && bytes.vector == nullptr && bytes.lane == 4 &&
-                   std::ranges::all_of(bytes.terms, [](const LinearTerm& term) {
-                       return term.factor % 4 == 0;
-                   })) {
+                   std::ranges::all_of(
+                       bytes.terms, [](const LinearTerm& term) { return term.factor % 4 == 0; })) {
             value = load_half_of_pairs(base, bytes);
         } else {
             llvm::Value* lanes = nullptr;

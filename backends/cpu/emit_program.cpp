@@ -255,18 +255,19 @@ Result<llvm::Function*> emit_fixed(const ProgramCode& code, const Entry& entry,
     llvm::SmallVector<llvm::Type*, 9> types(7, b.getPtrTy());
     types.append({b.getInt64Ty(), b.getPtrTy()});
     const std::int64_t batch = code.program->batch_hint;
-    auto* function = llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), types, false),
-                                            llvm::Function::InternalLinkage,
-                                            fmt::format("{}_b{}", entry_symbol(entry.name), batch), module);
+    auto* function = llvm::Function::Create(
+        llvm::FunctionType::get(b.getVoidTy(), types, false), llvm::Function::InternalLinkage,
+        fmt::format("{}_b{}", entry_symbol(entry.name), batch), module);
     finish_function(function, code.machine);
     function->addFnAttr(llvm::Attribute::NoInline);
     function->addFnAttr("min-legal-vector-width", std::to_string(code.machine.vector_bits));
     function->addFnAttr("denormal-fp-math-f32", "preserve-sign,preserve-sign");
     b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
     llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(batch));
-    const Status status = EntryCalls{code, entry, module,          b, arguments_of(*function), hint,
-                                     batch, function->getArg(8), {}}
-                              .emit(0, entry.calls.size(), 0);
+    const Status status =
+        EntryCalls{
+            code, entry, module, b, arguments_of(*function), hint, batch, function->getArg(8), {}}
+            .emit(0, entry.calls.size(), 0);
     if (!status) return status.error();
     b.CreateRetVoid();
     return function;
@@ -314,9 +315,9 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
         b.CreateBr(end);
         b.SetInsertPoint(general);
     }
-    const Status status = EntryCalls{code, entry, module,       b,     arguments, arguments.batch,
-                                     std::nullopt, fault, {}}
-                              .emit(0, entry.calls.size(), 0);
+    const Status status =
+        EntryCalls{code, entry, module, b, arguments, arguments.batch, std::nullopt, fault, {}}
+            .emit(0, entry.calls.size(), 0);
     if (!status) return status.error();
     b.CreateBr(end);
     b.SetInsertPoint(end);

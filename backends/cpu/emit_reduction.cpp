@@ -298,18 +298,20 @@ void KernelEmitter::step() {
         const Condition& condition = group.first;
         const auto& members = group.second;
         const auto emit_members = [&] {
-            for_each_point([&](std::size_t point) {
-                for (std::int64_t lane = 0; lane < lane_copies_; ++lane) {
-                    if (members.size() < all &&
-                        std::find(members.begin(), members.end(), std::pair(point, lane)) ==
-                            members.end()) {
-                        continue;
+            for_each_point(
+                [&](std::size_t point) {
+                    for (std::int64_t lane = 0; lane < lane_copies_; ++lane) {
+                        if (members.size() < all &&
+                            std::find(members.begin(), members.end(), std::pair(point, lane)) ==
+                                members.end()) {
+                            continue;
+                        }
+                        if (copies) coordinate_[reduction.order.lane_axis] = lane;
+                        step_point(point * static_cast<std::size_t>(lane_copies_) +
+                                   static_cast<std::size_t>(lane));
                     }
-                    if (copies) coordinate_[reduction.order.lane_axis] = lane;
-                    step_point(point * static_cast<std::size_t>(lane_copies_) +
-                               static_cast<std::size_t>(lane));
-                }
-            }, true);
+                },
+                true);
         };
         const auto emit_masked = [&] {
             llvm::Value* mask_before = guard_mask_;

@@ -17,7 +17,8 @@ void KernelEmitter::emit_slices(std::size_t level) {
     loop(builder_.getInt64(0), count, {0, kUnbounded}, true, [&](const Linear& counter) {
         llvm::Value* number = arithmetic_.scalar(counter);
         llvm::Value* low = arithmetic_.scalar(arithmetic_.scale(counter, slice.tile));
-        llvm::Value* high = builder_.CreateAdd(low, builder_.getInt64(static_cast<std::uint64_t>(slice.tile)));
+        llvm::Value* high =
+            builder_.CreateAdd(low, builder_.getInt64(static_cast<std::uint64_t>(slice.tile)));
         high = builder_.CreateSelect(builder_.CreateICmpSLT(high, extent), high, extent);
         slices_[slice.axis] = {low, high};
         llvm::Value* before = resumed_;
@@ -38,8 +39,8 @@ void KernelEmitter::resume_states() {
         std::vector<Linear> index;
         for (const Index& one : store.index) index.push_back(linear(one));
         const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-        const Element old = load(params_[store.target.index], bytes, param.dtype,
-                                 fills_lanes(param, store.index));
+        const Element old =
+            load(params_[store.target.index], bytes, param.dtype, fills_lanes(param, store.index));
         llvm::Value* value = vector_states_ ? as_vector(old) : old.value;
         states_[point] = builder_.CreateSelect(resumed_, value, states_[point]);
     });

@@ -103,10 +103,10 @@ void KernelEmitter::prefetch(const Read& read) {
         Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
         if (bytes.vector != nullptr || bytes.lane != size_of(param.dtype)) return;
         bytes.lane = 0;
-        builder_.CreateIntrinsic(
-            llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
-            {arithmetic_.address(params_[read.source.index], bytes), builder_.getInt32(0),
-             builder_.getInt32(3), builder_.getInt32(1)});
+        builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+                                 {arithmetic_.address(params_[read.source.index], bytes),
+                                  builder_.getInt32(0), builder_.getInt32(3),
+                                  builder_.getInt32(1)});
     });
 }
 

@@ -183,7 +183,7 @@ private:
     std::vector<LocalPlace> locals_;
     std::map<std::uint32_t, PackPlace> packs_;
     std::map<AxisId, SliceRange> slices_;
-    llvm::Value* resumed_ = nullptr;  // whether sums go on from the output; null without slices
+    llvm::Value* resumed_ = nullptr;      // whether sums go on from the output; null without slices
     std::vector<std::uint64_t> depends_;  // axes that a scalar depends on, as bits
     std::vector<std::uint64_t> read_depends_;
     std::vector<std::uint64_t> weight_;        // of an axis' coordinate in memo keys

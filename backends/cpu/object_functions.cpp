@@ -258,8 +258,9 @@ private:
         const std::int64_t size = program_.find(entry)->workspace.at(1);
         if (size == 0) return nullptr;
         if (region != nullptr && size > kStackScratch)
-            return b_.CreateConstGEP1_64(b_.getInt8Ty(), region,
-                                         static_cast<std::uint64_t>(program_.prepared_size - round_up(size)));
+            return b_.CreateConstGEP1_64(
+                b_.getInt8Ty(), region,
+                static_cast<std::uint64_t>(program_.prepared_size - round_up(size)));
         llvm::AllocaInst* memory = b_.CreateAlloca(b_.getInt8Ty(), number(size + kAlignment));
         memory->setAlignment(llvm::Align(kAlignment));
         return memory;
@@ -274,11 +275,10 @@ private:
         check_region(prepared);
         check_hash(weights);
         write_header(prepared, program_.prepared_size);
-        call_and_return("prepare",
-                        {.weights = weights,
-                         .prepared = prepared,
-                         .workspace = scratch("prepare", prepared)},
-                        {}, {}, number(1));
+        call_and_return(
+            "prepare",
+            {.weights = weights, .prepared = prepared, .workspace = scratch("prepare", prepared)},
+            {}, {}, number(1));
     }
 
     void forward() {

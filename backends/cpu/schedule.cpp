@@ -110,7 +110,8 @@ Status legal_pack(const Kernel& kernel, const Schedule& schedule, const Pack& pa
         if (tile.axis == *schedule.vector_axis) {
             bytes *= tile.tile;
             if (level >= pack.level) return illegal("a packed copy is inside the vector axis");
-        } else if (index_depends(read.index, tile.axis) && (level >= pack.level || tile.tile != 1)) {
+        } else if (index_depends(read.index, tile.axis) &&
+                   (level >= pack.level || tile.tile != 1)) {
             return illegal("a packed copy depends on an axis inside of it");
         }
     }
@@ -329,8 +330,7 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         text += fmt::format("pack read {} at level {}\n", pack.read, pack.level);
     }
-    if (!schedule.slices.empty())
-        text += "slices" + tiles(schedule.slices, std::nullopt) + "\n";
+    if (!schedule.slices.empty()) text += "slices" + tiles(schedule.slices, std::nullopt) + "\n";
     for (std::size_t i = 0; i < schedule.stages.size(); ++i) {
         const StageSchedule& how = schedule.stages[i];
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),

@@ -144,9 +144,10 @@ void Chooser::describe() {
             seen.assign(kernel_.scalars.size(), false);
             for (ScalarId id : stage.reduction->step) info.step_work += walk(id, info.step_reads);
             // Where halves are multiplied, widening them is part of it.
-            const bool pairs = machine_.bf16 && std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
-                return reads_[read].halves;
-            });
+            const bool pairs =
+                machine_.bf16 && std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
+                    return reads_[read].halves;
+                });
             if (pairs) info.step_work = 1;
             info.states = static_cast<double>(stage.reduction->states.size());
             info.element_size = size_of(stage.reduction->states[0].dtype);
@@ -301,10 +302,8 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
                 loads += 0.5 * distinct(reads_[read], step_count, step_vector) * vector_size;
                 continue;
             }
-            const bool packed =
-                step_vector &&
-                !reads_[read].lies_along(*step_vector) && reads_[read].depends_on(*step_vector) &&
-                packable(schedule, read);
+            const bool packed = step_vector && !reads_[read].lies_along(*step_vector) &&
+                                reads_[read].depends_on(*step_vector) && packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
             if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
                 vector_loads += distinct(reads_[read], count, step_vector) * registers;
@@ -388,8 +387,7 @@ double Chooser::code_size(const Schedule& schedule) const {
         double stored = 0;
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
-            const bool scatters =
-                vector && !store.local && !store.lies_along(*vector);
+            const bool scatters = vector && !store.local && !store.lies_along(*vector);
             stored += scatters ? 20 : 1;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
@@ -412,8 +410,7 @@ double Chooser::cost(const Schedule& schedule, bool main_only) const {
     // What is stored in pieces of lines costs other lines their place.
     const auto& vector = schedule.vector_axis;
     for (const Access& store : stores_[main_]) {
-        if (vector && !store.local && !store.lies_along(*vector))
-            cycles *= kScattered;
+        if (vector && !store.local && !store.lies_along(*vector)) cycles *= kScattered;
     }
     const double code = code_size(schedule);
     return cycles * (1 + std::min(code / kCodeSize, code * kCompile / cycles));

@@ -14,7 +14,9 @@ Status check_dtype(AcceptDType accepts, DType type) {
 }
 
 Status check_factors(DType a, DType b) {
-    const auto is_byte = [](DType type) { return sum_type(type) == DType::i32 && type != DType::i32; };
+    const auto is_byte = [](DType type) {
+        return sum_type(type) == DType::i32 && type != DType::i32;
+    };
     if (is_byte(a) && is_byte(b)) return {};
     if (Status status = check_dtype(float_dtype, a); !status) return status;
     if (a != b) return fact(fmt::format("{} is not {}", name_of(b), name_of(a)));

@@ -121,8 +121,7 @@ void check_samples(OpId op, const Mode& mode) {
                     inputs[originals[s].inputs[k].name] = numbers_of(tensors.back());
                 }
                 const std::vector<double> wanted = direct(originals[s], tensors, batch);
-                const std::vector<double> scale =
-                    direct(originals[s], magnitudes(tensors), batch);
+                const std::vector<double> scale = direct(originals[s], magnitudes(tensors), batch);
                 // The sums are rounded too, in f32: no sample adds up more than 1000 products.
                 const double bound = mode.worst + 1000 * 0x1p-24;
                 for (const Backend& backend : backends) {
@@ -219,10 +218,10 @@ TEST_CASE("infinities, NaN and the ends of the range in parts of bf16 come out a
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     constexpr double kMost = std::numeric_limits<float>::max();
     constexpr std::int64_t n = 5, m = 19;
-    const std::vector<double> special{
-        kInfinity, -kInfinity, std::nan(""), 0,      -0.0,   kMost,    -kMost,  0x1.ffp127,
-        0x1.ff8p127, 0x1p-126, -0x1p-126,    0x1p-130, 0x1p-149, 1,      -3.1415, 0x1.fffffep0,
-        0x1.01p0,    0x1.0101p-60};
+    const std::vector<double> special{kInfinity,    -kInfinity, std::nan(""), 0,           -0.0,
+                                      kMost,        -kMost,     0x1.ffp127,   0x1.ff8p127, 0x1p-126,
+                                      -0x1p-126,    0x1p-130,   0x1p-149,     1,           -3.1415,
+                                      0x1.fffffep0, 0x1.01p0,   0x1.0101p-60};
     const auto batch = static_cast<std::int64_t>(special.size());
     Numbers inputs;
     for (std::size_t b = 0; b < special.size(); ++b) {
@@ -266,8 +265,7 @@ TEST_CASE("infinities, NaN and the ends of the range in parts of bf16 come out a
                     const double w = std::abs(inputs["w"][i % m]);
                     const double size = std::abs(inputs["x"][i / m * n + 1] * w) +
                                         std::abs(inputs["x"][i / m * n + 3] * w);
-                    const double bound =
-                        (2 * mode.worst + 0x1p-22) * size + 0x1p-125 * (1 + w) * 2;
+                    const double bound = (2 * mode.worst + 0x1p-22) * size + 0x1p-125 * (1 + w) * 2;
                     CHECK(std::abs(found[i] - wanted[i]) <= bound);
                 }
             }
@@ -277,12 +275,21 @@ TEST_CASE("infinities, NaN and the ends of the range in parts of bf16 come out a
 
 TEST_CASE("bf16 rounds operands to the nearest, ties to even") {
     // One product each: 1 * w is w, rounded.
-    const std::vector<double> w{1 + 0x1p-8, 1 + 3 * 0x1p-8,     1 + 0x1p-8 + 0x1p-20, -1 - 0x1p-9,
-                                0x1.fep127, 0x1.fefffep127, 0x1.ffp127,           1e-40,
-                                std::nan(""), -std::numeric_limits<double>::infinity()};
-    const std::vector<double> rounded{1,          1 + 0x1p-6, 1 + 0x1p-7, -1,
-                                      0x1.fep127, 0x1.fep127, std::numeric_limits<double>::infinity(), 0,
-                                      std::nan(""), -std::numeric_limits<double>::infinity()};
+    const std::vector<double> w{1 + 0x1p-8,           1 + 3 * 0x1p-8,
+                                1 + 0x1p-8 + 0x1p-20, -1 - 0x1p-9,
+                                0x1.fep127,           0x1.fefffep127,
+                                0x1.ffp127,           1e-40,
+                                std::nan(""),         -std::numeric_limits<double>::infinity()};
+    const std::vector<double> rounded{1,
+                                      1 + 0x1p-6,
+                                      1 + 0x1p-7,
+                                      -1,
+                                      0x1.fep127,
+                                      0x1.fep127,
+                                      std::numeric_limits<double>::infinity(),
+                                      0,
+                                      std::nan(""),
+                                      -std::numeric_limits<double>::infinity()};
     const auto m = static_cast<std::int64_t>(w.size());
     const Program program = program_of(product_of(1, m, Precision::bf16), Form::rows, 1);
     for (const Backend& backend : backends_of(program)) {
