@@ -1,6 +1,7 @@
 // links: passes backends ir
 // Contractions in 8-bit integers: how far they are from f32, and the same bits with and without an instruction for
 // four products, for any layout and number of threads.
+#include "ir/graph_builder.h"
 #include "passes/quantize.h"
 #include "passes/simplify.h"
 #include "program_support.h"
