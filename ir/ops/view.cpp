@@ -349,6 +349,12 @@ Value lift_concat(const Lift& lift) {
                            {{"axis", lift.attributes.get<std::int64_t>("axis") + 1}});
 }
 
+void grad_of_after(GradBuilder& g) {
+    g.add(0, g.dy());
+    const Type& waited_for = g.x(1).type();
+    if (g.needs(1)) g.add(1, g.graph().constant(0, waited_for.dtype, waited_for.shape));
+}
+
 std::vector<Sample> after_samples() {
     return {{{real({batch(), 3}), real({batch()})}, {}}, {{real({4, 5}), real({})}, {}}};
 }
@@ -434,7 +440,7 @@ constexpr OpDef kAfter{
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = [](const InferContext& context) -> Result<Type> { return context.inputs[0]; },
-    .grad = [](GradBuilder& g) { g.add(0, g.dy()); },
+    .grad = grad_of_after,
     .lower = [](Lowering& lowering) { return lowering.read(0, lowering.out()); },
     .samples = after_samples,
 };
