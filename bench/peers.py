@@ -57,8 +57,8 @@ def threads_of(count):
 
 
 class Peers:
-    def __init__(self, threads):
-        self.cores, self.threads = CORES[:threads], threads
+    def __init__(self, threads, without=()):
+        self.cores, self.threads, self.without = CORES[:threads], threads, without
         own = ENVIRONMENT / "bin/python"
         self.python = own if own.exists() else os.environ.get("NETC_TORCH_PYTHON") or shutil.which("python3")
         self.shared = own.exists() and (REFERENCE / "peers.py").exists()
@@ -70,7 +70,10 @@ class Peers:
             self.missing["torch"] = self.torch.why
 
     def of(self, work):
-        """The names of all peers that may know this workload."""
+        """The names of the peers that may know this workload."""
+        return [peer for peer in self.all_of(work) if peer not in self.without]
+
+    def all_of(self, work):
         if not self.shared or work.name.startswith("linear_"):
             return ["torch"]
         if work.group == "train":

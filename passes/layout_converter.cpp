@@ -1,5 +1,7 @@
 #include "passes/layout_converter.h"
 
+#include <algorithm>
+
 namespace netc {
 
 void LayoutConverter::run() {
@@ -81,7 +83,10 @@ NodeId LayoutConverter::laid_out(NodeId value, const std::vector<std::int32_t>& 
         return shape[static_cast<std::size_t>(dim)].value();
     };
     const std::int32_t last = order.back();
-    const std::int32_t inner = order.size() > 1 ? order[order.size() - 2] : last;
+    // The innermost dim of the sum that has more than one value.
+    const auto summed = std::find_if(order.rbegin() + 1, order.rend(),
+                                     [&](std::int32_t dim) { return size(dim) > 1; });
+    const std::int32_t inner = summed == order.rend() ? last : *summed;
     const bool blocked = size(last) % kLanes == 0;
     // Halves that one sum takes one after the other lie side by side (backends/cpu/emit_dot.cpp).
     const bool paired =
