@@ -56,6 +56,10 @@ constexpr bool is_float(DType type) {
 
 // Stored and converted, not calculated with.
 constexpr bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
+// What an instruction multiplies two or four at a time: halves of bf16, bytes.
+constexpr bool is_part_of_word(DType type) {
+    return type == DType::bf16 || type == DType::i8 || type == DType::u8;
+}
 
 // What products of two of them are summed in, exactly multiplied: halves in f32, bytes in i32.
 constexpr DType sum_type(DType type) {

@@ -175,9 +175,18 @@ void choose_rows(Function& function, const GroupInfo& info,
         if (c.sums_over_lanes) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
-        const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
+        const Type& type = info.function[info.function[c.node].inputs[v->operand]].type;
+        const Shape& shape = type.shape;
         // One copy for many samples; a value of the batch is not worth it.
-        if (v->dim + 1 == shape.size() || !product(shape).is_static()) continue;
+        if (!product(shape).is_static()) continue;
+        if (is_part_of_word(type.dtype) && shape.size() > 1) {
+            std::vector<std::int32_t> order = row_major(shape.size()).order;
+            std::erase(order, static_cast<std::int32_t>(v->dim));
+            order.push_back(static_cast<std::int32_t>(v->dim));
+            inserter.lay_out_operand(c.node, v->operand, std::move(order));
+            continue;
+        }
+        if (v->dim + 1 == shape.size()) continue;
         Layout layout = row_major(shape.size());
         std::rotate(layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim),
                     layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim) + 1,

@@ -88,14 +88,17 @@ NodeId LayoutConverter::laid_out(NodeId value, const std::vector<std::int32_t>& 
                                      [&](std::int32_t dim) { return size(dim) > 1; });
     const std::int32_t inner = summed == order.rend() ? last : *summed;
     const bool blocked = size(last) % kLanes == 0;
-    // Halves that one sum takes one after the other lie side by side (backends/cpu/emit_dot.cpp).
-    const bool paired =
-        blocked && inner != last && is_half(function_[value].type.dtype) && size(inner) % 2 == 0;
+    // Parts of words that one sum takes one after the other lie side by side (backends/cpu/emit_dot.cpp).
+    const DType dtype = function_[value].type.dtype;
+    const std::int64_t in_word = is_part_of_word(dtype) ? 4 / size_of(dtype) : 1;
+    const bool paired = blocked && inner != last && in_word > 1 && size(inner) % in_word == 0;
     Shape split;
     std::vector<std::int64_t> place;  // of each dim, its outer part, in `split`
     for (std::int32_t dim = 0; dim < static_cast<std::int32_t>(shape.size()); ++dim) {
         place.push_back(static_cast<std::int64_t>(split.size()));
-        const std::int64_t part = dim == last && blocked ? kLanes : dim == inner && paired ? 2 : 1;
+        const std::int64_t part = dim == last && blocked   ? kLanes
+                                  : dim == inner && paired ? in_word
+                                                           : 1;
         split.push_back(part == 1 ? shape[static_cast<std::size_t>(dim)] : Dim(size(dim) / part));
         if (part > 1) split.emplace_back(part);
     }

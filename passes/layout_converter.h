@@ -23,7 +23,7 @@ public:
     // The operand, whose size is known, as vectors take it: `order` outermost first, of its last dim blocks of 16
     // outside and the 16 inside. In forms of the graph, [o, c, ky, kx] in the order ky, kx, c, o:
     //     copy(permute(reshape(w))) [o / 16, ky, kx, c, 16], then permute and reshape back
-    // Halves: [o / 16, ky, kx, c / 2, 16, 2].
+    // Halves: [o / 16, ky, kx, c / 2, 16, 2]; bytes: [o / 16, ky, kx, c / 4, 16, 4].
     void lay_out_operand(NodeId reader, std::size_t operand, std::vector<std::int32_t> order) {
         laid_out_[{reader, operand}] = std::move(order);
     }

@@ -12,6 +12,7 @@ namespace {
 constexpr std::int64_t kChunks = 8;
 // Steps of a sum between two reloads of it, at least.
 constexpr double kLeastSlice = 128;
+constexpr std::int64_t kSliceUnit = 16;
 
 }  // namespace
 
@@ -68,13 +69,18 @@ void Chooser::choose_slices(Schedule& schedule) const {
             continue;
         }
         const double fits = std::clamp(std::floor(room / each), 1.0, size);
-        const double parts = std::ceil(size / fits);
-        sliced.slices.push_back({axis, static_cast<std::int64_t>(std::ceil(size / parts))});
+        // Whole steps of what is unrolled.
+        const std::int64_t unit = axis == sum.axes.back() ? kSliceUnit : 1;
+        const auto values = static_cast<std::int64_t>(std::ceil(size / std::ceil(size / fits)));
+        const std::int64_t tile = (values + unit - 1) / unit * unit;
+        const double parts = std::ceil(size / static_cast<double>(tile));
+        sliced.slices.push_back({axis, tile});
         slices *= parts;
-        steps *= std::ceil(size / parts);
+        steps *= static_cast<double>(tile);
         break;
     }
     const double stored = bytes_of(kernel_.stages[main_].stores[0].target);
+    if (slices == 1) return;
     const bool pays = bytes + 2 * stored * slices < 0.5 * whole && steps >= kLeastSlice;
     if (pays && legal(kernel_, sliced)) schedule = sliced;
 }

@@ -189,18 +189,19 @@ Schedule Chooser::choose() {
     if (best_.empty()) return plain_schedule(kernel_);
     auto candidates = std::move(best_);
     best_.clear();
-    const bool pairs = std::ranges::any_of(stages_[main_].step_reads,
-                                           [&](std::uint32_t read) { return reads_[read].halves; });
+    std::int64_t in_word = 1;
+    for (std::uint32_t read : stages_[main_].step_reads)
+        in_word = std::max(in_word, reads_[read].in_word);
     for (const auto& [value, candidate] : candidates) {
         for (const bool own_all : {true, false}) {
-            // Halves are multiplied in pairs of steps.
-            for (const std::int64_t unroll : {pairs ? std::int64_t{2} : 1, std::int64_t{4}}) {
+            // Parts of words are multiplied in as many steps at once.
+            for (const std::int64_t unroll : {in_word, std::int64_t{4}}) {
                 Schedule tried = candidate;
                 fill_stages(tried, own_all, unroll);
                 consider(std::move(tried), true);
             }
         }
-        if (!pairs) consider(candidate, true);
+        if (in_word == 1) consider(candidate, true);
     }
     Schedule chosen = best_.front().second;
     finish(chosen);

@@ -113,10 +113,11 @@ Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, 
                 mask == nullptr
                     ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
                     : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
-        } else if (mask == nullptr && is_half(type) && bytes.vector == nullptr && bytes.lane == 4 &&
-                   std::ranges::all_of(
-                       bytes.terms, [](const LinearTerm& term) { return term.factor % 4 == 0; })) {
-            value = load_half_of_pairs(base, bytes);
+        } else if (mask == nullptr && is_part_of_word(type) && bytes.vector == nullptr &&
+                   bytes.lane == 4 && std::ranges::all_of(bytes.terms, [](const LinearTerm& term) {
+                       return term.factor % 4 == 0;
+                   })) {
+            value = load_part_of_words(base, bytes, element);
         } else {
             llvm::Value* lanes = nullptr;
             if (bytes.vector == nullptr && std::abs(bytes.lane) < (std::int64_t{1} << 26)) {

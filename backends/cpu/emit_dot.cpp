@@ -59,22 +59,38 @@ void KernelEmitter::dot_step(std::size_t point) {
     if (waiting_[point].size() == factors_->count) finish_dot(point);
 }
 
-// Halves that lie in pairs, every second one: the pairs are loaded and remembered, for a step that wants both.
-llvm::Value* KernelEmitter::load_half_of_pairs(llvm::Value* base, const Linear& bytes) {
-    const bool upper = (bytes.constant & 2) != 0;
+// Narrow numbers that lie in words, one of each: the words are loaded and remembered, for steps that want all of it.
+llvm::Value* KernelEmitter::load_part_of_words(llvm::Value* base, const Linear& bytes,
+                                               llvm::Type* type) {
+    const std::int64_t offset = bytes.constant & 3;
     Linear start = bytes;
     start.lane = 0;
-    start.constant -= upper ? 2 : 0;
+    start.constant -= offset;
     llvm::Value* pointer = arithmetic_.address(base, start);
     llvm::Value*& words = words_[{builder_.GetInsertBlock(), pointer}];
     if (words == nullptr) {
         words = builder_.CreateAlignedLoad(
-            llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes), pointer, llvm::Align(2));
+            llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes), pointer, llvm::Align(1));
     }
-    llvm::Value* half = upper ? builder_.CreateLShr(words, 16) : words;
-    half = builder_.CreateTrunc(half, llvm::FixedVectorType::get(builder_.getInt16Ty(), kLanes));
-    halves_[half] = {words, upper};
-    return half;
+    llvm::Value* part =
+        offset == 0 ? words : builder_.CreateLShr(words, static_cast<std::uint64_t>(8 * offset));
+    part = builder_.CreateTrunc(part, llvm::FixedVectorType::get(type, kLanes));
+    parts_[part] = {words, offset};
+    return part;
+}
+
+// The words that these are all parts of, the uppermost first.
+llvm::Value* KernelEmitter::words_of(const std::vector<Element>& factors) const {
+    llvm::Value* words = nullptr;
+    auto offset = static_cast<std::int64_t>(4);
+    for (const Element& factor : factors) {
+        offset -= 4 / static_cast<std::int64_t>(factors_->count);
+        const auto part = parts_.find(factor.value);
+        if (part == parts_.end() || part->second.offset != offset) return nullptr;
+        if (words != nullptr && part->second.words != words) return nullptr;
+        words = part->second.words;
+    }
+    return offset == 0 ? words : nullptr;
 }
 
 // Lanes of 32 bits: the first step's factor in the uppermost part. Neighbours in memory become one load.
@@ -87,11 +103,7 @@ llvm::Value* KernelEmitter::lanes_of(const std::vector<Element>& factors) {
     }
     llvm::Value*& made = dot_lanes_[key];
     if (made != nullptr) return made;
-    const auto above = halves_.find(key.front()), below = halves_.find(key.back());
-    if (above != halves_.end() && below != halves_.end() && above->second.upper &&
-        !below->second.upper && above->second.words == below->second.words) {
-        return made = above->second.words;
-    }
+    if (llvm::Value* words = words_of(factors)) return made = words;
     llvm::Type* type = builder_.getInt32Ty();
     if (vector) type = llvm::FixedVectorType::get(type, kLanes);
     const auto bits = static_cast<unsigned>(32 / factors_->count);

@@ -16,11 +16,12 @@ void KernelEmitter::emit_slices(std::size_t level) {
         arithmetic_.add(end, arithmetic_.constant(slice.tile - 1)), slice.tile));
     loop(builder_.getInt64(0), count, {0, kUnbounded}, true, [&](const Linear& counter) {
         llvm::Value* number = arithmetic_.scalar(counter);
-        llvm::Value* low = arithmetic_.scalar(arithmetic_.scale(counter, slice.tile));
+        const Linear begin = arithmetic_.scale(counter, slice.tile);
+        llvm::Value* low = arithmetic_.scalar(begin);
         llvm::Value* high =
             builder_.CreateAdd(low, builder_.getInt64(static_cast<std::uint64_t>(slice.tile)));
         high = builder_.CreateSelect(builder_.CreateICmpSLT(high, extent), high, extent);
-        slices_[slice.axis] = {low, high};
+        slices_[slice.axis] = {begin, low, high};
         llvm::Value* before = resumed_;
         llvm::Value* later = builder_.CreateICmpNE(number, builder_.getInt64(0));
         resumed_ = before == nullptr ? later : builder_.CreateOr(before, later);
@@ -50,19 +51,20 @@ void KernelEmitter::resume_states() {
 std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_slice(AxisId axis) {
     const SliceRange& range = slices_.at(axis);
     const std::int64_t tile = schedule_tile_[axis];
-    const Linear low = arithmetic_.make_value(range.low, {0, kUnbounded});
     llvm::Value* size = builder_.CreateSub(range.high, range.low);
     Segment whole;
-    whole.start = low;
+    whole.start = range.begin;
     whole.tile = tile;
     whole.dynamic_count = size;
     if (tile == 1) return {whole};
-    llvm::Value* unit = builder_.getInt64(static_cast<std::uint64_t>(tile));
-    whole.dynamic_count = builder_.CreateUDiv(size, unit);
-    llvm::Value* done = builder_.CreateMul(whole.dynamic_count, unit);
+    // Starts stay multiples of the tile that can be seen as such: parts of words need to know theirs.
+    whole.dynamic_count =
+        builder_.CreateUDiv(size, builder_.getInt64(static_cast<std::uint64_t>(tile)));
+    const Linear done =
+        arithmetic_.scale(arithmetic_.make_value(whole.dynamic_count, {0, kUnbounded}), tile);
     Segment rest;
-    rest.start = arithmetic_.add(low, arithmetic_.make_value(done, {0, kUnbounded}));
-    rest.dynamic_count = builder_.CreateSub(size, done);
+    rest.start = arithmetic_.add(range.begin, done);
+    rest.dynamic_count = builder_.CreateSub(size, arithmetic_.scalar(done));
     return {whole, rest};
 }
 

@@ -64,6 +64,7 @@ private:
         bool active = false;
     };
     struct SliceRange {
+        Linear begin;  // low, as a multiple of the slice's size
         llvm::Value* low = nullptr;
         llvm::Value* high = nullptr;
     };
@@ -115,7 +116,8 @@ private:
     void finish_dot(std::size_t point);
     void finish_dots();
     llvm::Value* lanes_of(const std::vector<Element>& factors);
-    llvm::Value* load_half_of_pairs(llvm::Value* base, const Linear& bytes);
+    llvm::Value* load_part_of_words(llvm::Value* base, const Linear& bytes, llvm::Type* type);
+    llvm::Value* words_of(const std::vector<Element>& factors) const;
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -223,13 +225,13 @@ private:
     std::optional<Factors> factors_;
     std::vector<std::vector<Products>> waiting_;
     std::map<std::vector<llvm::Value*>, llvm::Value*> dot_lanes_;
-    // Pairs that lie in memory as such: what was loaded in a block, and which half of which pairs a value is.
-    struct Half {
+    // Words that lie in memory as such: what was loaded in a block, and which bytes of which words a value is.
+    struct Part {
         llvm::Value* words = nullptr;
-        bool upper = false;
+        std::int64_t offset = 0;
     };
     std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
-    std::map<llvm::Value*, Half> halves_;
+    std::map<llvm::Value*, Part> parts_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };

@@ -23,12 +23,13 @@ struct Access {
     std::uint64_t axes = 0;
     bool local = false;
     bool indirect = false;
-    bool halves = false;  // of 16 bits
+    std::int64_t in_word =
+        1;  // numbers in 32 bits, where they are multiplied together (emit_dot.cpp)
 
     bool depends_on(AxisId axis) const { return ((axes >> axis) & 1) != 0; }
-    // Vectors along the axis are loads and stores; of halves also where they lie in pairs (emit_dot.cpp).
+    // Vectors along the axis are loads and stores; of parts of words also where those lie as words.
     bool lies_along(AxisId axis) const {
-        return known[axis] && (stride[axis] == 1 || (halves && stride[axis] == 2));
+        return known[axis] && (stride[axis] == 1 || stride[axis] == in_word);
     }
 };
 

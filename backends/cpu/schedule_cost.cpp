@@ -71,7 +71,7 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
     } else {
         const Param& param = kernel_.params[buffer.index];
         lanes = param.layout.lanes;
-        access.halves = is_half(param.dtype);
+        if (is_part_of_word(param.dtype)) access.in_word = 4 / size_of(param.dtype);
         std::int64_t stride = lanes ? kLanes : 1;
         for (std::size_t i = param.layout.order.size(); i-- > 0;) {
             const auto d = static_cast<std::size_t>(param.layout.order[i]);
@@ -143,11 +143,11 @@ void Chooser::describe() {
         if (stage.reduction) {
             seen.assign(kernel_.scalars.size(), false);
             for (ScalarId id : stage.reduction->step) info.step_work += walk(id, info.step_reads);
-            // Where halves are multiplied, widening them is part of it.
-            const bool pairs =
-                machine_.bf16 && std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
-                    return reads_[read].halves;
-                });
+            // Where parts of words are multiplied together, widening them is part of it.
+            const bool pairs = std::ranges::any_of(info.step_reads, [&](std::uint32_t read) {
+                return reads_[read].in_word == 2 ? machine_.bf16
+                                                 : reads_[read].in_word == 4 && machine_.vnni;
+            });
             if (pairs) info.step_work = 1;
             info.states = static_cast<double>(stage.reduction->states.size());
             info.element_size = size_of(stage.reduction->states[0].dtype);
