@@ -18,6 +18,8 @@ namespace {
 constexpr std::int64_t kSmallSample = 64;
 // Lanes must win by this much: they cost conversions.
 constexpr double kMargin = 1.05;
+// Elements of weights from which on `prepare` lays them out as streams, where a few samples are all that uses them.
+constexpr std::int64_t kManyWeights = 1 << 16;
 // What rows of images lose at their borders.
 constexpr double kRowsOfImages = 0.5;
 
@@ -179,7 +181,10 @@ void choose_rows(Function& function, const GroupInfo& info,
         const Shape& shape = type.shape;
         // One copy for many samples; a value of the batch is not worth it.
         if (!product(shape).is_static()) continue;
-        if (is_part_of_word(type.dtype) && shape.size() > 1) {
+        const NodeId operand = info.function[c.node].inputs[v->operand];
+        const bool prepared = function.name == "forward" && info.is_leaf(operand) &&
+                              product(shape).value() >= kManyWeights;
+        if (shape.size() > 1 && (is_part_of_word(type.dtype) || prepared)) {
             std::vector<std::int32_t> order = row_major(shape.size()).order;
             std::erase(order, static_cast<std::int32_t>(v->dim));
             order.push_back(static_cast<std::int32_t>(v->dim));
