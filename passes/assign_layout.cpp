@@ -182,7 +182,8 @@ void choose_rows(Function& function, const GroupInfo& info,
         // One copy for many samples; a value of the batch is not worth it.
         if (!product(shape).is_static()) continue;
         const NodeId operand = info.function[c.node].inputs[v->operand];
-        const bool prepared = function.name == "forward" && info.is_leaf(operand) &&
+        const bool prepared = function.name == "forward" &&
+                              info.function[operand].op == OpId::variable &&
                               product(shape).value() >= kManyWeights;
         if (shape.size() > 1 && (is_part_of_word(type.dtype) || prepared)) {
             std::vector<std::int32_t> order = row_major(shape.size()).order;

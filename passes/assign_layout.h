@@ -16,7 +16,8 @@
 // Conversions are `copy` nodes: inputs to lanes; the operand of a dense weight gradient back to rows,
 // since its vectors run over output features and it is sequential over the batch; and where rows won, a
 // weight whose stride along the vector is not 1 (dx[b,i] = sum of dy[b,o] w[i,o]) is copied transposed.
-// Small results are written row-major at once.
+// Small results are written row-major at once. Large weights of `forward`, and those of narrow types, are laid out as
+// streams (layout_converter.h): prepare_layouts moves that to `prepare`.
 //
 // Requires: no groups. Keeps every bit.
 #pragma once

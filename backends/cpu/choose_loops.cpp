@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kChunks = 8;
 // Steps of a sum between two reloads of it, at least.
 constexpr double kLeastSlice = 128;
-constexpr std::int64_t kSliceUnit = 16;
+constexpr std::int64_t kSliceUnit = 16;  // a multiple of what is unrolled of the innermost axis
 
 }  // namespace
 
@@ -91,8 +91,7 @@ void Chooser::order_loops(Schedule& schedule) const {
     const AxisId vector = *schedule.vector_axis;
     double bytes = 0;
     for (std::uint32_t number : stages_[main_].step_reads) {
-        if (((reads_[number].axes >> vector) & 1) != 0)
-            bytes += bytes_of(kernel_.reads[number].source);
+        if (reads_[number].depends_on(vector)) bytes += bytes_of(kernel_.reads[number].source);
     }
     auto& outer = schedule.outer;
     std::ranges::stable_partition(outer, [&](const AxisTile& tile) { return tile.axis == vector; });
@@ -112,7 +111,7 @@ void Chooser::order_loops(Schedule& schedule) const {
 Schedule Chooser::packed(const Schedule& schedule, std::uint32_t read) const {
     Schedule with = schedule;
     const auto depends = [&](const AxisTile& tile) {
-        return tile.axis != *schedule.vector_axis && ((reads_[read].axes >> tile.axis) & 1) != 0;
+        return tile.axis != *schedule.vector_axis && reads_[read].depends_on(tile.axis);
     };
     std::ranges::stable_partition(
         with.outer, [&](const AxisTile& tile) { return tile.axis == *schedule.vector_axis; });

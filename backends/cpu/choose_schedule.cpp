@@ -97,7 +97,7 @@ void Chooser::consider(Schedule schedule, bool thorough) {
 bool Chooser::transposes(AxisId vector, AxisId other) const {
     const auto lies_across = [&](const Access& access) {
         const bool along = access.lies_along(vector);
-        return ((access.axes >> vector) & 1) != 0 && !along && access.known[other] &&
+        return access.depends_on(vector) && !along && access.known[other] &&
                access.stride[other] == 1;
     };
     return std::ranges::any_of(reads_, lies_across) ||

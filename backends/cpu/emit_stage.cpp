@@ -75,19 +75,9 @@ void KernelEmitter::for_each_point(llvm::function_ref<void(std::size_t)> body,
 // Asks for what the stores read besides the sum, so that it arrives while the sum is made.
 void KernelEmitter::prefetch_for_stores() {
     if (!vector_axis_ || stage_->reduction->order.kind != OrderKind::sequential) return;
-    std::vector<bool> seen(kernel_.scalars.size());
-    std::vector<ScalarId> open;
-    for (const Store& store : stage_->stores) open.push_back(store.value);
-    while (!open.empty()) {
-        const ScalarId id = open.back();
-        open.pop_back();
-        if (id == kNoScalar || seen[id]) continue;
-        seen[id] = true;
-        const Scalar& scalar = kernel_.scalars[id];
-        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
-        if (scalar.op == ScalarOp::read)
-            prefetch(kernel_.reads[static_cast<std::size_t>(scalar.integer)]);
-    }
+    std::vector<ScalarId> stored;
+    for (const Store& store : stage_->stores) stored.push_back(store.value);
+    for (std::uint32_t number : reads_of(kernel_, stored)) prefetch(kernel_.reads[number]);
 }
 
 void KernelEmitter::prefetch(const Read& read) {

@@ -137,23 +137,13 @@ private:
 
     bool in_step(std::uint32_t number) const {
         const auto& reduction = main_stage().reduction;
-        std::vector<ScalarId> open;
+        std::vector<ScalarId> roots;
         if (reduction) {
-            open = reduction->step;
+            roots = reduction->step;
         } else {
-            for (const Store& store : main_stage().stores) open.push_back(store.value);
+            for (const Store& store : main_stage().stores) roots.push_back(store.value);
         }
-        std::vector<bool> seen(kernel_.scalars.size());
-        while (!open.empty()) {
-            const ScalarId id = open.back();
-            open.pop_back();
-            if (id == kNoScalar || seen[id]) continue;
-            seen[id] = true;
-            const Scalar& scalar = kernel_.scalars[id];
-            if (scalar.op == ScalarOp::read && scalar.integer == number) return true;
-            open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
-        }
-        return false;
+        return std::ranges::count(reads_of(kernel_, roots), number) > 0;
     }
 
     // Elements from one point of the axis to the next; nothing where that differs from point to point.

@@ -182,6 +182,13 @@ Status legal_slices(const Kernel& kernel, const Schedule& schedule) {
 
 }  // namespace
 
+std::vector<std::uint32_t> reads_of(const Kernel& kernel, const std::vector<ScalarId>& roots) {
+    std::vector<bool> seen(kernel.scalars.size(), false);
+    std::vector<std::uint32_t> reads;
+    for (ScalarId root : roots) collect_reads(kernel, root, seen, reads);
+    return reads;
+}
+
 Schedule plain_schedule(const Kernel& kernel) {
     Schedule schedule;
     for (AxisId axis : kernel.outer) schedule.outer.push_back({axis, 1});

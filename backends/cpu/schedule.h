@@ -74,6 +74,9 @@ ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule);
 // Multiply-adds and the like of one call; a rough measure for deciding about threads and copies.
 double work_of(const Kernel& kernel, std::int64_t batch);
 
+// Numbers of the reads that these scalars are computed from, positions of indirect reads included, each once.
+std::vector<std::uint32_t> reads_of(const Kernel& kernel, const std::vector<ScalarId>& roots);
+
 // Whether all accesses to a local have indices that are known where they are emitted.
 bool local_in_registers(const Kernel& kernel, const Schedule& schedule,
                         std::optional<std::int64_t> batch, std::size_t local);

@@ -205,7 +205,7 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
                             const std::vector<std::int64_t>& count, double registers,
                             bool packed) const {
     const double number = distinct(access, count, vector);
-    const bool depends = vector && ((access.axes >> *vector) & 1) != 0;
+    const bool depends = vector && access.depends_on(*vector);
     if (access.indirect) return number * kGather;
     if (!depends) return number;
     if (packed || access.lies_along(*vector)) return number * registers;
@@ -220,11 +220,10 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
 bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
     if (!schedule.vector_axis || scatter_) return false;
     const Access& access = reads_[number];
-    if (access.local || access.indirect || ((access.axes >> *schedule.vector_axis) & 1) == 0)
-        return false;
+    if (access.local || access.indirect || !access.depends_on(*schedule.vector_axis)) return false;
     double reuse = 1;
     for (const AxisTile& tile : schedule.outer) {
-        if (((access.axes >> tile.axis) & 1) == 0) {
+        if (!access.depends_on(tile.axis)) {
             reuse *=
                 std::ceil(static_cast<double>(extent(tile.axis)) / static_cast<double>(tile.tile));
         }
@@ -305,7 +304,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             const bool packed = step_vector && !reads_[read].lies_along(*step_vector) &&
                                 reads_[read].depends_on(*step_vector) && packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
-            if (step_vector && ((reads_[read].axes >> *step_vector) & 1) != 0) {
+            if (step_vector && reads_[read].depends_on(*step_vector)) {
                 vector_loads += distinct(reads_[read], count, step_vector) * registers;
             }
         }
