@@ -251,13 +251,17 @@ std::optional<std::int64_t> KernelMachine::offset(const Address& address, const 
     return result;
 }
 
+bool KernelMachine::passes_checks(const Address& address) const {
+    return std::ranges::all_of(address.checks, [&](const Address::Check& check) {
+        const std::int64_t at = evaluate(check.index, axes_.data());
+        return at >= 0 && at < check.extent;
+    });
+}
+
 Value KernelMachine::load(const Address& address, const Tape& tape, bool strict) {
     Value nothing;
     nothing.integer = 0;  // 0.0 as well
-    for (const Address::Check& check : address.checks) {
-        const std::int64_t at = evaluate(check.index, axes_.data());
-        if (at < 0 || at >= check.extent) return nothing;
-    }
+    if (!passes_checks(address)) return nothing;
     const bool fault_before = fault_;
     fault_ = false;
     const std::optional<std::int64_t> where = offset(address, tape);
@@ -274,6 +278,7 @@ Value KernelMachine::load(const Address& address, const Tape& tape, bool strict)
 
 void KernelMachine::store(StageCode& code, std::size_t number) {
     const Address& address = code.targets[number];
+    if (!passes_checks(address)) return;
     const bool fault_before = fault_;
     fault_ = false;
     const std::optional<std::int64_t> where = offset(address, code.post);

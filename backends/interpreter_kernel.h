@@ -60,6 +60,7 @@ private:
     void execute(Tape& tape, std::size_t level, bool strict);
     Value load(const Address& address, const Tape& tape, bool strict);
     void store(StageCode& code, std::size_t number);
+    bool passes_checks(const Address& address) const;
     // Nothing where it is outside of the buffer.
     std::optional<std::int64_t> offset(const Address& address, const Tape& tape);
     const View& view(Buffer buffer) const {

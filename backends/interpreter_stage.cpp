@@ -73,7 +73,7 @@ void KernelMachine::compile_stage(const Stage& stage) {
     for (const Store& store : stage.stores) {
         code.store_roots.push_back(code.post.place.at(store.value));
         Address target =
-            address_of(kernel_, store.target, store.index, store.indirect, false, batch_);
+            address_of(kernel_, store.target, store.index, store.indirect, store.clipped, batch_);
         if (store.indirect >= 0) target.position = code.post.place.at(store.position);
         code.targets.push_back(std::move(target));
     }

@@ -43,7 +43,7 @@ struct Address {
     std::int64_t base = 0;
     std::vector<Part> parts;
     std::vector<Other> others;
-    std::vector<Check> checks;  // of padded reads
+    std::vector<Check> checks;  // of padded reads and clipped stores
     bool indirect = false;
     std::uint32_t position = 0;  // register
     std::int64_t position_step = 0;

@@ -99,6 +99,7 @@ int verb_dump(Options options) {
     compile_options.batch_hint = options.batch.value_or(section != nullptr ? section->batch : 1);
     compile_options.recompute = options.recompute;
     compile_options.precision = options.matmul;
+    compile_options.winograd_tile = options.winograd_tile;
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
         Result<Module> module = build_module(*model, section, compile_options, run);

@@ -25,6 +25,11 @@ void add_matmul_option(CLI::App& verb, Options& options) {
             "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
             "parts of bf16; default: the section's precision")
         ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
+    const std::map<std::string, std::int64_t> tiles{{"off", 0}, {"2", 2}, {"4", 4}};
+    verb.add_option("--winograd", options.winograd_tile,
+                    "largest tile of Winograd's 3 x 3 convolutions in `forward`: off, 2 or 4; "
+                    "default 4")
+        ->transform(CLI::CheckedTransformer(tiles).description("TEXT"));
 }
 
 void add_run_options(CLI::App& verb, Options& options) {

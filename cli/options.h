@@ -30,6 +30,7 @@ struct Options {
     std::string device = "cpu";
     std::string cpu = "native", features, target;
     std::optional<Precision> matmul;  // nothing: what the train section says
+    std::int64_t winograd_tile = 4;   // of --winograd; 0: off
     // Of `netc quantize`: it asks for them, and read_weights finds them in its file.
     bool observe_ranges = false;
     std::vector<ValueRange> ranges;

@@ -214,6 +214,7 @@ bool is_hinge_chain(const Function& f, const std::vector<Map>& maps) {
                 return false;
             }
             case OpFamily::reduction:
+            case OpFamily::tiles:
             case OpFamily::scatter:
             case OpFamily::random:
             case OpFamily::loop: return false;

@@ -247,6 +247,7 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
     compile_options.precision = options.matmul;
+    compile_options.winograd_tile = options.winograd_tile;
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
     compile_options.for_object = options.for_object;
@@ -276,6 +277,7 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     compile_options.batch_hint = batch_hint;
     compile_options.log_results = log_results;
     compile_options.precision = options.matmul;
+    compile_options.winograd_tile = options.winograd_tile;
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
     compile_options.double_precision = double_precision;

@@ -57,8 +57,9 @@ struct Buffer {  // a param or a local of the kernel
 };
 
 // outside: what a read gives where an index is outside of its dim. `never`: the maker promises that
-// it is inside. `zero`: checked for every dim, memory is not touched.
-enum class Outside : std::uint8_t { never, zero };
+// it is inside. `zero`: checked for every dim, memory is not touched. `any`: as zero, but nobody uses the
+// value; only passes ask so.
+enum class Outside : std::uint8_t { never, any, zero };
 
 struct Read {
     Buffer source;
@@ -112,6 +113,7 @@ struct Store {
     Buffer target;
     std::vector<Index> index;    // injective over outer and own axes, unless indirect
     ScalarId value = kNoScalar;  // from `state` (finished), reads, indices
+    bool clipped = false;        // where an index is outside of its dim, nothing is stored
     // Scatter: index[indirect] is ignored, the scalar `position` is used, the value is added to the
     // target in the order of the axes. Such a stage is sequential. Out of range: dropped, fault flag.
     std::int32_t indirect = -1;

@@ -252,7 +252,10 @@ private:
             const bool scatter = accept("scatter");
             if (!scatter) expect("store");
             Store store;
+            store.clipped = accept("clipped");
+            if (store.clipped) expect("(");
             element(store.target, store.index, store.indirect, store.position);
+            if (store.clipped) expect(")");
             expect(scatter ? "+=" : "=");
             if (scatter && store.indirect < 0) fail("a scatter needs a position `at(...)`");
             if (!scatter && store.indirect >= 0) fail("a position `at(...)` needs scatter and +=");

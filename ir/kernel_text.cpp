@@ -176,8 +176,8 @@ private:
         }
         section(roots);
         for (const Store& store : stage.stores) {
-            const std::string target =
-                element(store.target, store.index, store.indirect, store.position);
+            std::string target = element(store.target, store.index, store.indirect, store.position);
+            if (store.clipped) target = "clipped(" + target + ")";
             line(fmt::format("{} {} {} {}", store.indirect >= 0 ? "scatter" : "store", target,
                              store.indirect >= 0 ? "+=" : "=", value(store.value, 0)));
         }

@@ -185,7 +185,7 @@ private:
             check(kernel_.params[store.target.index].direction != Direction::in,
                   "stores into {}, which is only read", name);
         }
-        element(store.target, store.index, store.indirect, false, Part::store);
+        element(store.target, store.index, store.indirect, store.clipped, Part::store);
         if (!message_.empty()) return;
         if (store.indirect >= 0) {
             value(store.position, Part::store);

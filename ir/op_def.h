@@ -113,6 +113,7 @@ enum class OpFamily : std::uint8_t {
     view,
     reduction,
     contraction,
+    tiles,
     random,
     scatter,
     loop
@@ -139,6 +140,9 @@ struct OpDef {
     // For simplify: f(max(a, b)) = max(f(a), f(b)).
     bool monotone_increasing = false;
     bool commutative = false;
+    // Sides of a tile of the result, one per dim: all elements of a tile are made together, so that what they
+    // share is made once. `lower` always knows the place within the tile: out() is known modulo these sides.
+    std::vector<std::int64_t> (*tile)(const Attributes&) = nullptr;
     bool alone = false;  // in a kernel of its own, which a backend may know a better way for
     double gradient_tolerance = 1e-5;  // relative, against central differences in double
 };

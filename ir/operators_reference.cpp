@@ -17,6 +17,7 @@ constexpr Chapter kChapters[] = {
     {OpFamily::view, "Views"},
     {OpFamily::reduction, "Reductions"},
     {OpFamily::contraction, "Contractions"},
+    {OpFamily::tiles, "Transformed tiles"},
     {OpFamily::scatter, "Scatter"},
     {OpFamily::random, "Random numbers"},
     {OpFamily::loop, "Loops"},

@@ -144,11 +144,10 @@ std::vector<bool> readable_in_lanes(const GroupInfo& info) {
 }
 
 void choose_lanes(Function& function, const GroupInfo& info,
-                  const std::vector<Contraction>& contractions) {
+                  const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
-    LayoutConverter inserter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
@@ -167,12 +166,11 @@ void choose_lanes(Function& function, const GroupInfo& info,
         const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
         inserter.convert_operand(c.node, v->operand, row_major(shape.size()));
     }
-    inserter.run();
 }
 
-void choose_rows(Function& function, const GroupInfo& info,
-                 const std::vector<Contraction>& contractions) {
-    LayoutConverter inserter(function);
+// Products, in a function of any layout.
+void choose_rows(const Function& function, const GroupInfo& info,
+                 const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
     for (const Contraction& c : contractions) {
         if (c.sums_over_lanes) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
@@ -199,7 +197,6 @@ void choose_rows(Function& function, const GroupInfo& info,
                     layout.order.end());
         inserter.convert_operand(c.node, v->operand, std::move(layout));
     }
-    inserter.run();
 }
 
 std::string_view name_of(LayoutChoice choice) {
@@ -216,8 +213,10 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     const GroupInfo info(function);
     std::vector<Contraction> contractions;
     double rows = 0, lanes = 0, channels = 0;
+    bool by_tiles = false;  // transformed images, whose channels are what vectors run over
     std::string lines;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+        by_tiles = by_tiles || function.nodes[i].op == OpId::winograd_input;
         if (!info.probes[i].contraction) continue;
         const Contraction c = estimate(info, NodeId{i}, std::max<std::int64_t>(1, batch_hint));
         rows += c.operations / c.rows;
@@ -232,15 +231,24 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     if (choice == LayoutChoice::estimated) {
         const bool few_images = channels >= rows;
         const double best = few_images ? rows : channels;
-        choice = lanes * kMargin < best ? LayoutChoice::lanes
-                 : few_images           ? LayoutChoice::rows
-                                        : LayoutChoice::channels;
+        choice = by_tiles                 ? LayoutChoice::channels
+                 : lanes * kMargin < best ? LayoutChoice::lanes
+                 : few_images             ? LayoutChoice::rows
+                                          : LayoutChoice::channels;
     }
+    LayoutConverter converter(function);
     switch (choice) {
-        case LayoutChoice::lanes: choose_lanes(function, info, contractions); break;
-        case LayoutChoice::channels: choose_channels_last(function, info); break;
-        default: choose_rows(function, info, contractions); break;
+        case LayoutChoice::lanes: choose_lanes(function, info, contractions, converter); break;
+        case LayoutChoice::channels:
+            choose_channels_last(function, info, converter);
+            std::erase_if(contractions, [&](const Contraction& c) {
+                return image_contraction(info, c.node).has_value();
+            });
+            choose_rows(function, info, contractions, converter);
+            break;
+        default: choose_rows(function, info, contractions, converter); break;
     }
+    converter.run();
     return fmt::format("{}: {} at batch {}\n{}", function.name, name_of(choice), batch_hint, lines);
 }
 

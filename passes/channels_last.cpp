@@ -1,9 +1,6 @@
 #include "passes/channels_last.h"
 
 #include <algorithm>
-
-#include "passes/layout_converter.h"
-
 namespace netc {
 namespace {
 
@@ -79,6 +76,9 @@ std::vector<bool> images_of(const GroupInfo& info) {
     const Function& function = info.function;
     std::vector<bool> image(function.nodes.size());
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+        const Node& node = function.nodes[i];
+        if (node.op == OpId::winograd_input) image[node.inputs[0].index] = true;
+        if (node.op == OpId::winograd_output) image[i] = true;
         const auto contraction = image_contraction(info, NodeId{i});
         if (!contraction) continue;
         image[i] = image[i] || contraction->result_is_image;
@@ -143,12 +143,11 @@ std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId 
     return found;
 }
 
-void choose_channels_last(Function& function, const GroupInfo& info) {
+void choose_channels_last(Function& function, const GroupInfo& info, LayoutConverter& converter) {
     const std::vector<bool> image = images_of(info);
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     for (const auto& u : function.updates) result[u.value.index] = true;
-    LayoutConverter converter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         const std::size_t rank = node.type.rank();
@@ -178,7 +177,6 @@ void choose_channels_last(Function& function, const GroupInfo& info) {
             }
         }
     }
-    converter.run();
 }
 
 }  // namespace netc

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "passes/group.h"
+#include "passes/layout_converter.h"
 
 namespace netc {
 
@@ -25,8 +26,8 @@ struct ImageContraction {
 
 std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId id);
 
-// Gives the function's images and the weights of its convolutions this layout; converts where something reads
-// them that must not see it.
-void choose_channels_last(Function& function, const GroupInfo& info);
+// Gives the function's images and the weights of its convolutions this layout; asks for conversions where something
+// reads them that must not see it.
+void choose_channels_last(Function& function, const GroupInfo& info, LayoutConverter& converter);
 
 }  // namespace netc

@@ -65,10 +65,17 @@ void Emitter::analyse_members() {
 void Emitter::choose_outer() {
     anchor_ = stored_.back();
     for (NodeId id : members_) {
-        if (reduces(id)) anchor_ = id;
+        if (reduces(id) || is_tiled(id)) anchor_ = id;
     }
     std::vector<Extent> extents;
     if (!to_extents(info_.function[anchor_].type.shape, extents)) return;
+    if (is_tiled(anchor_)) {
+        tile_ = info_.probes[anchor_.index].tile;
+        for (std::size_t d = 0; d < extents.size(); ++d) {
+            // A side is 1 along the batch.
+            if (extents[d].is_static()) extents[d].constant = tiles_along(extents[d].constant, d);
+        }
+    }
     for (const Extent& extent : extents) {
         if (extent == Extent{0, 1}) {
             anchor_index_.push_back(0);
@@ -248,8 +255,12 @@ Result<EmittedKernel> Emitter::run() {
             stage_reduction(id, *place);
         }
     }
+    if (!tile_.empty()) {
+        if (!reductions.empty()) return Error{kExitInternal, "a reduction about tiles"};
+        store_tiles();
+    }
     for (NodeId id : stored_) {
-        if (!failure_) store_output(id);
+        if (!failure_ && tile_.empty()) store_output(id);
     }
     for (StageRecord* record : last_) finish(*record);
     if (!failure_) merge_updated_variables();

@@ -235,7 +235,7 @@ ScalarId Emitter::read_param(NodeId node, std::vector<Index> index, Outside outs
         inside = inside && range && range->low >= 0 && range->high < param.dims[d].constant;
     }
     read.index = std::move(index);
-    read.outside = inside ? Outside::never : outside;
+    read.outside = inside || outside == Outside::never ? Outside::never : Outside::zero;
     read.indirect = indirect;
     read.position = position;
     return add_read(std::move(read), param.dtype);

@@ -56,6 +56,7 @@ private:
     bool is_member(NodeId id) const { return member_[id.index]; }
     bool is_outside(NodeId node) const;
     bool reduces(NodeId id) const { return info_.probes[id.index].reduces; }
+    bool is_tiled(NodeId id) const { return !info_.probes[id.index].tile.empty(); }
 
     // emit_values.cpp
     ScalarId expand(NodeId node, const std::vector<Index>& index, StageRecord& stage,
@@ -81,6 +82,10 @@ private:
     void finish(StageRecord& stage);
     std::size_t position(const StageRecord& stage) const;
 
+    // emit_tiles.cpp
+    void store_tiles();
+    std::int64_t tiles_along(std::int64_t extent, std::size_t dim) const;
+
     // emit_group.cpp
     void analyse_members();
     void choose_outer();
@@ -98,6 +103,7 @@ private:
     std::vector<bool> member_;
     std::map<NodeId, std::set<NodeId>> sinks_;  // member -> reductions and outputs that need it
     NodeId anchor_;
+    std::vector<std::int64_t> tile_;  // of the anchor, where its operator has one
     std::vector<AxisId> outer_;
     std::vector<Index> anchor_index_;  // per dim of the anchor: an outer axis, or 0
 

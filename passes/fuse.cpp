@@ -51,9 +51,11 @@ private:
     const GroupInfo& info() const { return grouping_.info(); }
     bool reduces(NodeId id) const { return info().probes[id.index].reduces; }
 
-    bool has_contraction(const std::vector<NodeId>& nodes) const {
-        return std::any_of(nodes.begin(), nodes.end(),
-                           [&](NodeId id) { return info().probes[id.index].contraction; });
+    bool stands_alone(const std::vector<NodeId>& nodes) const {
+        return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
+            const Probe& probe = info().probes[id.index];
+            return probe.contraction || !probe.tile.empty();
+        });
     }
     bool has_reduction(const std::vector<NodeId>& nodes) const {
         return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return reduces(id); });
@@ -61,7 +63,7 @@ private:
 
     bool join_a_producer(NodeId id) {
         const std::vector<NodeId> consumer = grouping_.group_of(id);
-        if (has_contraction(consumer)) return false;
+        if (stands_alone(consumer)) return false;
         std::set<GroupId> tried;
         for (NodeId member : consumer) {
             for (NodeId source : info().sources[member.index]) {
@@ -79,7 +81,7 @@ private:
     }
 
     bool worth_it(const std::vector<NodeId>& producer, const std::vector<NodeId>& consumer) const {
-        if (has_contraction(producer)) return false;
+        if (stands_alone(producer)) return false;
         if (producer.size() + consumer.size() > kMostNodes) return false;
         const bool rows = has_reduction(producer) || has_reduction(consumer);
         if (!has_reduction(producer) && computes_again(producer, consumer) &&

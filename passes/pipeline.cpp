@@ -17,6 +17,7 @@
 #include "passes/prepare_layouts.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
+#include "passes/winograd.h"
 
 namespace netc {
 namespace {
@@ -100,6 +101,11 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s && precise != Precision::f32)
         s = run_pass(run, "precision", module,
                      each_function([precise](Function& f) { precision(f, precise); }));
+    if (s && options.winograd_tile > 0)
+        s = run_pass(run, "winograd", module, [&](Module& m) {
+            if (Function* forward = m.find("forward"))
+                run.choices += winograd(*forward, options.winograd_tile);
+        });
     // Before grouping: what moves to `prepare` must not be fused into `forward`.
     if (s) s = run_pass(run, "derive_weights", module, derive_weights);
     if (s) s = run_pass(run, "simplify", module, simplify_all);

@@ -6,10 +6,13 @@ namespace {
 class Recorder final : public Lowering {
 public:
     Recorder(const Function& function, NodeId id) : function_(function), node_(function[id]) {
+        if (const auto tile = op_def(node_.op).tile) probe_.tile = tile(node_.attributes);
         for (std::size_t d = 0; d < node_.type.rank(); ++d) {
-            // A dim of extent 1 has one index.
-            const Dim& dim = node_.type.shape[d];
-            out_.push_back(dim == Dim(1) ? Index(0) : Index::axis(static_cast<AxisId>(d)));
+            // A dim of one tile has one index.
+            const std::int64_t side = probe_.tile.empty() ? 1 : probe_.tile[d];
+            out_.push_back(node_.type.shape[d] == Dim(side)
+                               ? Index(0)
+                               : Index::axis(static_cast<AxisId>(d)) * side);
         }
     }
 

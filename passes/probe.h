@@ -23,7 +23,9 @@ struct Probe {
     bool reduces = false;
     bool contraction = false;     // a reduction of products
     bool transcendental = false;  // makes exp, log, tanh ... or a random number
-    bool moves_only = false;      // the result is an element of an operand, or a constant or index
+    std::vector<std::int64_t>
+        tile;  // as OpDef::tile; the reads are then those of the first element of a tile
+    bool moves_only = false;  // the result is an element of an operand, or a constant or index
     std::vector<Access> reads;
     std::vector<Dim> reduced;  // extents of the reduced axes
     std::vector<Guard> guards;

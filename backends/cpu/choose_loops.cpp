@@ -98,6 +98,17 @@ void Chooser::order_loops(Schedule& schedule) const {
     const bool streams =
         bytes > 0.5 * static_cast<double>(machine_.l2_bytes) && schedule.slices.empty();
     const auto count = [&](const AxisTile& tile) { return tiles(schedule, tile); };
+    // Of several matrices of weights, one after the other.
+    const auto selects_weights = [&](const AxisTile& tile) {
+        return tile.axis != vector &&
+               std::ranges::any_of(stages_[main_].step_reads, [&](std::uint32_t read) {
+                   return reads_[read].depends_on(vector) && reads_[read].depends_on(tile.axis);
+               });
+    };
+    if (streams && std::ranges::any_of(outer, selects_weights)) {
+        std::ranges::stable_partition(outer, selects_weights);
+        return;
+    }
     if (outer.size() < 2 || (streams && count(outer[0]) >= kChunks)) return;
     // Of the places, the innermost stays inside: a row of them.
     std::rotate(outer.begin(), outer.begin() + 1, outer.end() - 1);
@@ -139,8 +150,24 @@ void Chooser::choose_packs(Schedule& schedule) const {
     }
 }
 
+// Without a sum: as the result lies in memory, but with a loop for threads outermost.
+void Chooser::order_as_stored(Schedule& schedule) const {
+    const Access& store = stores_[main_].front();
+    if (store.local) return;
+    auto& outer = schedule.outer;
+    for (const AxisTile& tile : outer) {
+        if (!store.known[tile.axis]) return;
+    }
+    std::ranges::stable_sort(outer, std::ranges::greater{},
+                             [&](const AxisTile& tile) { return store.stride[tile.axis]; });
+    const auto first = std::ranges::find_if(
+        outer, [&](const AxisTile& tile) { return tiles(schedule, tile) >= kChunks; });
+    if (first != outer.end()) std::rotate(outer.begin(), first, first + 1);
+}
+
 void Chooser::finish(Schedule& schedule) const {
-    if (scatter_ || !schedule.vector_axis || !kernel_.stages[main_].reduction) return;
+    if (scatter_ || !schedule.vector_axis) return;
+    if (!kernel_.stages[main_].reduction) return order_as_stored(schedule);
     choose_slices(schedule);
     order_loops(schedule);
     if (schedule.slices.empty()) choose_packs(schedule);

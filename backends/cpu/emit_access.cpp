@@ -236,12 +236,24 @@ void KernelEmitter::store_to(const Store& store, Element value) {
         this->store(place.memory, bytes, local.dtype, value, schedule_.vector_axis.has_value());
         return;
     }
+    const Condition condition = condition_of(store);
+    if (condition.never) return;
     const Param& param = kernel_.params[store.target.index];
-    std::vector<Linear> index;
-    for (const Index& one : store.index) index.push_back(linear(one));
-    const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-    this->store(params_[store.target.index], bytes, param.dtype, value,
-                fills_lanes(param, store.index));
+    const auto make = [&] {
+        std::vector<Linear> index;
+        for (const Index& one : store.index) index.push_back(linear(one));
+        const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+        llvm::Value* mask_before = guard_mask_;
+        guard_mask_ = arithmetic_.both(guard_mask_, condition.lanes);
+        this->store(params_[store.target.index], bytes, param.dtype, value,
+                    condition.lanes == nullptr && fills_lanes(param, store.index));
+        guard_mask_ = mask_before;
+    };
+    if (condition.scalar == nullptr) {
+        make();
+    } else {
+        if_then(condition.scalar, make);
+    }
 }
 
 void KernelEmitter::raise_fault(llvm::Value* bad) {

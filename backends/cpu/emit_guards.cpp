@@ -51,20 +51,34 @@ Condition KernelEmitter::condition_of(const Guard& guard) {
     return both(divides, inside(arithmetic_.floor_div(value, guard.divisor), guard.limit));
 }
 
-// Guards of the stage, and the borders of reads that are zero outside.
+// Whether the store is made at all.
+Condition KernelEmitter::condition_of(const Store& store) {
+    if (!store.clipped) return {};
+    const Param& param = kernel_.params[store.target.index];
+    Condition condition;
+    for (std::size_t dim = 0; dim < store.index.size(); ++dim)
+        condition = both(condition, inside(linear(store.index[dim]), param.dims[dim]));
+    return condition;
+}
+
+// Guards of the stage, and the borders of reads that are zero outside and of stores that are clipped.
 std::vector<Guard> KernelEmitter::guards_and_borders() const {
     std::vector<Guard> guards;
+    const auto add_borders = [&](const std::vector<Index>& index, const Param& param) {
+        for (std::size_t dim = 0; dim < index.size(); ++dim)
+            guards.push_back({index[dim], 1, param.dims[dim]});
+    };
     for (const Stage& stage : kernel_.stages) {
         if (stage_ != nullptr && stage_ != &stage) continue;
+        for (const Store& store : stage.stores) {
+            if (store.clipped) add_borders(store.index, kernel_.params[store.target.index]);
+        }
         if (!stage.reduction) continue;
         guards.insert(guards.end(), stage.reduction->guards.begin(), stage.reduction->guards.end());
     }
     for (const Read& read : kernel_.reads) {
         if (read.outside != Outside::zero || read.source.kind == Buffer::Kind::local) continue;
-        const Param& param = kernel_.params[read.source.index];
-        for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
-            guards.push_back({read.index[dim], 1, param.dims[dim]});
-        }
+        add_borders(read.index, kernel_.params[read.source.index]);
     }
     return guards;
 }

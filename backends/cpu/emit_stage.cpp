@@ -129,8 +129,10 @@ void KernelEmitter::emit_stores() {
     for_each_point([&](std::size_t point) {
         set_states(point);
         for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
-            if (stage_->stores[i].indirect < 0)
-                values[i].push_back(evaluate(stage_->stores[i].value));
+            const Store& store = stage_->stores[i];
+            if (store.indirect >= 0) continue;
+            const bool made = !condition_of(store).never;
+            values[i].push_back(made ? evaluate(store.value) : Element{});
         }
     });
     if (error_) return;

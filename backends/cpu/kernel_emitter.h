@@ -121,6 +121,7 @@ private:
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
+    Condition condition_of(const Store& store);
     Condition both(const Condition& a, const Condition& b);
     Condition inside(const Linear& value, Extent limit);
     std::vector<Segment> split_by_guards(AxisId axis, std::vector<Segment> segments);

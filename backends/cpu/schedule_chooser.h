@@ -81,6 +81,7 @@ private:
     bool selects(const Read& read, AxisId axis) const;
     void choose_slices(Schedule& schedule) const;
     void order_loops(Schedule& schedule) const;
+    void order_as_stored(Schedule& schedule) const;
     Schedule packed(const Schedule& schedule, std::uint32_t read) const;
     void choose_packs(Schedule& schedule) const;
     void finish(Schedule& schedule) const;

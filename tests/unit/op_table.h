@@ -86,17 +86,26 @@ inline Tensor make_tensor(const Type& type, std::int64_t batch) {
     return tensor;
 }
 
-// Runs `lower` once over symbolic axes, then evaluates what it described.
+// Runs `lower` once over symbolic axes, for each element of a tile, then evaluates what it described.
 class ElementEvaluator final : public Lowering {
 public:
     ElementEvaluator(const Function& function, const Node& node,
                      std::vector<const Tensor*> operands, std::int64_t batch)
         : function_(function), node_(node), operands_(std::move(operands)), batch_(batch) {
-        for (std::size_t d = 0; d < node.type.rank(); ++d) {
-            out_.push_back(Index::axis(static_cast<AxisId>(d)));
-            axes_.push_back(0);
+        const auto sides = op_def(node.op).tile;
+        tile_ = sides ? sides(node.attributes) : std::vector<std::int64_t>(node.type.rank(), 1);
+        axes_.resize(tile_.size());
+        out_.resize(tile_.size());
+        std::int64_t elements = 1;
+        for (const std::int64_t side : tile_) elements *= side;
+        for (std::int64_t element = 0; element < elements; ++element) {
+            std::int64_t rest = element;
+            for (std::size_t d = tile_.size(); d-- > 0;) {
+                out_[d] = Index::axis(static_cast<AxisId>(d)) * tile_[d] + Index(rest % tile_[d]);
+                rest /= tile_[d];
+            }
+            roots_.push_back(op_def(node.op).lower(*this));
         }
-        root_ = op_def(node.op).lower(*this);
     }
 
     std::string problem;  // a read outside of its operand that was said to be inside
@@ -105,10 +114,15 @@ public:
         Tensor result = make_tensor(node_.type, batch_);
         for (std::size_t i = 0; i < result.cells.size(); ++i) {
             auto rest = static_cast<std::int64_t>(i);
+            std::int64_t within = 0, elements = 1;
             for (std::size_t d = result.dims.size(); d-- > 0;) {
-                axes_[d] = rest % result.dims[d];
+                const std::int64_t index = rest % result.dims[d];
+                axes_[d] = index / tile_[d];
+                within += index % tile_[d] * elements;
+                elements *= tile_[d];
                 rest /= result.dims[d];
             }
+            root_ = roots_[static_cast<std::size_t>(within)];
             result.cells[i] = element();
         }
         return result;
@@ -277,6 +291,8 @@ private:
     std::vector<ScalarId> step_, merge_;
     std::vector<Cell> state_, other_;
     std::map<ScalarId, Cell> known_;
+    std::vector<std::int64_t> tile_;
+    std::vector<ScalarId> roots_;  // per element of a tile
     ScalarId root_ = kNoScalar;
 };
 

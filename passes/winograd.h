@@ -1,0 +1,25 @@
+// winograd: convolutions of 3 x 3 taps in inference by Winograd's minimal filtering (ir/ops/winograd.cpp).
+//
+//     %y = conv_nd %x, %w   ->   %u = winograd_weights %w           what depends on weights alone moves to `prepare`
+//                                %v = winograd_input %x
+//                                %z = einsum "repc,eco->repo" %v, %u     36 products of matrices
+//                                %y = winograd_output %z
+//
+// Where that is worth it by logical shape; batch, target and threads do not count, so that they change no bit. Rounds
+// otherwise than the direct convolution. Of max |x| * sum |w|, the sum over the taps and channels of an output, the
+// error is at most 2e-6 (F(4, 3)) or 5e-7 (F(2, 3)); of the sum of the magnitudes of all products, over 32 channels
+// and more, at most 1.5e-6 or 5e-7, where the direct convolution has 2e-7 (tests/cpu/winograd_test.cpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ir/graph.h"
+
+namespace netc {
+
+// The largest tile that may be used: 4 or 2; `always` that one, worth it or not. Gives a line for each convolution for
+// --report.
+std::string winograd(Function& function, std::int64_t largest_tile, bool always = false);
+
+}  // namespace netc
