@@ -27,8 +27,7 @@ void add_matmul_option(CLI::App& verb, Options& options) {
         ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
     const std::map<std::string, std::int64_t> tiles{{"off", 0}, {"2", 2}, {"4", 4}};
     verb.add_option("--winograd", options.winograd_tile,
-                    "largest tile of Winograd's 3 x 3 convolutions in `forward`: off, 2 or 4; "
-                    "default 4")
+                    "largest tile of Winograd's 3 x 3 convolutions: off, 2 or 4; default 4")
         ->transform(CLI::CheckedTransformer(tiles).description("TEXT"));
 }
 

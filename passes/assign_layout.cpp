@@ -216,7 +216,8 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     bool by_tiles = false;  // transformed images, whose channels are what vectors run over
     std::string lines;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
-        by_tiles = by_tiles || function.nodes[i].op == OpId::winograd_input;
+        by_tiles = by_tiles || function.nodes[i].op == OpId::winograd_input ||
+                   function.nodes[i].op == OpId::winograd_output;
         if (!info.probes[i].contraction) continue;
         const Contraction c = estimate(info, NodeId{i}, std::max<std::int64_t>(1, batch_hint));
         rows += c.operations / c.rows;

@@ -77,7 +77,8 @@ std::vector<bool> images_of(const GroupInfo& info) {
     std::vector<bool> image(function.nodes.size());
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         const Node& node = function.nodes[i];
-        if (node.op == OpId::winograd_input) image[node.inputs[0].index] = true;
+        if (node.op == OpId::winograd_input || node.op == OpId::winograd_output_gradient)
+            image[node.inputs[0].index] = true;
         if (node.op == OpId::winograd_output) image[i] = true;
         const auto contraction = image_contraction(info, NodeId{i});
         if (!contraction) continue;
@@ -161,7 +162,9 @@ void choose_channels_last(Function& function, const GroupInfo& info, LayoutConve
             }
         }
         const auto contraction = image_contraction(info, NodeId{i});
-        if (contraction && !contraction->result_is_image && !result[i]) {
+        const bool of_weights = (contraction && !contraction->result_is_image) ||
+                                node.op == OpId::winograd_weights_gradient;
+        if (of_weights && !result[i]) {
             node.layout = layout_of_weight_gradient(rank);
         }
         for (const Access& access : info.probes[i].reads) {

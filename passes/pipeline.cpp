@@ -103,8 +103,8 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
                      each_function([precise](Function& f) { precision(f, precise); }));
     if (s && options.winograd_tile > 0)
         s = run_pass(run, "winograd", module, [&](Module& m) {
-            if (Function* forward = m.find("forward"))
-                run.choices += winograd(*forward, options.winograd_tile);
+            for (Function& function : m.functions)
+                run.choices += winograd(function, options.winograd_tile, options.batch_hint);
         });
     // Before grouping: what moves to `prepare` must not be fused into `forward`.
     if (s) s = run_pass(run, "derive_weights", module, derive_weights);

@@ -26,7 +26,7 @@ struct CompileOptions {
     bool log_results = false;
     // Nothing: that of the train section, or f32.
     std::optional<Precision> precision;
-    // The largest tile of Winograd's convolution in `forward`: 4, 2, or 0 for none. See winograd.h.
+    // The largest tile of Winograd's convolution: 4, 2, or 0 for none. See winograd.h.
     std::int64_t winograd_tile = 4;
     // `forward` also gives the ranges of what contractions read, see quantize.h; or it and `evaluate` are in
     // integers where these are known.

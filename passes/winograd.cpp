@@ -1,5 +1,6 @@
 #include "passes/winograd.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
@@ -13,40 +14,73 @@ namespace {
 using Integers = std::vector<std::int64_t>;
 
 constexpr std::int64_t kTaps = 3;
-// In multiply-adds: what it costs to write and read an element of a transformed image, most of it memory, and to read
-// one of the weights, which a sample alone reads from memory.
+// In multiply-adds: what it costs to write and read an element of a transformed image, most of it memory.
 constexpr std::int64_t kTransform = 24;
-constexpr std::int64_t kWeight = 14;
+// And an element of the weights, once a call: in inference reading it, for one sample; in training making it or its
+// gradient too.
+constexpr std::int64_t kWeight = 14, kMadeWeight = 70;
 
-// A convolution that can be done so, in numbers.
+// A convolution, or one of its gradients, that can be done so, in numbers: of the convolution itself. The adjoint is the
+// convolution of another image, with other padding.
 struct Convolution {
+    OpId op = OpId::conv_nd;
     std::int64_t in = 0, out = 0;  // channels
     Integers pad, size;            // places of the result
 };
 
-std::optional<Convolution> convolution_of(const Node& node, const Type& x, const Type& w) {
-    if (node.op != OpId::conv_nd || x.rank() != 4 || x.dtype != DType::f32) return std::nullopt;
+bool is_image(const Type& type) {
+    return type.rank() == 4 && type.dtype == DType::f32 && type.shape[1].is_static() &&
+           type.shape[2].is_static() && type.shape[3].is_static();
+}
+
+// `types` of the operands and the result.
+std::optional<Convolution> convolution_of(const Node& node, const std::vector<Type>& operands) {
+    Convolution c{node.op, 0, 0, {}, {}};
+    const Type* image = nullptr;  // of the places that count as the result's
+    const Type* taps = nullptr;
+    switch (node.op) {
+        case OpId::conv_nd:
+        case OpId::conv_transpose_nd:
+            image = &node.type;
+            taps = &operands[1];
+            break;
+        case OpId::conv_nd_weight_gradient:
+            image = &operands[1];
+            taps = &node.type;
+            break;
+        default: return std::nullopt;
+    }
     const Attributes& attributes = node.attributes;
     const Integers ones{1, 1};
-    if (attributes.get<Integers>("stride") != ones ||
+    if (!is_image(operands[0]) || !is_image(*image) || attributes.get<Integers>("stride") != ones ||
         attributes.get<Integers>("dilation") != ones ||
         attributes.get<std::int64_t>("groups") != 1) {
         return std::nullopt;
     }
-    for (const Dim& dim : w.shape) {
+    for (const Dim& dim : taps->shape) {
         if (!dim.is_static()) return std::nullopt;
     }
-    if (w.shape[2] != Dim(kTaps) || w.shape[3] != Dim(kTaps)) return std::nullopt;
-    Convolution c{w.shape[1].value(), w.shape[0].value(), attributes.get<Integers>("pad"), {}};
-    for (std::size_t axis : {2u, 3u}) {
-        if (!node.type.shape[axis].is_static()) return std::nullopt;
-        c.size.push_back(node.type.shape[axis].value());
+    if (taps->shape[2] != Dim(kTaps) || taps->shape[3] != Dim(kTaps)) return std::nullopt;
+    c.in = operands[0].shape[1].value();
+    c.out = image->shape[1].value();
+    c.pad = attributes.get<Integers>("pad");
+    c.size = {image->shape[2].value(), image->shape[3].value()};
+    if (node.op == OpId::conv_transpose_nd) {
+        for (std::int64_t& pad : c.pad) pad = kTaps - 1 - pad;
+        if (c.pad[0] < 0 || c.pad[1] < 0) return std::nullopt;
+        if (attributes.get<Integers>("output_pad") != Integers{0, 0}) return std::nullopt;
     }
     return c;
 }
 
-// Multiply-adds for one sample; places in the padding cost nothing.
-std::int64_t direct_cost(const Convolution& c) {
+// Samples of a call, and the cost of an element of the weights.
+struct Use {
+    std::int64_t batch = 1;
+    std::int64_t weight = kWeight;
+};
+
+// Multiply-adds of a call; places in the padding cost nothing.
+std::int64_t direct_cost(const Convolution& c, const Use& use) {
     std::int64_t products = 1;
     for (std::size_t axis = 0; axis < 2; ++axis) {
         std::int64_t taps = 0;
@@ -59,71 +93,107 @@ std::int64_t direct_cost(const Convolution& c) {
         }
         products *= taps;
     }
-    return (products + kTaps * kTaps * kWeight) * c.in * c.out;
+    return (use.batch * products + kTaps * kTaps * use.weight) * c.in * c.out;
 }
 
-std::int64_t winograd_cost(const Convolution& c, std::int64_t tile) {
+std::int64_t elements_of(std::int64_t tile) { return (tile + kTaps - 1) * (tile + kTaps - 1); }
+
+std::int64_t tiled_cost(const Convolution& c, std::int64_t tile, const Use& use) {
     const auto tiles = [&](std::int64_t places) { return (places + tile - 1) / tile; };
-    const std::int64_t elements = (tile + kTaps - 1) * (tile + kTaps - 1);
     const std::int64_t products = c.in * c.out + kTransform * (c.in + c.out);
-    return elements * (tiles(c.size[0]) * tiles(c.size[1]) * products + kWeight * c.in * c.out);
+    return elements_of(tile) *
+           (use.batch * tiles(c.size[0]) * tiles(c.size[1]) * products + use.weight * c.in * c.out);
 }
 
 class Maker {
 public:
-    Maker(Rebuilder& to, OriginId origin) : to_(to), origin_(origin) {}
+    Maker(Rebuilder& to, OriginId origin, std::int64_t tile, bool prepared)
+        : to_(to), origin_(origin), tile_(tile), prepared_(prepared) {}
 
+    const Type& type(NodeId id) const { return to_.result()[id].type; }
+
+    NodeId convolution(const Convolution& c, NodeId x, NodeId w) {
+        const NodeId input = make(OpId::winograd_input, {x}, {{"tile", tile_}, {"pad", c.pad}});
+        Shape shape = type(input).shape;
+        const NodeId product =
+            make(OpId::einsum, {rows(input), weights(c, w)}, {{"spec", "repc,eco->repo"}});
+        shape.back() = c.out;
+        const NodeId output = make(OpId::reshape, {product}, {{"shape", shape}});
+        return make(OpId::winograd_output, {output}, {{"tile", tile_}, {"size", c.size}});
+    }
+
+    NodeId weight_gradient(const Convolution& c, NodeId x, NodeId dy) {
+        // The forward pass has transformed x as well. To keep that would cost more than to make it again.
+        const NodeId later = make(OpId::after, {x, dy}, {});
+        const NodeId input = make(OpId::winograd_input, {later}, {{"tile", tile_}, {"pad", c.pad}});
+        const NodeId output = make(OpId::winograd_output_gradient, {dy}, {{"tile", tile_}});
+        const NodeId product =
+            make(OpId::einsum, {rows(input), rows(output)}, {{"spec", "repc,repo->eco"}});
+        const std::int64_t side = tile_ + kTaps - 1;
+        const NodeId sum =
+            make(OpId::reshape, {product}, {{"shape", Shape{side, side, c.in, c.out}}});
+        return make(OpId::winograd_weights_gradient, {sum}, {{"tile", tile_}});
+    }
+
+private:
     NodeId make(OpId op, const std::vector<NodeId>& inputs, Attributes attributes) {
         std::vector<Type> types;
         for (NodeId input : inputs) types.push_back(type(input));
         Result<Type> made = infer_type(op, types, attributes);
         return to_.append(op, inputs, std::move(attributes), *made, origin_);
     }
-    const Type& type(NodeId id) const { return to_.result()[id].type; }
 
-private:
+    // Transformed tiles [N, tiles, side, side, tiles, C] as matrices [rows of tiles, elements, tiles, C].
+    NodeId rows(NodeId tiles) {
+        const Shape& shape = type(tiles).shape;
+        return make(
+            OpId::reshape, {tiles},
+            {{"shape", Shape{shape[0] * shape[1], elements_of(tile_), shape[4], shape[5]}}});
+    }
+
+    // [elements, C, O]. What each step makes anew lies as the product takes it at once.
+    NodeId weights(const Convolution& c, NodeId w) {
+        const bool blocked = !prepared_ && c.out % kLanes == 0;
+        NodeId made = make(
+            OpId::winograd_weights, {w},
+            {{"tile", tile_}, {"adjoint", c.op == OpId::conv_transpose_nd}, {"blocked", blocked}});
+        if (blocked) made = make(OpId::permute, {made}, {{"order", Integers{0, 1, 3, 2, 4}}});
+        return make(OpId::reshape, {made}, {{"shape", Shape{elements_of(tile_), c.in, c.out}}});
+    }
+
     Rebuilder& to_;
     OriginId origin_;
+    std::int64_t tile_;
+    bool prepared_;
 };
-
-NodeId by_tiles(Maker& maker, const Convolution& c, std::int64_t tile, NodeId x, NodeId w) {
-    const std::int64_t elements = (tile + kTaps - 1) * (tile + kTaps - 1);
-    const NodeId weights =
-        maker.make(OpId::reshape, {maker.make(OpId::winograd_weights, {w}, {{"tile", tile}})},
-                   {{"shape", Shape{elements, c.in, c.out}}});
-    const NodeId input = maker.make(OpId::winograd_input, {x}, {{"tile", tile}, {"pad", c.pad}});
-    Shape shape = maker.type(input).shape;
-    const NodeId rows = maker.make(
-        OpId::reshape, {input}, {{"shape", Shape{shape[0] * shape[1], elements, shape[4], c.in}}});
-    const NodeId product =
-        maker.make(OpId::einsum, {rows, weights}, {{"spec", std::string("repc,eco->repo")}});
-    shape.back() = c.out;
-    const NodeId output = maker.make(OpId::reshape, {product}, {{"shape", shape}});
-    return maker.make(OpId::winograd_output, {output}, {{"tile", tile}, {"size", c.size}});
-}
 
 }  // namespace
 
-std::string winograd(Function& function, std::int64_t largest_tile, bool always) {
+std::string winograd(Function& function, std::int64_t largest_tile, std::int64_t batch,
+                     bool always) {
+    const bool prepared = function.name == "forward";
+    const Use use = prepared ? Use{} : Use{std::max<std::int64_t>(1, batch), kMadeWeight};
     std::string choices;
     rewrite(function, [&](Rebuilder& to, const Node& node) -> std::optional<NodeId> {
-        if (node.op != OpId::conv_nd) return std::nullopt;
-        Maker maker(to, node.origin);
-        const NodeId x = node.inputs[0], w = node.inputs[1];
-        const auto c = convolution_of(node, maker.type(x), maker.type(w));
+        std::vector<Type> operands;
+        for (const NodeId input : node.inputs) operands.push_back(to.result()[input].type);
+        const auto c = convolution_of(node, operands);
         if (!c) return std::nullopt;
-        std::int64_t best = always ? INT64_MAX : direct_cost(*c), chosen = 0;
+        std::int64_t best = always ? INT64_MAX : direct_cost(*c, use), chosen = 0;
         for (const std::int64_t tile : {2, 4}) {
             if (always && tile != largest_tile) continue;
-            if (tile > largest_tile || winograd_cost(*c, tile) >= best) continue;
-            best = winograd_cost(*c, tile);
+            if (tile > largest_tile || tiled_cost(*c, tile, use) >= best) continue;
+            best = tiled_cost(*c, tile, use);
             chosen = tile;
         }
-        choices +=
-            fmt::format("  {} channels to {}, {} x {} places: {}\n", c->in, c->out, c->size[0],
-                        c->size[1], chosen == 0 ? "direct" : fmt::format("F({}, 3)", chosen));
+        choices += fmt::format("  {}, {} channels to {}, {} x {} places: {}\n",
+                               op_def(node.op).name, c->in, c->out, c->size[0], c->size[1],
+                               chosen == 0 ? "direct" : fmt::format("F({}, 3)", chosen));
         if (chosen == 0) return std::nullopt;
-        return by_tiles(maker, *c, chosen, x, w);
+        Maker maker(to, node.origin, chosen, prepared);
+        return node.op == OpId::conv_nd_weight_gradient
+                   ? maker.weight_gradient(*c, node.inputs[0], node.inputs[1])
+                   : maker.convolution(*c, node.inputs[0], node.inputs[1]);
     });
     return choices.empty() ? choices : "3 x 3 convolutions of " + function.name + "\n" + choices;
 }

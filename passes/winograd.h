@@ -5,7 +5,14 @@
 //                                %z = einsum "repc,eco->repo" %v, %u     36 products of matrices
 //                                %y = winograd_output %z
 //
-// Where that is worth it by logical shape; batch, target and threads do not count, so that they change no bit. Rounds
+// Where that is worth it by logical shape; target and threads do not count, nor in inference the batch, so that they
+// change no bit. In training it does: it is part of what is trained. Gradients likewise, towards the image by the
+// convolution that is the adjoint, towards the weights by the adjoint of each step:
+//
+//     %dw = conv_nd_weight_gradient %x, %dy   ->   winograd_weights_gradient (einsum "repc,repo->eco"
+//                                                      (winograd_input %x), (winograd_output_gradient %dy))
+//
+// Rounds
 // otherwise than the direct convolution. Of max |x| * sum |w|, the sum over the taps and channels of an output, the
 // error is at most 2e-6 (F(4, 3)) or 5e-7 (F(2, 3)); of the sum of the magnitudes of all products, over 32 channels
 // and more, at most 1.5e-6 or 5e-7, where the direct convolution has 2e-7 (tests/cpu/winograd_test.cpp).
@@ -19,7 +26,8 @@
 namespace netc {
 
 // The largest tile that may be used: 4 or 2; `always` that one, worth it or not. Gives a line for each convolution for
-// --report.
-std::string winograd(Function& function, std::int64_t largest_tile, bool always = false);
+// --report. `batch` is that of training, and not used for `forward`.
+std::string winograd(Function& function, std::int64_t largest_tile, std::int64_t batch,
+                     bool always = false);
 
 }  // namespace netc

@@ -2,6 +2,7 @@
 // memory each operand comes from.
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "backends/cpu/schedule_chooser.h"
 
@@ -42,11 +43,23 @@ void Chooser::choose_slices(Schedule& schedule) const {
     Schedule sliced = schedule;
     sliced.slices = {{sum.axes[0], 1}};
     if (!legal(kernel_, sliced)) return;
+    // Where all that is read differs, nothing is read again: such loops stay outside.
+    const auto apart = [&](const AxisTile& tile) {
+        return schedule.vector_axis != tile.axis && tiles(schedule, tile) > 1 &&
+               std::ranges::all_of(stages_[main_].step_reads, [&](std::uint32_t read) {
+                   return selects(kernel_.reads[read], tile.axis);
+               });
+    };
+    const auto inside = std::ranges::stable_partition(sliced.outer, apart).begin();
+    sliced.slice_level = static_cast<std::size_t>(inside - sliced.outer.begin());
+    double parts_apart = 1;
+    for (auto tile = sliced.outer.begin(); tile != inside; ++tile)
+        parts_apart *= static_cast<double>(tiles(schedule, *tile));
     double bytes = 0, whole = 0;
     for (std::uint32_t number : stages_[main_].step_reads) {
-        const double own = bytes_of(kernel_.reads[number].source);
+        const double own = bytes_of(kernel_.reads[number].source) / parts_apart;
         double passes = 1;
-        for (const AxisTile& tile : schedule.outer) {
+        for (const AxisTile& tile : std::ranges::subrange(inside, sliced.outer.end())) {
             if (!selects(kernel_.reads[number], tile.axis))
                 passes *= static_cast<double>(tiles(schedule, tile));
         }
@@ -79,7 +92,7 @@ void Chooser::choose_slices(Schedule& schedule) const {
         steps *= static_cast<double>(tile);
         break;
     }
-    const double stored = bytes_of(kernel_.stages[main_].stores[0].target);
+    const double stored = bytes_of(kernel_.stages[main_].stores[0].target) / parts_apart;
     if (slices == 1) return;
     const bool pays = bytes + 2 * stored * slices < 0.5 * whole && steps >= kLeastSlice;
     if (pays && legal(kernel_, sliced)) schedule = sliced;
@@ -93,7 +106,7 @@ void Chooser::order_loops(Schedule& schedule) const {
     for (std::uint32_t number : stages_[main_].step_reads) {
         if (reads_[number].depends_on(vector)) bytes += bytes_of(kernel_.reads[number].source);
     }
-    auto& outer = schedule.outer;
+    const std::span outer = std::span(schedule.outer).subspan(schedule.slice_level);
     std::ranges::stable_partition(outer, [&](const AxisTile& tile) { return tile.axis == vector; });
     const bool streams =
         bytes > 0.5 * static_cast<double>(machine_.l2_bytes) && schedule.slices.empty();

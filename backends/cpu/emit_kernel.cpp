@@ -121,7 +121,7 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
-        emit_slices(0);
+        emit_outer(0);
     }
     builder_.CreateRetVoid();
     if (error_) {
@@ -132,6 +132,10 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
 }
 
 void KernelEmitter::emit_outer(std::size_t level) {
+    if (level == schedule_.slice_level && slices_.empty() && !schedule_.slices.empty()) {
+        emit_slices(0);
+        return;
+    }
     for (const Pack& pack : schedule_.packs) {
         if (pack.level == level) emit_pack(pack.read);
     }

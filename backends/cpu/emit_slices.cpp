@@ -1,4 +1,4 @@
-// Sums in slices: the loops around everything, and sums that go on where the last slice left them.
+// Sums in slices: the loops around tiles, and sums that go on where the last slice left them.
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/cpu/scalar_ops.h"
 
@@ -6,7 +6,7 @@ namespace netc {
 
 void KernelEmitter::emit_slices(std::size_t level) {
     if (level == schedule_.slices.size()) {
-        emit_outer(0);
+        emit_outer(schedule_.slice_level);
         return;
     }
     const AxisTile& slice = schedule_.slices[level];

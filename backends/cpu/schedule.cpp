@@ -167,6 +167,7 @@ Status legal_slices(const Kernel& kernel, const Schedule& schedule) {
         return illegal("slices of a sum that is not stored as it is");
     }
     if (schedule.slices.size() > sum.axes.size()) return illegal("more slices than axes");
+    if (schedule.slice_level > schedule.outer.size()) return illegal("slices inside of a tile");
     for (std::size_t i = 0; i < schedule.slices.size(); ++i) {
         const AxisTile& slice = schedule.slices[i];
         const Extent extent = kernel.axes[slice.axis].extent;
@@ -337,7 +338,11 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         text += fmt::format("pack read {} at level {}\n", pack.read, pack.level);
     }
-    if (!schedule.slices.empty()) text += "slices" + tiles(schedule.slices, std::nullopt) + "\n";
+    if (!schedule.slices.empty()) {
+        text += "slices" + tiles(schedule.slices, std::nullopt);
+        if (schedule.slice_level > 0) text += fmt::format(" inside of {}", schedule.slice_level);
+        text += "\n";
+    }
     for (std::size_t i = 0; i < schedule.stages.size(); ++i) {
         const StageSchedule& how = schedule.stages[i];
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),

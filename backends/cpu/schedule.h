@@ -44,10 +44,11 @@ struct Schedule {
     std::optional<AxisId> vector_axis;
     std::vector<StageSchedule> stages;
     std::vector<Pack> packs;
-    // The sum in parts, around all loops, so that what a part reads stays in the second-level cache: the first
-    // axes of the reduction, `tile` values at a time, all but the last one at a time. In between, the sums lie
-    // in the output: reloading them changes no bit.
+    // The sum in parts, around all loops but the first `slice_level`, so that what a part reads stays in the
+    // second-level cache: the first axes of the reduction, `tile` values at a time, all but the last one at a time.
+    // In between, the sums lie in the output: reloading them changes no bit.
     std::vector<AxisTile> slices;
+    std::size_t slice_level = 0;
 };
 
 // Chosen by a cost model (choose_schedule.cpp). `batch_hint` guides only.

@@ -82,6 +82,7 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             for (std::size_t i = 0; i < std::min<std::size_t>(depth, first->axes.size()); ++i)
                 sliced.slices.push_back({first->axes[i], 1});
             sliced.slices.back().tile = 1 + static_cast<std::int64_t>(below(4));
+            sliced.slice_level = below(schedule.outer.size() + 1);
             if (legal(kernel, sliced)) schedule = sliced;
         }
         for (std::uint32_t read = 0; read < kernel.reads.size() && below(2) == 0; ++read) {
