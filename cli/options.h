@@ -50,7 +50,7 @@ struct Options {
     // grad, dump, compile, bench
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
-    bool depfile = false, peak = false, kernels = false, for_object = false, report = false;
+    bool depfile = false, peak = false, kernels = false, report = false;
     bool recompute = false;          // see passes/recompute.h
     std::string action;              // cache info|clear; a code for explain
     std::vector<std::string> runs;   // plot
