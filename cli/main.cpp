@@ -176,6 +176,10 @@ void declare_quantize(CLI::App& verb, Options& o) {
     verb.add_option("--samples", o.samples, "training samples that ranges are taken from")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    verb.add_option("--percentile", o.percentile,
+                    "percent of the samples that a range holds at either end; the rest is clipped")
+        ->check(CLI::Range(50.0, 100.0))
+        ->capture_default_str();
     verb.add_option("-o,--output", o.output, "the weights with the ranges, a safetensors file")
         ->required();
 }

@@ -34,6 +34,7 @@ struct Options {
     bool observe_ranges = false;
     std::vector<ValueRange> ranges;
     std::int64_t samples = 1024;
+    double percentile = 100;
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;
