@@ -81,10 +81,13 @@ struct ObjectOptions {
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
+    int threads = 0;                         // that compile; 0: all cores. The bits stay the same
+    std::string cache_directory;             // empty: no cache
     CompileTimes* times = nullptr;           // filled in
 };
 struct ObjectFiles {
     std::string object, header, assembly, llvm_ir;
+    Program program;  // without kernels where the cache had the object
 };
 
 // The reference: runs kernels in double precision, element by element.
@@ -99,7 +102,7 @@ struct ProgramSource {
 // Machine code for this machine.
 Result<std::unique_ptr<Executable>> jit(ProgramSource source, const JitOptions& options);
 Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options);
-Result<ObjectFiles> emit_object(const Program& program, const ObjectOptions& options);
+Result<ObjectFiles> emit_object(const ProgramSource& source, const ObjectOptions& options);
 
 // What the scheduler chose for a kernel, why, and what keeps it from the peak of this machine.
 struct KernelReport {

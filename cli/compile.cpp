@@ -116,15 +116,18 @@ int verb_compile(Options options) {
     std::vector<std::string> entries{"init", "prepare", "forward"};
     if (train) entries.insert(entries.end(), {"gradient", "train_step"});
     const std::int64_t batch = options.batch.value_or(train ? section->batch : 1);
-    options.for_object = true;
-    std::string choices;
-    Result<Program> program =
-        make_program(*model, section, options, entries, batch, false, {}, &choices);
-    if (!program) return report(program.error());
+    CompileOptions compile_options = compile_options_of(options, std::move(entries), batch);
+    compile_options.for_object = true;
+    const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
+    ProgramSource source =
+        make_source(*model, section, options, std::move(compile_options), run, options.report);
     if (options.report) {
+        Result<Program> program = source.make();
+        if (!program) return report(program.error());
         const auto kernels = report_kernels(*program, cpu_target(options));
         if (!kernels) return report(kernels.error());
-        print_err(choices + report_text(*program, *kernels, bench->sources));
+        print_err(run->choices + report_text(*program, *kernels, bench->sources));
+        source.make = [made = std::move(*program)]() -> Result<Program> { return made; };
     }
     ObjectOptions object_options;
     object_options.target = cpu_target(options);
@@ -135,11 +138,13 @@ int verb_compile(Options options) {
     object_options.seed = train ? section->seed : 0;
     object_options.assembly = wants_file(options, "asm");
     object_options.llvm_ir = wants_file(options, "llvm");
+    object_options.threads = thread_count(options);
+    object_options.cache_directory = cache_directory(options);
     CompileTimes times;
     object_options.times = &times;
-    Result<ObjectFiles> files = emit_object(*program, object_options);
+    Result<ObjectFiles> files = emit_object(source, object_options);
     if (!files) return report(files.error());
-    if (options.time_report) print_err(time_report(times, *program));
+    if (options.time_report) print_err(time_report(*run) + time_report(times, files->program));
 
     const std::string stem = options.output.substr(0, options.output.size() - 2);
     auto write = [&](const std::string& path, std::string_view text) -> Status {
@@ -151,7 +156,7 @@ int verb_compile(Options options) {
     if (s && wants_file(options, "asm")) s = write(stem + ".s", files->assembly);
     if (s && wants_file(options, "llvm")) s = write(stem + ".ll", files->llvm_ir);
     if (s && weights) {
-        Result<std::string> image = region_image(*program, options.weights, *weights);
+        Result<std::string> image = region_image(files->program, options.weights, *weights);
         if (!image) return report(image.error());
         s = write(stem + ".weights", *image);
     }

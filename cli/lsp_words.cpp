@@ -30,11 +30,13 @@ constexpr std::string_view kSolvers[] = {"normal_equation"};
 constexpr std::string_view kSamples[] = {"balanced"};
 constexpr std::string_view kLoads[] = {"weights"};
 constexpr std::string_view kPrecisions[] = {"f32", "bf16"};
+constexpr std::string_view kArithmetic[] = {"f32", "bf16", "bf16x3", "bf16x6"};
 constexpr SettingWords kWords[] = {
-    {"data", kSources},      {"valid", kSources},        {"test", kSources},   {"split", kSplits},
-    {"penalty", kPenalties}, {"optimizer", kOptimizers}, {"stop", kStops},     {"save", kSaves},
-    {"validate", kPeriods},  {"log", kPeriods},          {"solver", kSolvers}, {"sample", kSamples},
-    {"load", kLoads},        {"precision", kPrecisions},
+    {"data", kSources}, {"valid", kSources},        {"test", kSources},
+    {"split", kSplits}, {"penalty", kPenalties},    {"optimizer", kOptimizers},
+    {"stop", kStops},   {"save", kSaves},           {"validate", kPeriods},
+    {"log", kPeriods},  {"solver", kSolvers},       {"sample", kSamples},
+    {"load", kLoads},   {"precision", kPrecisions}, {"matmul", kArithmetic},
 };
 
 }  // namespace

@@ -125,6 +125,9 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_option("--weights", o.weights, "for --emit=weights");
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
+    verb.add_option("--threads", o.threads, "that compile; default: all cores")
+        ->check(CLI::Range(1, 1024));
+    verb.add_option("--cache", o.cache, "directory of the compile cache, or off");
     verb.add_flag("--check-finite", o.check_finite,
                   "calls return E_NAN at the first NaN or infinity");
     verb.add_flag("--report", o.report, "what was chosen for each kernel, why, and what is slow");
@@ -172,6 +175,10 @@ void declare_quantize(CLI::App& verb, Options& o) {
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
     verb.add_option("--samples", o.samples, "training samples that ranges are taken from")
         ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    verb.add_option("--percentile", o.percentile,
+                    "percent of the samples that a range holds at either end; the rest is clipped")
+        ->check(CLI::Range(50.0, 100.0))
         ->capture_default_str();
     verb.add_option("-o,--output", o.output, "the weights with the ranges, a safetensors file")
         ->required();

@@ -35,6 +35,7 @@ struct Options {
     bool observe_ranges = false;
     std::vector<ValueRange> ranges;
     std::int64_t samples = 1024;
+    double percentile = 100;
     std::vector<std::string> print_after;
     std::string cache;  // a directory or "off"
     std::string output;
@@ -51,7 +52,7 @@ struct Options {
     // grad, dump, compile, bench
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
-    bool depfile = false, peak = false, kernels = false, for_object = false, report = false;
+    bool depfile = false, peak = false, kernels = false, report = false;
     bool recompute = false;          // see passes/recompute.h
     std::string action;              // cache info|clear; a code for explain
     std::vector<std::string> runs;   // plot

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,14 +18,57 @@
 namespace netc {
 namespace {
 
+// What the samples reached at one place: a number of each.
+struct Extremes {
+    std::string place;
+    std::vector<float> least, greatest;
+};
+
+// The value that as many of them as `percent` says do not exceed, by nearest rank: always one that was seen.
+double percentile(std::vector<float> values, double percent) {
+    const auto count = static_cast<double>(values.size());
+    const double rank = std::clamp(std::ceil(percent * count / 100), 1.0, count);
+    const auto at = values.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
+    std::ranges::nth_element(values, at);
+    return static_cast<double>(*at);
+}
+
+ValueRange range_of(Extremes extremes, double percent) {
+    for (float& value : extremes.least) value = -value;
+    return {extremes.place, std::min(0.0, -percentile(std::move(extremes.least), percent)),
+            std::max(0.0, percentile(std::move(extremes.greatest), percent))};
+}
+
+// Adds what one run of `forward` gave; an Error where something is not finite.
+Status add_extremes(const Session& session, const Entry& entry, std::vector<Extremes>& all) {
+    for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
+        const std::string& name = entry.outputs[i].name;
+        for (Extremes& one : all) {
+            const bool least = name == kLeastOf + one.place;
+            if (!least && name != kGreatestOf + one.place) continue;
+            std::vector<float>& into = least ? one.least : one.greatest;
+            const auto bytes = session.output(i);
+            const std::size_t before = into.size();
+            into.resize(before + bytes.size() / sizeof(float));
+            std::memcpy(into.data() + before, bytes.data(), bytes.size());
+            const bool finite = std::all_of(into.begin() + static_cast<std::ptrdiff_t>(before),
+                                            into.end(), [](float v) { return std::isfinite(v); });
+            if (!finite)
+                return Error{kExitRun, fmt::format("`{}` reads infinity or NaN", one.place)};
+        }
+    }
+    return {};
+}
+
 // The ranges over these samples of the training data.
 Result<std::vector<ValueRange>> calibrate(Loaded& loaded, const SectionData& data,
-                                          std::span<const std::int64_t> rows, std::int64_t batch) {
+                                          std::span<const std::int64_t> rows, std::int64_t batch,
+                                          double percent) {
     const Entry& entry = loaded.entry("forward");
-    std::vector<ValueRange> ranges;
+    std::vector<Extremes> all;
     for (const EntryArgument& output : entry.outputs) {
         if (output.name.starts_with(kLeastOf))
-            ranges.push_back({output.name.substr(std::string_view(kLeastOf).size()), 0, 0});
+            all.push_back({output.name.substr(std::string_view(kLeastOf).size()), {}, {}});
     }
     Result<BatchBuffers> buffers = BatchBuffers::create(entry, data.train, batch);
     if (!buffers) return buffers.error();
@@ -37,16 +81,10 @@ Result<std::vector<ValueRange>> calibrate(Loaded& loaded, const SectionData& dat
             rows.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
         if (Status s = buffers->fill(part); !s) return s.error();
         if (Status s = session.run("forward", buffers->inputs(), size); !s) return s.error();
-        for (ValueRange& range : ranges) {
-            const double least = session.number(kLeastOf + range.place);
-            const double greatest = session.number(kGreatestOf + range.place);
-            if (!std::isfinite(least) || !std::isfinite(greatest)) {
-                return Error{kExitRun, fmt::format("`{}` reads infinity or NaN", range.place)};
-            }
-            range.least = std::min(range.least, least);
-            range.greatest = std::max(range.greatest, greatest);
-        }
+        if (Status s = add_extremes(session, entry, all); !s) return s.error();
     }
+    std::vector<ValueRange> ranges;
+    for (Extremes& one : all) ranges.push_back(range_of(std::move(one), percent));
     return ranges;
 }
 
@@ -85,8 +123,8 @@ int verb_quantize(Options options) {
     if (!data) return report(data.error());
     const std::size_t samples =
         std::min(data->train_rows.size(), static_cast<std::size_t>(options.samples));
-    Result<std::vector<ValueRange>> ranges =
-        calibrate(*loaded, *data, std::span(data->train_rows).first(samples), batch);
+    Result<std::vector<ValueRange>> ranges = calibrate(
+        *loaded, *data, std::span(data->train_rows).first(samples), batch, options.percentile);
     if (!ranges) return report(ranges.error());
     if (ranges->empty())
         return report({kExitUsage, "the model has no product of a batch with weights"});

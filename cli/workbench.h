@@ -15,6 +15,7 @@
 #include "ir/network.h"
 #include "ir/program.h"
 #include "passes/pass_runner.h"
+#include "passes/pipeline.h"
 #include "runtime/data/dataset.h"
 #include "runtime/files/safetensors.h"
 #include "runtime/train/session.h"
@@ -68,8 +69,16 @@ make_runnable(const Model& model, const TrainSection* section, const Options& op
 Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,
-                             std::vector<std::string> gradient_inputs = {},
-                             std::string* choices = nullptr);
+                             std::vector<std::string> gradient_inputs = {});
+// What the options say of compiling.
+CompileOptions compile_options_of(const Options& options, std::vector<std::string> entries,
+                                  std::int64_t batch_hint);
+
+// The same, made when it is asked for and named for the cache; no name where the passes have to run. Keeps the model,
+// the section, `run`, and with --check-finite the sources.
+ProgramSource make_source(const Model& model, const TrainSection* section, const Options& options,
+                          CompileOptions compile_options, std::shared_ptr<PassRunner> run,
+                          bool with_kernels);
 
 PassRunner make_pass_runner(const Options& options);
 CpuTarget cpu_target(const Options& options);

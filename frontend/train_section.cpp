@@ -19,8 +19,7 @@ constexpr std::string_view kSettings[] = {
     "data",   "valid",  "test",     "split",     "loss",          "penalty", "optimizer",
     "batch",  "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
     "stop",   "save",   "validate", "log",       "train_metrics", "sample",  "load",
-    "freeze", "rate",   "solver",   "restarts",  "precision"};
-constexpr std::string_view kWaiting[] = {"matmul"};
+    "freeze", "rate",   "solver",   "restarts",  "precision",     "matmul"};
 // What a resumed run may find changed, metrics too.
 constexpr std::string_view kAdjustable[] = {"epochs", "steps", "stop", "save", "validate", "log"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
@@ -90,10 +89,6 @@ struct SectionReader {
 
     void add_setting(const ast::Setting& node) {
         const std::string& name = node.name.text;
-        if (std::find(std::begin(kWaiting), std::end(kWaiting), name) != std::end(kWaiting)) {
-            reader.waits(node.name.span, fmt::format("the setting `{}`", name));
-            return;
-        }
         if (std::find(std::begin(kSettings), std::end(kSettings), name) == std::end(kSettings)) {
             unknown(node);
             return;
@@ -195,39 +190,6 @@ struct SectionReader {
     void boolean(const std::string& name, bool& value) {
         if (const ast::Expr* expression = setting(name)) {
             value = reader.boolean(*expression, name).value_or(value);
-        }
-    }
-
-    void read_dtype() {
-        const ast::Expr* expression = setting("dtype");
-        if (!expression) return;
-        const Datum value = reader.value(*expression);
-        const auto* dtype = value.as<DtypeValue>();
-        if (dtype && dtype->dtype == ast::Dtype::f64) {
-            real = DType::f64;
-        } else if (dtype && (dtype->dtype == ast::Dtype::f16 || dtype->dtype == ast::Dtype::bf16)) {
-            reader.waits(expression->span, "training in 16 bits");
-        } else if (!value.failed() && !(dtype && (dtype->dtype == ast::Dtype::f32 ||
-                                                  dtype->dtype == ast::Dtype::real))) {
-            reader.error(
-                diagnose<Code::wrong_static_type>(expression->span, "`dtype`", "f32 or f64"));
-        }
-    }
-
-    void read_precision() {
-        const ast::Expr* expression = setting("precision");
-        if (!expression) return;
-        const Datum value = reader.value(*expression);
-        const auto* dtype = value.as<DtypeValue>();
-        if (dtype && dtype->dtype == ast::Dtype::bf16 && real == DType::f32) {
-            section.precision = Precision::bf16;
-        } else if (dtype && dtype->dtype == ast::Dtype::bf16) {
-            reader.error(diagnose<Code::wrong_static_type>(expression->span,
-                                                           "`precision` of a network in f64", "f32")
-                             .label(setting("dtype")->span, "f64 here"));
-        } else if (!value.failed() && !(dtype && dtype->dtype == ast::Dtype::f32)) {
-            reader.error(
-                diagnose<Code::wrong_static_type>(expression->span, "`precision`", "f32 or bf16"));
         }
     }
 
@@ -347,8 +309,8 @@ struct SectionReader {
         }
         read_solver_and_optimizer();
         read_numbers();
-        read_dtype();
-        read_precision();
+        real = read_precision(reader, {setting("dtype"), setting("precision"), setting("matmul")},
+                              section);
         read_control();
         if (!items.loss) {
             reader.error(diagnose<Code::no_loss>(train.model.span, section.name)

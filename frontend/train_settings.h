@@ -109,6 +109,12 @@ void read_stop(SettingReader& reader, const ast::Expr& expression, const Watchab
 void read_save(SettingReader& reader, const ast::Expr& expression, const Watchable& watchable,
                TrainSection& section);
 std::optional<LoadSpec> read_load(SettingReader& reader, const ast::Expr& expression);
+// What the section computes in; null where a setting is missing. Gives `real` and sets section.precision.
+struct PrecisionSettings {
+    const ast::Expr *dtype = nullptr, *precision = nullptr, *matmul = nullptr;
+};
+DType read_precision(SettingReader& reader, const PrecisionSettings& settings,
+                     TrainSection& section);
 void read_solver(SettingReader& reader, const ast::Expr& expression, TrainSection& section);
 
 // freeze = ["backbone.*"], rate = [("head.*", 10.0)]

@@ -40,6 +40,9 @@ struct CompileOptions {
     bool for_object = false;
 };
 
+// All that the program depends on, as bytes: equal ones become equal programs.
+std::string compile_identity(const Model& model, const TrainSection* section,
+                             const CompileOptions& options);
 // The functions of the entries, differentiated, with the optimizer step, simplified: target-neutral.
 Result<Module> build_module(const Model& model, const TrainSection* section,
                             const CompileOptions& options, PassRunner& run);

@@ -134,10 +134,13 @@ void observe_ranges(Function& function) {
         const Value x{&graph, function[place.node].inputs[0]};
         graph.set_origin(function[place.node].origin);
         std::vector<std::int64_t> axes;
-        for (std::size_t d = 0; d < x.type().rank(); ++d)
+        for (std::size_t d = 1; d < x.type().rank(); ++d)  // dim 0 is the batch
             axes.push_back(static_cast<std::int64_t>(d));
-        const Value least = -graph.reduce_max(-x, axes);
-        const Value greatest = graph.reduce_max(x, axes);
+        const auto greatest_of = [&](Value v) {
+            return axes.empty() ? v : graph.reduce_max(v, axes);
+        };
+        const Value least = -greatest_of(-x);
+        const Value greatest = greatest_of(x);
         function.results.push_back({kLeastOf + place.name, least.id, {}, {}});
         function.results.push_back({kGreatestOf + place.name, greatest.id, {}, {}});
     }

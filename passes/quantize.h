@@ -25,7 +25,7 @@ struct ValueRange {
     double least = 0, greatest = 0;
 };
 
-// Results of the ranges of each place: `least:` and `greatest:` before its name.
+// Results of the ranges of each place, a number for each sample: `least:` and `greatest:` before its name.
 inline constexpr const char* kLeastOf = "least:";
 inline constexpr const char* kGreatestOf = "greatest:";
 void observe_ranges(Function& function);

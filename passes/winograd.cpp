@@ -73,6 +73,9 @@ std::optional<Convolution> convolution_of(const Node& node, const std::vector<Ty
     return c;
 }
 
+// In training, signs behind a convolution decide where gradients go: its sum is to be as exact as the direct one.
+constexpr std::int64_t kDeciding = 2;
+
 // Samples of a call, and the cost of an element of the weights.
 struct Use {
     std::int64_t batch = 1;
@@ -179,10 +182,12 @@ std::string winograd(Function& function, std::int64_t largest_tile, std::int64_t
         for (const NodeId input : node.inputs) operands.push_back(to.result()[input].type);
         const auto c = convolution_of(node, operands);
         if (!c) return std::nullopt;
+        const bool decides = !prepared && node.op == OpId::conv_nd;
+        const std::int64_t most = decides ? std::min(largest_tile, kDeciding) : largest_tile;
         std::int64_t best = always ? INT64_MAX : direct_cost(*c, use), chosen = 0;
         for (const std::int64_t tile : {2, 4}) {
-            if (always && tile != largest_tile) continue;
-            if (tile > largest_tile || tiled_cost(*c, tile, use) >= best) continue;
+            if (always ? tile != largest_tile : tile > most) continue;
+            if (tiled_cost(*c, tile, use) >= best) continue;
             best = tiled_cost(*c, tile, use);
             chosen = tile;
         }

@@ -6,7 +6,8 @@
 //                                %y = winograd_output %z
 //
 // Where that is worth it by logical shape; target and threads do not count, nor in inference the batch, so that they
-// change no bit. In training it does: it is part of what is trained. Gradients likewise, towards the image by the
+// change no bit. In training it does: it is part of what is trained; and the forward pass takes tiles of 2 x 2 only, so
+// that its sums, whose signs decide where gradients go, are as exact as the direct ones. Gradients likewise, towards the image by the
 // convolution that is the adjoint, towards the weights by the adjoint of each step:
 //
 //     %dw = conv_nd_weight_gradient %x, %dy   ->   winograd_weights_gradient (einsum "repc,repo->eco"

@@ -17,10 +17,7 @@ Result<std::string> compile(const ProgramCode& code, llvm::TargetMachine& target
     const auto module = make_module(context, target, "netc");
     {
         const Stopwatch watch(phases.emission);
-        const auto made = job.is_entry
-                              ? emit_entry(code, code.program->entries[job.number], *module, true)
-                              : emit_kernel(code, job.number, *module, true);
-        if (!made) return made.error();
+        if (Status status = job.emit(code, *module); !status) return status.error();
     }
     return emit_code(*module, target, CodeForm::object, &phases);
 }
@@ -31,7 +28,7 @@ void add_times(CompileTimes& times, const std::vector<CodeJob*>& jobs,
         times.phases.emission += phases[i].emission;
         times.phases.optimization += phases[i].optimization;
         times.phases.code += phases[i].code;
-        if (!jobs[i]->is_entry) times.kernels.push_back({jobs[i]->number, phases[i]});
+        if (jobs[i]->kernel) times.kernels.push_back({*jobs[i]->kernel, phases[i]});
     }
     std::ranges::stable_sort(times.kernels, std::greater{},
                              [](const CompileTimes::Kernel& k) { return k.phases.sum(); });
@@ -39,20 +36,45 @@ void add_times(CompileTimes& times, const std::vector<CodeJob*>& jobs,
 
 }  // namespace
 
+void add_jobs(const Program& program, const ProgramPlan& plan, std::size_t entry,
+              std::set<std::string>& known, std::vector<CodeJob>& jobs) {
+    for (const Call& call : program.entries[entry].calls) {
+        const KernelPlan& kernel = plan.kernels[call.kernel];
+        if (!known.insert(kernel.key).second) continue;
+        const auto emit = [number = call.kernel](const ProgramCode& code,
+                                                 llvm::Module& module) -> Status {
+            const auto made = emit_kernel(code, number, module, true);
+            return made ? Status() : made.error();
+        };
+        jobs.push_back({.key = kernel.key,
+                        .emit = emit,
+                        .kernel = call.kernel,
+                        .work = kernel.work(program.batch_hint),
+                        .object = {}});
+    }
+    const auto emit = [entry](const ProgramCode& code, llvm::Module& module) -> Status {
+        const auto made = emit_entry(code, code.program->entries[entry], module, true);
+        return made ? Status() : made.error();
+    };
+    jobs.push_back({.key = plan.entries[entry].key,
+                    .emit = emit,
+                    .kernel = std::nullopt,
+                    .work = 0,
+                    .object = {}});
+}
+
 bool load_objects(const CodeCache& cache, std::vector<CodeJob>& jobs) {
     bool complete = true;
     for (CodeJob& job : jobs) {
-        if (auto known = cache.load(job.key)) {
-            job.object = std::move(*known);
-        } else {
-            complete = false;
-        }
+        auto known = job.key.empty() ? std::nullopt : cache.load(job.key);
+        if (known) job.object = std::move(*known);
+        complete = complete && known.has_value();
     }
     return complete;
 }
 
-Status compile_objects(const ProgramCode& code, const CodeCache& cache, std::vector<CodeJob>& jobs,
-                       CompileTimes& times) {
+Status compile_objects(const ProgramCode& code, const CodeCache& cache, int threads,
+                       std::vector<CodeJob>& jobs, CompileTimes& times) {
     const Stopwatch watch(times.compiling);
     std::vector<CodeJob*> open;
     for (CodeJob& job : jobs) {
@@ -74,18 +96,19 @@ Status compile_objects(const ProgramCode& code, const CodeCache& cache, std::vec
                 continue;
             }
             open[i]->object = std::move(*object);
-            cache.save(open[i]->key, open[i]->object);
+            if (!open[i]->key.empty()) cache.save(open[i]->key, open[i]->object);
         }
     };
-    std::vector<std::thread> threads;
-    const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
+    std::vector<std::thread> others;
+    const std::size_t most =
+        threads > 0 ? static_cast<std::size_t>(threads) : std::thread::hardware_concurrency();
     try {
-        while (threads.size() + 1 < std::min(open.size(), most)) threads.emplace_back(work);
+        while (others.size() + 1 < std::min(open.size(), most)) others.emplace_back(work);
     } catch (const std::system_error&) {  // no more are granted: these do the work
     }
     work();
-    for (std::thread& thread : threads) thread.join();
-    times.threads = static_cast<int>(threads.size()) + 1;
+    for (std::thread& thread : others) thread.join();
+    times.threads = static_cast<int>(others.size()) + 1;
     add_times(times, open, phases);
     if (!open.empty()) cache.trim();
     for (const Status& result : results) {

@@ -8,6 +8,7 @@
 
 #include "backends/cpu/code_cache.h"
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/merge_objects.h"
 #include "backends/expand_functions.h"
 
 namespace netc {
@@ -83,6 +84,8 @@ void emit_array_call(llvm::Function& kernel, const ProgramCode& code, std::uint3
         false);
     auto* function = llvm::Function::Create(type, llvm::Function::ExternalLinkage,
                                             kernel.getName() + "_array", module);
+    function->setSection(kJitSection);
+    function->addFnAttr(llvm::Attribute::NoUnwind);  // else it has an entry in .eh_frame
     b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "entry", function));
     std::vector<llvm::Value*> values;
     for (std::size_t i = 0; i < code.kernels[number].params.size(); ++i) {
@@ -275,16 +278,20 @@ Result<llvm::Function*> emit_fixed(const ProgramCode& code, const Entry& entry,
 
 }  // namespace
 
+llvm::Function* declare_entry(std::string_view entry, llvm::Module& module) {
+    Builder b(module.getContext());
+    llvm::SmallVector<llvm::Type*, 8> types(7, b.getPtrTy());
+    types.push_back(b.getInt64Ty());
+    return llvm::Function::Create(llvm::FunctionType::get(b.getInt32Ty(), types, false),
+                                  llvm::Function::ExternalLinkage, entry_symbol(entry), module);
+}
+
 Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
                                    llvm::Module& module, bool exported) {
     llvm::LLVMContext& context = module.getContext();
     Builder b(context);
-    llvm::SmallVector<llvm::Type*, 8> types(7, b.getPtrTy());
-    types.push_back(b.getInt64Ty());
-    auto* function = llvm::Function::Create(llvm::FunctionType::get(b.getInt32Ty(), types, false),
-                                            exported ? llvm::Function::ExternalLinkage
-                                                     : llvm::Function::InternalLinkage,
-                                            entry_symbol(entry.name), module);
+    llvm::Function* function = declare_entry(entry.name, module);
+    if (!exported) function->setLinkage(llvm::Function::InternalLinkage);
     finish_function(function, code.machine);
     const EntryArguments arguments = arguments_of(*function);
     auto* start = llvm::BasicBlock::Create(context, "entry", function);

@@ -4,8 +4,8 @@
 //     i32 NAME(ptr weights, ptr prepared, ptr optimizer, ptr workspace, ptr hyper,         an entry
 //              ptr inputs, ptr outputs, i64 B)            arrays of pointers; gives the fault flag
 //
-// An entry runs its calls in order, flushing subnormals meanwhile. The same functions serve the JIT, which
-// puts each kernel into an object of its own, and object files, which hold one module.
+// An entry runs its calls in order, flushing subnormals meanwhile. The same functions serve the JIT and object
+// files: each kernel and each entry is an object of its own, see compile_jobs.h.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +53,11 @@ Result<llvm::Function*> emit_kernel(const ProgramCode& code, std::uint32_t kerne
 // declared.
 Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
                                    llvm::Module& module, bool exported);
+// Declares it, where another module defines it.
+llvm::Function* declare_entry(std::string_view entry, llvm::Module& module);
 
-// All of it in one module, everything internal: what an object file is made of. The caller adds public
-// functions, which call entry_symbol(name).
+// All of it in one module, everything internal: what is shown as text. The caller may add public functions, which
+// call entry_symbol(name).
 Result<std::unique_ptr<llvm::Module>> emit_program(llvm::LLVMContext& context,
                                                    const llvm::TargetMachine& target,
                                                    const ProgramCode& code,

@@ -158,20 +158,8 @@ Status CpuExecutable::load(const JitOptions& options) {
 Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
     std::vector<CodeJob> jobs;
     for (const EntryCode* code : entries) {
-        for (const Call& call : code->entry->calls) {
-            const KernelPlan& kernel = plan_.kernels[call.kernel];
-            if (!objects_.insert(kernel.key).second) continue;
-            jobs.push_back({.key = kernel.key,
-                            .number = call.kernel,
-                            .is_entry = false,
-                            .work = kernel.work(program_.batch_hint),
-                            .object = {}});
-        }
-        jobs.push_back({.key = code->plan->key,
-                        .number = static_cast<std::uint32_t>(code->plan - plan_.entries.data()),
-                        .is_entry = true,
-                        .work = 0,
-                        .object = {}});
+        const auto number = static_cast<std::size_t>(code->plan - plan_.entries.data());
+        add_jobs(program_, plan_, number, objects_, jobs);
     }
     CompileTimes unasked;
     CompileTimes& times = times_ != nullptr ? *times_ : unasked;
@@ -183,7 +171,7 @@ Status CpuExecutable::compile(const std::vector<EntryCode*>& entries) {
         if (!code_) {
             if (Status status = make_program(); !status) return status;
         }
-        if (Status status = compile_objects(*code_, cache_, jobs, times); !status) return status;
+        if (Status status = compile_objects(*code_, cache_, 0, jobs, times); !status) return status;
     }
     const Stopwatch watch(times.link);
     if (Status status = add_objects(jobs); !status) return status;

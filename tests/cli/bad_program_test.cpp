@@ -45,6 +45,9 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"compile", "xor.net", "-o", "xor"}, {"NAME.o"});
     refused({"compile", "xor.net", "-o", "xor.o", "--prefix", "9"}, {"--prefix"});
     refused({"compile", "xor.net", "-o", "xor.o", "--target", "nosuch-cpu-os"}, {"nosuch-cpu-os"});
+    refused({"compile", "xor.net", "-o", "xor.o", "--target", "x86_64-apple-macos", "--cpu",
+             "x86-64-v3"},
+            {"x86_64-apple-macos", "ELF"});
     refused({"compile", "xor.net", "-o", "xor.o", "--emit=weights"}, {"--weights"});
     refused({"dump", "xor.net", "--stage=nosuch"}, {"--stage"});
     refused({"explain", "E9999"}, {"E9999"});

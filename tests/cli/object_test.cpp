@@ -236,6 +236,51 @@ TEST_CASE("the same source gives the same object") {
     CHECK(file_bytes(directory.file("a.d")).find("mlp.net") != std::string::npos);
 }
 
+TEST_CASE("threads and the compile cache do not change a bit of an object") {
+    const TemporaryDirectory directory;
+    const auto objects = [&] {  // that the last report speaks of: all, and from the cache
+        const std::string report = file_bytes(directory.file("report"));
+        const std::size_t end = report.find(" of them from the cache");
+        REQUIRE(end != std::string::npos);
+        const std::size_t line = report.rfind(": ", end) + 2;
+        return std::pair(std::stoi(report.substr(line)),
+                         std::stoi(report.substr(report.find(", ", line) + 2)));
+    };
+    for (const char* prefix : {"xor", "mlp", "normed"}) {
+        const ObjectCase net = named(prefix);
+        write_case(net, directory);
+        const std::string cache = directory.file("cache_" + net.prefix);
+        const auto compile = [&](std::vector<std::string> more) {
+            std::vector<std::string> words{"compile", net.prefix + ".net", "-o", "next.o"};
+            words.insert(words.end(), more.begin(), more.end());
+            const Outcome outcome = run_netc(words, directory.path());
+            expect_success(outcome);
+            directory.write("report", outcome.err);
+            return file_bytes(directory.file("next.o")) + file_bytes(directory.file("next.h"));
+        };
+        const std::string alone = compile({"--threads", "1", "--cache", "off"});
+        CHECK(alone.size() > 1000);
+        for (const char* threads : {"2", "5", "64"}) {
+            INFO(net.prefix << ", " << threads << " threads");
+            CHECK((compile({"--threads", threads, "--cache", "off"}) == alone));
+        }
+        // With its report a command goes all the way: what is in the cache then are the parts.
+        CHECK((compile({"--cache", cache, "--time-report"}) == alone));
+        CHECK(objects().second == 0);
+        CHECK((compile({"--cache", cache, "--time-report"}) == alone));
+        CHECK(objects().second == objects().first - 1);  // all but the public functions
+        CHECK((compile({"--cache", cache}) == alone));
+        // The second time it is there as a whole, and other options are another object.
+        CHECK((compile({"--cache", cache}) == alone));
+        CHECK((compile({"--cache", cache, "--prefix", "other"}) != alone));
+        CHECK((compile({"--cache", cache, "--train", "no"}) != alone));
+        CHECK((compile({"--cache", cache, "--cpu", "x86-64-v3"}) != alone));
+        for (const auto& entry : std::filesystem::directory_iterator(cache))
+            directory.write("cache_" + net.prefix + "/" + entry.path().filename().string(), "?");
+        CHECK((compile({"--cache", cache}) == alone));
+    }
+}
+
 TEST_CASE("without a train section, or with --train=no, there is no training code") {
     const TemporaryDirectory directory;
     const ObjectCase net = named("xor");

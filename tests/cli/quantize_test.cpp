@@ -75,6 +75,38 @@ TEST_CASE("quantize writes weights that eval, predict, bench and compile take in
               .find("64 samples") != std::string::npos);
 }
 
+TEST_CASE("with --percentile, values of few samples are left out of a range, at either end") {
+    const TemporaryDirectory directory;
+    directory.write("line.net", "net 1\n"
+                                "model Line(x: f32[B, 2]) -> f32[B, 1] = x |> linear(1)\n"
+                                "train Line {\n  target y: f32[B, 1]\n"
+                                "  data   = csv(\"line.csv\", x = cols(0, 1), y = col(2))\n"
+                                "  loss   = mse(out, y)\n  epochs = 1\n}\n");
+    // 200 samples (i, -i), more than three batches; with 100 percent all of them count.
+    std::string table;
+    for (int i = 1; i <= 200; ++i) table += std::to_string(i) + "," + std::to_string(-i) + ",0\n";
+    directory.write("line.csv", table);
+    run(directory, {"init", "line.net", "-o", "w.safetensors"});
+    const struct {
+        const char* percent;
+        double reach;
+    } cases[] = {{"100", 200}, {"99.75", 200}, {"99.5", 199}, {"90", 180}, {"50", 100}};
+    for (const auto& [percent, reach] : cases) {
+        INFO(percent);
+        run(directory, {"quantize", "line.net", "--weights", "w.safetensors", "-o", "q.safetensors",
+                        "--percentile", percent});
+        const auto file = read_safetensors(directory.file("q.safetensors"));
+        REQUIRE(file.ok());
+        const json ranges = json::parse(file->metadata.at("netc.ranges"));
+        CHECK(ranges["linear_1"][0] == -reach);
+        CHECK(ranges["linear_1"][1] == reach);
+    }
+    expect_refusal(run_netc({"quantize", "line.net", "--weights", "w.safetensors", "-o", "q",
+                             "--percentile", "101"},
+                            directory.path()),
+                   2, {"--percentile"});
+}
+
 TEST_CASE("quantize refuses what is quantized already") {
     const TemporaryDirectory directory;
     directory.write("images.net", kImages);

@@ -55,6 +55,27 @@ TEST_CASE("each restart is a run with the next seed, the best of all is kept") {
     CHECK(log_of(directory.file("three")).size() == 18);
 }
 
+TEST_CASE("`matmul` in the section is --matmul, which stands above it, and above `precision`") {
+    const TemporaryDirectory directory;
+    const auto trained = [&](const std::string& settings, const std::vector<std::string>& words) {
+        static int count = 0;
+        const std::string run = "run" + std::to_string(++count);
+        directory.write("a.net", moons_with(settings));
+        train(directory, run, words);
+        return tensor(directory.file(run + "/last.safetensors"), "linear_1.weight");
+    };
+    const auto plain = trained("", {});
+    for (const std::string mode : {"bf16", "bf16x3", "bf16x6"}) {
+        INFO(mode);
+        const auto asked = trained("", {"--matmul", mode});
+        CHECK(asked != plain);
+        CHECK(trained("  matmul = " + mode + "\n", {}) == asked);
+        CHECK(trained("  precision = bf16\n  matmul = " + mode + "\n", {}) == asked);
+        CHECK(trained("  matmul = " + mode + "\n", {"--matmul", "f32"}) == plain);
+    }
+    CHECK(trained("  precision = bf16\n  matmul = f32\n", {}) == plain);
+}
+
 TEST_CASE("restarts go on where they were") {
     const TemporaryDirectory directory;
     directory.write("a.net", moons_with("  restarts = 4\n  stop = patience(2ep)\n"

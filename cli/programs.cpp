@@ -1,0 +1,119 @@
+// From a checked model to a program: compiled at once, or named so that the cache may have it.
+#include <fmt/format.h>
+
+#include "cli/terminal.h"
+#include "cli/time_report.h"
+#include "cli/workbench.h"
+#include "passes/check_finite.h"
+#include "runtime/files/files.h"
+
+namespace netc {
+
+PassRunner make_pass_runner(const Options& options) {
+    PassRunner run;
+    run.print_after = options.print_after;
+    run.print = [](std::string_view text) { print_err(text); };
+#ifdef NDEBUG
+    run.verify = false;
+#endif
+    return run;
+}
+
+CompileOptions compile_options_of(const Options& options, std::vector<std::string> entries,
+                                  std::int64_t batch_hint) {
+    CompileOptions compile_options;
+    compile_options.entries = std::move(entries);
+    compile_options.batch_hint = batch_hint;
+    compile_options.precision = options.matmul;
+    compile_options.winograd_tile = options.winograd_tile;
+    compile_options.observe_ranges = options.observe_ranges;
+    compile_options.ranges = options.ranges;
+    compile_options.recompute = options.recompute;
+    return compile_options;
+}
+
+Result<Program> make_program(const Model& model, const TrainSection* section,
+                             const Options& options, std::vector<std::string> entries,
+                             std::int64_t batch_hint, bool log_results,
+                             std::vector<std::string> gradient_inputs) {
+    CompileOptions compile_options = compile_options_of(options, std::move(entries), batch_hint);
+    compile_options.log_results = log_results;
+    compile_options.gradient_inputs = std::move(gradient_inputs);
+    PassRunner run = make_pass_runner(options);
+    Result<Program> program = compile(model, section, compile_options, run);
+    if (program && options.check_finite) check_finite(*program, *options.sources);
+    if (options.time_report) print_err(time_report(run));
+    return program;
+}
+
+ProgramSource make_source(const Model& model, const TrainSection* section, const Options& options,
+                          CompileOptions compile_options, std::shared_ptr<PassRunner> run,
+                          bool with_kernels) {
+    ProgramSource source;
+    // Passes that are printed or timed have to run.
+    if (!with_kernels && options.print_after.empty() && !options.time_report) {
+        source.key = (options.check_finite ? "check finite\n" : "program\n") +
+                     compile_identity(model, section, compile_options);
+    }
+    // It outlives this call: an entry that is compiled late may ask for it.
+    const SourceMap* const checked = options.check_finite ? options.sources : nullptr;
+    source.make = [&model, section, compile_options = std::move(compile_options),
+                   run = std::move(run), checked]() -> Result<Program> {
+        Result<Program> program = compile(model, section, compile_options, *run);
+        if (program && checked != nullptr) check_finite(*program, *checked);
+        return program;
+    };
+    return source;
+}
+
+Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainSection* section,
+                                                const Options& options,
+                                                std::vector<std::string> entries,
+                                                std::int64_t batch_hint, bool log_results,
+                                                bool with_kernels, bool double_precision) {
+    if (options.device != "cpu") {
+        Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
+                    fmt::format("there is no device `{}`", options.device)};
+        error.help = "this version runs on `--device cpu`";
+        return error;
+    }
+    CompileOptions compile_options = compile_options_of(options, std::move(entries), batch_hint);
+    compile_options.log_results = log_results;
+    compile_options.double_precision = double_precision;
+    const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
+    ProgramSource source =
+        make_source(model, section, options, std::move(compile_options), run, with_kernels);
+    JitOptions jit_options;
+    jit_options.target = cpu_target(options);
+    jit_options.threads = thread_count(options);
+    jit_options.cache_directory = cache_directory(options);
+    if (options.profile) {
+        Result<std::unique_ptr<Profile>> profile = Profile::make(std::move(source), jit_options);
+        if (!profile) return profile.error();
+        const Profile* kept = profile->get();
+        auto runnable = std::make_unique<Runnable>(std::move(*profile));
+        runnable->profile = kept;
+        return runnable;
+    }
+    CompileTimes times;
+    jit_options.times = &times;
+    Result<std::unique_ptr<Executable>> executable = jit(std::move(source), jit_options);
+    if (!executable) return executable.error();
+    if (options.time_report)
+        print_err(time_report(*run) + time_report(times, (*executable)->program()));
+    auto runnable = std::make_unique<Runnable>(std::move(*executable));
+    runnable->choices = run->choices;
+    return runnable;
+}
+
+int finish_profile(const Options& options, const Runnable& runnable, int status) {
+    if (runnable.profile == nullptr) return status;
+    if (options.profile->empty() || *options.profile == "true") {  // without =FILE
+        print_err(runnable.profile->table());
+        return status;
+    }
+    const Status written = write_file_atomically(*options.profile, runnable.profile->trace());
+    return written || status != kExitDone ? status : report(written.error());
+}
+
+}  // namespace netc
