@@ -28,11 +28,16 @@ struct Traffic {
 
 struct Edges {
     std::vector<std::set<std::size_t>> after;  // call -> calls that must wait for it
-    std::vector<std::size_t> waits;            // number of calls that it waits for
+    std::vector<std::set<std::size_t>> waits;  // call -> calls that it waits for
 
     explicit Edges(std::size_t calls) : after(calls), waits(calls) {}
     void add(std::size_t first, std::size_t second) {
-        if (first != second && after[first].insert(second).second) ++waits[second];
+        if (first == second) return;
+        after[first].insert(second);
+        waits[second].insert(first);
+    }
+    void ran(std::size_t call) {
+        for (std::size_t waiting : after[call]) waits[waiting].erase(call);
     }
 };
 
@@ -62,6 +67,11 @@ public:
             if (traffic_.writer.count(id) > 0 && readers_left_.at(id) == 1) bytes -= size(id);
         }
         return bytes;
+    }
+    // It reads nothing that a call has made, as what lays weights out: there is no hurry.
+    bool can_wait(std::size_t call) const {
+        const auto is_made = [&](NodeId id) { return traffic_.writer.count(id) > 0; };
+        return std::ranges::none_of(traffic_.reads[call], is_made) && growth(call) > 0;
     }
     void ran(std::size_t call) {
         const auto& list = traffic_.reads[call];
@@ -110,12 +120,19 @@ CallOrder order(const Lowered& lowered, std::int64_t batch_hint) {
 
     CallOrder result;
     Balance balance(lowered, traffic, batch_hint);
-    std::vector<bool> done(count);
+    std::vector<bool> done(count), can_wait(count);
+    for (std::size_t c = 0; c < count; ++c) can_wait[c] = balance.can_wait(c);
     while (result.sequence.size() < count) {
         std::optional<std::size_t> first, shrinking;
         std::int64_t least = 0;
+        for (std::size_t c = 0; c < count && !first; ++c) {
+            if (done[c] || can_wait[c]) continue;
+            const std::set<std::size_t>& waits = edges.waits[c];
+            if (std::ranges::all_of(waits, [&](std::size_t other) { return can_wait[other]; }))
+                first = waits.empty() ? c : *waits.begin();
+        }
         for (std::size_t c = 0; c < count; ++c) {
-            if (done[c] || edges.waits[c] > 0) continue;
+            if (done[c] || !edges.waits[c].empty()) continue;
             if (!first) first = c;
             const std::int64_t growth = balance.growth(c);
             if (growth <= 0 && (!shrinking || growth < least)) {
@@ -128,7 +145,7 @@ CallOrder order(const Lowered& lowered, std::int64_t batch_hint) {
         done[next] = true;
         balance.ran(next);
         result.sequence.push_back(next);
-        for (std::size_t waiting : edges.after[next]) --edges.waits[waiting];
+        edges.ran(next);
     }
     for (std::size_t u = 0; u < function.updates.size() && result.sequence.size() < count; ++u) {
         const NodeId value = function.updates[u].value;

@@ -141,7 +141,8 @@ constexpr OpDef kMax{
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = infer_elementwise<number_dtype>,
-    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(1), g.x(0))); },
+    // a > b where the result is: that is kept in any case where an activation feeds a product.
+    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(1), g.y())); },
     .lower = lower_binary<ScalarOp::max>,
     .samples = number_samples,
 };
@@ -152,7 +153,7 @@ constexpr OpDef kMin{
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = infer_elementwise<number_dtype>,
-    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.x(0), g.x(1))); },
+    .grad = [](GradBuilder& g) { grad_of_choice(g, g.graph().binary(OpId::less, g.y(), g.x(1))); },
     .lower = lower_binary<ScalarOp::min>,
     .samples = number_samples,
 };
