@@ -144,11 +144,10 @@ std::vector<bool> readable_in_lanes(const GroupInfo& info) {
 }
 
 void choose_lanes(Function& function, const GroupInfo& info,
-                  const std::vector<Contraction>& contractions) {
+                  const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
-    LayoutConverter inserter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
@@ -167,14 +166,15 @@ void choose_lanes(Function& function, const GroupInfo& info,
         const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
         inserter.convert_operand(c.node, v->operand, row_major(shape.size()));
     }
-    inserter.run();
 }
 
+// The operands of products along which vectors run: `prepare` makes streams of large weights. With channels last, of
+// those that are no convolution's, and nothing else.
 void choose_rows(Function& function, const GroupInfo& info,
-                 const std::vector<Contraction>& contractions) {
-    LayoutConverter inserter(function);
+                 const std::vector<Contraction>& contractions, bool channels_last,
+                 LayoutConverter& inserter) {
     for (const Contraction& c : contractions) {
-        if (c.sums_over_lanes) continue;
+        if (c.sums_over_lanes || (channels_last && image_contraction(info, c.node))) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
         const Type& type = info.function[info.function[c.node].inputs[v->operand]].type;
@@ -192,14 +192,13 @@ void choose_rows(Function& function, const GroupInfo& info,
             inserter.lay_out_operand(c.node, v->operand, std::move(order));
             continue;
         }
-        if (v->dim + 1 == shape.size()) continue;
+        if (v->dim + 1 == shape.size() || channels_last) continue;
         Layout layout = row_major(shape.size());
         std::rotate(layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim),
                     layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim) + 1,
                     layout.order.end());
         inserter.convert_operand(c.node, v->operand, std::move(layout));
     }
-    inserter.run();
 }
 
 std::string_view name_of(LayoutChoice choice) {
@@ -236,11 +235,15 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
                  : few_images           ? LayoutChoice::rows
                                         : LayoutChoice::channels;
     }
-    switch (choice) {
-        case LayoutChoice::lanes: choose_lanes(function, info, contractions); break;
-        case LayoutChoice::channels: choose_channels_last(function, info); break;
-        default: choose_rows(function, info, contractions); break;
+    LayoutConverter inserter(function);
+    if (choice == LayoutChoice::lanes) {
+        choose_lanes(function, info, contractions, inserter);
+    } else {
+        const bool channels_last = choice == LayoutChoice::channels;
+        if (channels_last) choose_channels_last(function, info, inserter);
+        choose_rows(function, info, contractions, channels_last, inserter);
     }
+    inserter.run();
     return fmt::format("{}: {} at batch {}\n{}", function.name, name_of(choice), batch_hint, lines);
 }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "passes/layout_converter.h"
-
 namespace netc {
 namespace {
 
@@ -143,12 +141,11 @@ std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId 
     return found;
 }
 
-void choose_channels_last(Function& function, const GroupInfo& info) {
+void choose_channels_last(Function& function, const GroupInfo& info, LayoutConverter& converter) {
     const std::vector<bool> image = images_of(info);
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     for (const auto& u : function.updates) result[u.value.index] = true;
-    LayoutConverter converter(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         const std::size_t rank = node.type.rank();
@@ -178,7 +175,6 @@ void choose_channels_last(Function& function, const GroupInfo& info) {
             }
         }
     }
-    converter.run();
 }
 
 }  // namespace netc

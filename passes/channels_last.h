@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "passes/group.h"
+#include "passes/layout_converter.h"
 
 namespace netc {
 
@@ -27,6 +28,6 @@ std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId 
 
 // Gives the function's images and the weights of its convolutions this layout; converts where something reads
 // them that must not see it.
-void choose_channels_last(Function& function, const GroupInfo& info);
+void choose_channels_last(Function& function, const GroupInfo& info, LayoutConverter& converter);
 
 }  // namespace netc
