@@ -148,13 +148,15 @@ void choose_lanes(Function& function, const GroupInfo& info,
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
+    std::vector<bool> converted(function.nodes.size());  // leaves, which lie in rows
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
             continue;
         const std::int64_t sample = elements_a_sample(node.type.shape);
         if (info.is_leaf(NodeId{i})) {
-            if (sample > 1) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
+            converted[i] = sample > 1;
+            if (converted[i]) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
         } else if (!result[i] || sample > kSmallSample) {
             node.layout = batch_lanes(node.type.rank());
         }
@@ -163,8 +165,12 @@ void choose_lanes(Function& function, const GroupInfo& info,
         if (!c.sequential_over_batch) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
-        const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
-        inserter.convert_operand(c.node, v->operand, row_major(shape.size()));
+        const std::vector<NodeId>& inputs = info.function[c.node].inputs;
+        for (std::size_t k = 0; k < inputs.size(); ++k) {
+            if (k != v->operand && !converted[inputs[k].index]) continue;
+            const std::size_t rank = info.function[inputs[k]].type.rank();
+            inserter.convert_operand(c.node, k, row_major(rank));
+        }
     }
 }
 
