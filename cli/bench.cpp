@@ -35,7 +35,12 @@ Timing time_calls(double seconds, Work work) {
     Timing timing;
     auto block = [&](std::int64_t calls) {
         const auto start = Clock::now();
-        for (std::int64_t i = 0; i < calls && timing.status; ++i) timing.status = work();
+        for (std::int64_t i = 0; i < calls; ++i) {
+            if (Status status = work(); !status) {
+                timing.status = std::move(status);
+                break;
+            }
+        }
         return std::chrono::duration<double>(Clock::now() - start).count();
     };
     block(2);
