@@ -26,12 +26,20 @@ struct CallMemory {
     std::span<std::byte* const> outputs;
 };
 
+// A compiled entry: weights, prepared, optimizer, workspace, hyper, inputs, outputs, batch. What it gives is not 0
+// where an index among the data was out of range.
+using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::byte*, std::byte*,
+                                       const std::byte* const*, std::byte* const*, std::int64_t);
+
 // A loaded program. Calls are reentrant; one call uses up to `threads` threads.
 class Executable {
 public:
     virtual ~Executable() = default;
     // Runs an entry. An Error has status 4 (a bad index among the data: says which).
     virtual Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) = 0;
+    // Where running this entry, which ran before at this batch, is one call and no more: the function, for small
+    // networks whose steps take less time than looking it up. Null elsewhere.
+    virtual EntryFunction direct(std::string_view, std::int64_t) const { return nullptr; }
     // Entries, places and sizes; without kernels where the code came from the cache.
     virtual const Program& program() const = 0;
 };

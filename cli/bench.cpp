@@ -35,7 +35,12 @@ Timing time_calls(double seconds, Work work) {
     Timing timing;
     auto block = [&](std::int64_t calls) {
         const auto start = Clock::now();
-        for (std::int64_t i = 0; i < calls && timing.status; ++i) timing.status = work();
+        for (std::int64_t i = 0; i < calls; ++i) {
+            if (Status status = work(); !status) {
+                timing.status = std::move(status);
+                break;
+            }
+        }
         return std::chrono::duration<double>(Clock::now() - start).count();
     };
     block(2);
@@ -55,9 +60,9 @@ Timing time_calls(double seconds, Work work) {
     return timing;
 }
 
-// Uniform numbers in -1 .. 1; labels below their limit.
-std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64_t batch) {
-    std::vector<std::vector<std::byte>> inputs;
+// Uniform numbers in -1 .. 1; labels below their limit. Aligned as the batches of training are.
+Result<std::vector<AlignedMemory>> random_inputs(const Entry& entry, std::int64_t batch) {
+    std::vector<AlignedMemory> inputs;
     for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
         const EntryArgument& input = entry.inputs[i];
         std::int64_t count = 1, limit = 2;
@@ -65,10 +70,11 @@ std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64
         for (const Entry::IndexRange& range : entry.index_ranges) {
             if (range.input == i) limit = range.limit;
         }
-        std::vector<std::byte> bytes(static_cast<std::size_t>(count * size_of(input.dtype)) + 64);
+        Result<AlignedMemory> bytes = AlignedMemory::allocate(count * size_of(input.dtype));
+        if (!bytes) return bytes.error();
         for (std::int64_t k = 0; k < count; ++k) {
             const std::uint32_t word = philox({i, 7}, {static_cast<std::uint32_t>(k), 0, 0, 0})[0];
-            std::byte* to = bytes.data() + k * size_of(input.dtype);
+            std::byte* to = bytes->data() + k * size_of(input.dtype);
             if (is_float(input.dtype)) {
                 const double value = static_cast<double>(word) / 2147483648.0 - 1.0;
                 const auto narrow = static_cast<float>(value);
@@ -80,7 +86,7 @@ std::vector<std::vector<std::byte>> random_inputs(const Entry& entry, std::int64
                 std::memcpy(to, &value, static_cast<std::size_t>(size_of(input.dtype)));
             }
         }
-        inputs.push_back(std::move(bytes));
+        inputs.push_back(std::move(*bytes));
     }
     return inputs;
 }
@@ -252,9 +258,10 @@ int verb_bench(Options options) {
         if (!train) {
             if (Status s = session->run("prepare", {}, 1); !s) return report(s.error());
         }
-        const auto inputs = random_inputs(entry, batch);
+        const Result<std::vector<AlignedMemory>> inputs = random_inputs(entry, batch);
+        if (!inputs) return report(inputs.error());
         std::vector<const std::byte*> pointers;
-        for (const auto& bytes : inputs) pointers.push_back(bytes.data());
+        for (const AlignedMemory& bytes : *inputs) pointers.push_back(bytes.data());
         Row whole{fmt::format("{} {} batch {}", model->name, mode, batch),
                   {},
                   contraction_flops(program, entry, batch),

@@ -30,6 +30,10 @@ Status check_batch(const Entry& entry, std::int64_t batch) {
     return {};
 }
 
+Error index_out_of_range(std::string_view entry) {
+    return {kExitRun, "an index in the data is out of range (in " + std::string(entry) + ")"};
+}
+
 std::int64_t times_called(const Entry& entry, std::size_t call) {
     std::int64_t times = 1;
     for (const Loop& loop : entry.loops) {

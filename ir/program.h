@@ -161,6 +161,9 @@ struct Program {
 // Whether the entry can run at this batch; an Error has status 4.
 Status check_batch(const Entry& entry, std::int64_t batch);
 
+// What running an entry gives that met such an index among the data.
+Error index_out_of_range(std::string_view entry);
+
 // How often one run of the entry makes this call.
 std::int64_t times_called(const Entry& entry, std::size_t call);
 

@@ -148,13 +148,15 @@ void choose_lanes(Function& function, const GroupInfo& info,
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
+    std::vector<bool> converted(function.nodes.size());  // leaves, which lie in rows
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
         if (!has_batch_first(node.type.shape) || info.is_virtual(NodeId{i}) || !readable[i])
             continue;
         const std::int64_t sample = elements_a_sample(node.type.shape);
         if (info.is_leaf(NodeId{i})) {
-            if (sample > 1) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
+            converted[i] = sample > 1;
+            if (converted[i]) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
         } else if (!result[i] || sample > kSmallSample) {
             node.layout = batch_lanes(node.type.rank());
         }
@@ -163,16 +165,22 @@ void choose_lanes(Function& function, const GroupInfo& info,
         if (!c.sequential_over_batch) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
-        const Shape& shape = info.function[info.function[c.node].inputs[v->operand]].type.shape;
-        inserter.convert_operand(c.node, v->operand, row_major(shape.size()));
+        const std::vector<NodeId>& inputs = info.function[c.node].inputs;
+        for (std::size_t k = 0; k < inputs.size(); ++k) {
+            if (k != v->operand && !converted[inputs[k].index]) continue;
+            const std::size_t rank = info.function[inputs[k]].type.rank();
+            inserter.convert_operand(c.node, k, row_major(rank));
+        }
     }
 }
 
-// Products, in a function of any layout.
-void choose_rows(const Function& function, const GroupInfo& info,
-                 const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
+// The operands of products along which vectors run: `prepare` makes streams of large weights. With channels last, of
+// those that are no convolution's, and nothing else.
+void choose_rows(Function& function, const GroupInfo& info,
+                 const std::vector<Contraction>& contractions, bool channels_last,
+                 LayoutConverter& inserter) {
     for (const Contraction& c : contractions) {
-        if (c.sums_over_lanes) continue;
+        if (c.sums_over_lanes || (channels_last && image_contraction(info, c.node))) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
         const Type& type = info.function[info.function[c.node].inputs[v->operand]].type;
@@ -190,7 +198,7 @@ void choose_rows(const Function& function, const GroupInfo& info,
             inserter.lay_out_operand(c.node, v->operand, std::move(order));
             continue;
         }
-        if (v->dim + 1 == shape.size()) continue;
+        if (v->dim + 1 == shape.size() || channels_last) continue;
         Layout layout = row_major(shape.size());
         std::rotate(layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim),
                     layout.order.begin() + static_cast<std::ptrdiff_t>(v->dim) + 1,
@@ -237,19 +245,15 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
                  : few_images             ? LayoutChoice::rows
                                           : LayoutChoice::channels;
     }
-    LayoutConverter converter(function);
-    switch (choice) {
-        case LayoutChoice::lanes: choose_lanes(function, info, contractions, converter); break;
-        case LayoutChoice::channels:
-            choose_channels_last(function, info, converter);
-            std::erase_if(contractions, [&](const Contraction& c) {
-                return image_contraction(info, c.node).has_value();
-            });
-            choose_rows(function, info, contractions, converter);
-            break;
-        default: choose_rows(function, info, contractions, converter); break;
+    LayoutConverter inserter(function);
+    if (choice == LayoutChoice::lanes) {
+        choose_lanes(function, info, contractions, inserter);
+    } else {
+        const bool channels_last = choice == LayoutChoice::channels;
+        if (channels_last) choose_channels_last(function, info, inserter);
+        choose_rows(function, info, contractions, channels_last, inserter);
     }
-    converter.run();
+    inserter.run();
     return fmt::format("{}: {} at batch {}\n{}", function.name, name_of(choice), batch_hint, lines);
 }
 

@@ -1,6 +1,7 @@
 #include "passes/channels_last.h"
 
 #include <algorithm>
+
 namespace netc {
 namespace {
 

@@ -6,6 +6,15 @@
 
 namespace netc {
 namespace choosing {
+namespace {
+
+// What takes more than so many second-level caches comes from memory: what third-level caches hold of it is shared.
+constexpr double kFromMemory = 16;
+// Rows at once that hide the latency of a sum.
+constexpr std::int64_t kRows = 4;
+
+}  // namespace
+
 // Own and reduced axes: small ones are unrolled, `own_all` those of the main stage too.
 void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const {
     std::int64_t outer_points = 1;
@@ -104,6 +113,52 @@ bool Chooser::transposes(AxisId vector, AxisId other) const {
            std::ranges::any_of(stores_[main_], lies_across);
 }
 
+// How many rows a tile may take where vectors lie along rows and sums share nothing between them. Several hide how
+// long one step of a sum waits for the step before; but memory is fastest as a single stream, and stages that go
+// through the same rows must find them in the first-level cache.
+std::int64_t Chooser::rows_at_once(AxisId axis) const {
+    std::vector<int> stages_reading(kernel_.params.size());
+    for (const StageInfo& stage : stages_) {
+        std::vector<bool> here(kernel_.params.size());
+        const auto count = [&](std::uint32_t number) {
+            const Buffer& source = kernel_.reads[number].source;
+            if (reads_[number].local || !reads_[number].depends_on(axis)) return;
+            if (!here[source.index]) ++stages_reading[source.index];
+            here[source.index] = true;
+        };
+        for (std::uint32_t read : stage.step_reads) {
+            if (!reads_[read].local && !reads_[read].depends_on(axis)) return extent(axis);
+            count(read);
+        }
+        std::ranges::for_each(stage.post_reads, count);
+    }
+    double all = 0, again = 0;  // bytes of the kernel; of a row what is read again, with locals
+    std::vector<bool> seen(kernel_.params.size());
+    for (std::size_t number = 0; number < reads_.size(); ++number) {
+        const Buffer& source = kernel_.reads[number].source;
+        if (reads_[number].local || seen[source.index]) continue;
+        seen[source.index] = true;
+        double row = bytes_of(source);
+        all += row;
+        for (AxisId outer : kernel_.outer) {
+            if (reads_[number].depends_on(outer)) row /= static_cast<double>(extent(outer));
+        }
+        if (stages_reading[source.index] > 1) again += row;
+    }
+    for (const Stage& stage : kernel_.stages) {
+        for (const Store& store : stage.stores) all += bytes_of(store.target);
+    }
+    for (const Local& local : kernel_.locals) {
+        double row = static_cast<double>(size_of(local.dtype));
+        for (std::int64_t dim : local.dims) row *= static_cast<double>(dim);
+        if (!local.dims.empty()) again += row;
+    }
+    if (all > kFromMemory * static_cast<double>(machine_.l2_bytes)) return 1;
+    if (again == 0) return extent(axis);
+    const double room = 2.0 / 3 * static_cast<double>(machine_.l1_bytes);
+    return std::clamp(static_cast<std::int64_t>(room / again), std::int64_t{1}, kRows);
+}
+
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
 void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     Schedule base = plain_schedule(kernel_);
@@ -158,8 +213,10 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         for (std::size_t i = 0; i < others.size(); ++i) {
             // Several rows at once are several streams, which only a transpose is worth.
             if (!reduces && vector && !transposes(*vector, others[i])) continue;
+            const std::int64_t most_here =
+                base.vector_axis ? extent(others[i]) : rows_at_once(others[i]);
             for (std::int64_t first : kTiles) {
-                if (first == 1 || first > extent(others[i])) continue;
+                if (first == 1 || first > std::min(extent(others[i]), most_here)) continue;
                 if (first * vectors * registers > most && (reduces || first > 16)) break;
                 Schedule tiled = wide;
                 set_tile(tiled, others[i], first);
@@ -168,8 +225,10 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
                 for (std::size_t j = 0; j < others.size(); ++j) {
                     if (j == i) continue;
                     const std::int64_t size = extent(others[j]);
+                    const std::int64_t rows = base.vector_axis ? size : rows_at_once(others[j]);
                     for (std::int64_t second : {std::int64_t{2}, std::int64_t{3}, size}) {
                         if (second < 2 || second > size || second > 7) continue;
+                        if (rows < size && first * second > rows) continue;
                         if (first * second * vectors * registers > most) continue;
                         Schedule both = tiled;
                         set_tile(both, others[j], second);

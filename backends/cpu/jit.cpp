@@ -24,9 +24,6 @@ namespace {
 // one when the others are awake, and what they then have to fetch from its cache.
 constexpr double kParallelWork = 100e3;
 
-using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::byte*, std::byte*,
-                                       const std::byte* const*, std::byte* const*, std::int64_t);
-
 using KernelFunction = void (*)(std::byte* const*, std::int64_t, std::int64_t, std::int64_t,
                                 std::int32_t*);
 
@@ -44,6 +41,7 @@ public:
 
     Status load(const JitOptions& options);
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
+    EntryFunction direct(std::string_view entry, std::int64_t batch) const override;
     const Program& program() const override { return program_; }
 
 private:
@@ -53,6 +51,10 @@ private:
         std::atomic<EntryFunction> function{nullptr};  // null until compiled
     };
 
+    // Call by call: tiny programs are one call, as walking them with a pool would cost more than their work.
+    bool walks_calls(const EntryCode& code, std::int64_t batch) const {
+        return (pool_ || code.plan->ranks) && !(code.plan->small && batch <= program_.batch_hint);
+    }
     std::string program_key() const;
     bool read_program();
     void write_program() const;
@@ -262,9 +264,7 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
     }
     if (Status status = check_batch(*code.entry, batch); !status) return status;
     bool fault = false;
-    // Tiny programs are one call: walking them with a pool would cost more than their work.
-    const bool small = code.plan->small && batch <= program_.batch_hint;
-    if ((pool_ || code.plan->ranks) && !small) {
+    if (walks_calls(code, batch)) {
         if (Status status = run_calls_here(*code.entry, memory, batch, fault); !status)
             return status;
     } else {
@@ -272,9 +272,14 @@ Status CpuExecutable::run(std::string_view name, const CallMemory& memory, std::
                                      memory.workspace, memory.hyper, memory.inputs.data(),
                                      memory.outputs.data(), batch) != 0;
     }
-    if (fault)
-        return Error{kExitRun, fmt::format("an index in the data is out of range (in {})", name)};
+    if (fault) return index_out_of_range(name);
     return {};
+}
+
+EntryFunction CpuExecutable::direct(std::string_view name, std::int64_t batch) const {
+    const auto found = entries_.find(name);
+    if (found == entries_.end() || walks_calls(found->second, batch)) return nullptr;
+    return found->second.function.load();
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ private:
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
     void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
     bool transposes(AxisId vector, AxisId other) const;
+    std::int64_t rows_at_once(AxisId axis) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     // choose_loops.cpp

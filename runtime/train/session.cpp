@@ -119,37 +119,52 @@ Status Session::reserve_workspace(const Entry& entry, std::int64_t batch) {
     return {};
 }
 
-Status Session::run(std::string_view name, std::span<const std::byte* const> inputs,
-                    std::int64_t batch) {
+Status Session::prepare_call(std::string_view name, std::int64_t batch) {
+    last_ = nullptr;
+    direct_ = nullptr;
     const Entry* entry = program_->find(name);
     if (entry == nullptr) return Error{kExitInternal, "no entry " + std::string(name)};
-    if (entry != last_ || batch != last_batch_) {
-        if (Status status = reserve_workspace(*entry, batch); !status) return status;
-        outputs_.clear();
-        for (const EntryArgument& argument : entry->outputs) {
-            Result<AlignedMemory> memory = AlignedMemory::allocate(bytes_of(argument, batch));
-            if (!memory) return memory.error();
-            outputs_.push_back(std::move(*memory));
-        }
-        output_pointers_.clear();
-        for (const AlignedMemory& memory : outputs_) output_pointers_.push_back(memory.data());
-        checks_finite_ = std::ranges::any_of(
-            entry->calls, [](const Call& call) { return call.label.starts_with(kFiniteCheck); });
-        last_ = entry;
-        last_batch_ = batch;
+    if (Status status = reserve_workspace(*entry, batch); !status) return status;
+    outputs_.clear();
+    for (const EntryArgument& argument : entry->outputs) {
+        Result<AlignedMemory> memory = AlignedMemory::allocate(bytes_of(argument, batch));
+        if (!memory) return memory.error();
+        outputs_.push_back(std::move(*memory));
+    }
+    output_pointers_.clear();
+    for (const AlignedMemory& memory : outputs_) output_pointers_.push_back(memory.data());
+    checks_finite_ = std::ranges::any_of(
+        entry->calls, [](const Call& call) { return call.label.starts_with(kFiniteCheck); });
+    last_ = entry;
+    last_batch_ = batch;
+    return {};
+}
+
+Status Session::run(std::string_view name, std::span<const std::byte* const> inputs,
+                    std::int64_t batch) {
+    if (last_ == nullptr || batch != last_batch_ || name != last_->name) {
+        if (Status status = prepare_call(name, batch); !status) return status;
     }
     if (batch == 0) return {};  // no samples in, empty outputs out
-    CallMemory memory;
-    memory.weights = weights_.data();
-    memory.prepared = prepared_.data();
-    memory.optimizer = optimizer_.data();
-    memory.workspace = workspace_.data();
-    memory.hyper = hyper_.data();
-    memory.inputs = inputs;
-    memory.outputs = output_pointers_;
-    Status status = executable_->run(name, memory, batch);
-    if (!status || !checks_finite_) return status;
-    return find_not_finite(*entry, workspace_.data(), batch);
+    if (direct_ != nullptr) {
+        const std::int32_t fault =
+            direct_(weights_.data(), prepared_.data(), optimizer_.data(), workspace_.data(),
+                    hyper_.data(), inputs.data(), output_pointers_.data(), batch);
+        if (fault != 0) return index_out_of_range(name);
+    } else {
+        CallMemory memory;
+        memory.weights = weights_.data();
+        memory.prepared = prepared_.data();
+        memory.optimizer = optimizer_.data();
+        memory.workspace = workspace_.data();
+        memory.hyper = hyper_.data();
+        memory.inputs = inputs;
+        memory.outputs = output_pointers_;
+        if (Status status = executable_->run(name, memory, batch); !status) return status;
+        direct_ = executable_->direct(name, batch);
+    }
+    if (!checks_finite_) return {};
+    return find_not_finite(*last_, workspace_.data(), batch);
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {

@@ -71,12 +71,14 @@ public:
 
 private:
     Status reserve_workspace(const Entry& entry, std::int64_t batch);
+    Status prepare_call(std::string_view entry, std::int64_t batch);
 
     const Program* program_ = nullptr;
     Executable* executable_ = nullptr;
     AlignedMemory weights_, prepared_, optimizer_, hyper_, workspace_;
     const Entry* last_ = nullptr;
     std::int64_t last_batch_ = 0;
+    EntryFunction direct_ = nullptr;  // of `last_` at this batch, where it is all that running does
     std::vector<AlignedMemory> outputs_;
     std::vector<std::byte*> output_pointers_;  // of outputs_
     bool checks_finite_ = false;               // `last_` has checks of --check-finite

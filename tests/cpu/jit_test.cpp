@@ -1,14 +1,16 @@
-// links: backends ir
+// links: runtime backends ir
 // Programs through the JIT: equal to the interpreter, the same bits for any number of threads, from the cache
 // and from the copy for the batch hint; faults; code as text.
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "backends/backend.h"
+#include "runtime/train/session.h"
 
 namespace netc {
 namespace {
@@ -240,7 +242,9 @@ TEST_CASE("an index that is out of range is an error") {
         JitOptions options;
         options.threads = threads;
         const auto executable = jitted(program, options);
-        for (const bool bad : {false, true}) {
+        Result<Session> session = Session::create(program, *executable);
+        REQUIRE(session.ok());
+        for (const bool bad : {false, true, false}) {
             std::vector<std::int32_t> ids(37, 3);
             if (bad) ids[20] = 40;
             std::vector<float> z(37, -1);
@@ -253,6 +257,14 @@ TEST_CASE("an index that is out of range is an error") {
             const Status status = executable->run("forward", memory, 37);
             CHECK(status.ok() == !bad);
             if (!status) CHECK(status.error().status == kExitRun);
+            // From its second call on, a session calls the function itself where there is but one thread.
+            CHECK((executable->direct("forward", 37) != nullptr) == (threads == 1));
+            for (int call = 0; call < 2; ++call) {
+                const Status again = session->run("forward", inputs, 37);
+                CHECK(again.ok() == !bad);
+                if (!again) CHECK(to_string(again.error()) == to_string(status.error()));
+                CHECK(std::memcmp(session->output(0).data(), z.data(), 37 * sizeof(float)) == 0);
+            }
             for (std::size_t i = 0; i < 37; ++i) {
                 if (bad && i == 20) {
                     CHECK(std::isnan(z[i]));
