@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "passes/collapse_axes.h"
 #include "passes/order.h"
 #include "passes/rewrite.h"
 #include "passes/settle.h"
@@ -163,6 +164,7 @@ Result<Lowered> emit_all(Function function, std::int64_t batch_hint) {
                 if (detach.empty()) return not_one_kernel(function, label, emitted.error());
                 break;
             }
+            collapse_axes(emitted->kernel);
             lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings),
                                      nodes, std::move(label),
                                      function[main_node(info, nodes)].origin, nullptr});

@@ -11,7 +11,11 @@ Linear KernelEmitter::axis_value(AxisId axis) {
     Linear value = base_[axis];
     const bool vector = vector_axis_ == axis;
     value.constant += coordinate_[axis] * (vector ? kLanes : 1);
-    if (vector) value.lane += 1;
+    if (vector && lane_) {
+        value.constant += *lane_;
+    } else if (vector) {
+        value.lane += 1;
+    }
     return value;
 }
 
@@ -394,8 +398,9 @@ void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
 bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linear& bytes) {
     const Param& param = kernel_.params[read.source.index];
     const std::int64_t size = size_of(param.dtype);
-    if (node == kNoScalar || size != 4 || bytes.vector != nullptr || bytes.lane == 0 ||
-        bytes.lane == size || guard_mask_ != nullptr) {
+    const bool affine = bytes.vector == nullptr;
+    if (node == kNoScalar || size != 4 || guard_mask_ != nullptr ||
+        (affine && (bytes.lane == 0 || bytes.lane == size))) {
         return false;
     }
     if (stage_ != nullptr && stage_->reduction && !stage_->reduction->guards.empty()) return false;
@@ -410,17 +415,18 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
             coordinate_[axis] = here;
             return arithmetic_.scale(offset_in(param, index), size);
         };
+        lane_ = 0;
         const Linear first = bytes_at(0);
         const Linear step = arithmetic_.add(bytes_at(1), arithmetic_.scale(first, -1));
         const Linear whole =
             arithmetic_.add(bytes_at(count_[axis] - 1), arithmetic_.scale(first, -1));
+        lane_.reset();
         if (!step.is_constant() || step.constant != size || !whole.is_constant() ||
             whole.constant != size * (count_[axis] - 1)) {
             continue;
         }
         const std::int64_t block = here / kLanes * kLanes;
         const std::int64_t columns = std::min<std::int64_t>(kLanes, count_[axis] - block);
-        const Linear start = bytes_at(block);
         llvm::Type* element = memory_type(context_, param.dtype);
         auto* vector = llvm::FixedVectorType::get(element, kLanes);
         llvm::SmallVector<llvm::Constant*, 16> present;
@@ -429,9 +435,9 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
         llvm::Value* rows_mask = mask_here();
         std::vector<llvm::Value*> rows;
         for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-            Linear row = start;
-            row.constant += lane * bytes.lane;
-            row.lane = 0;
+            lane_ = lane;
+            const Linear row = bytes_at(block);
+            lane_.reset();
             llvm::Value* pointer = arithmetic_.address(params_[read.source.index], row);
             llvm::Value* zero = llvm::Constant::getNullValue(vector);
             llvm::Value* mask = columns < kLanes ? columns_mask : nullptr;

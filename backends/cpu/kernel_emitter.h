@@ -198,6 +198,7 @@ private:
     std::vector<std::int64_t> coordinate_;
     std::vector<std::int64_t> count_;
     std::optional<AxisId> vector_axis_;
+    std::optional<std::int64_t> lane_;  // where the vector axis stands for one of its lanes
     bool edge_ = false;
     std::int64_t edge_coordinate_ = 0;
     llvm::Value* edge_mask_ = nullptr;
