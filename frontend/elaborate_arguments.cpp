@@ -3,6 +3,7 @@
 #include "frontend/elaborate_arguments.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -252,9 +253,9 @@ Datum wrong_argument(Context& context, const FunctionValue& function, const ast:
             fmt::format("argument `{}` of `{}`", formal.name.text, function.name()),
             wanted_text(kind))
             .text("this is {}", describe_kind(value));
-    if (const double* number = value.as<double>();
-        number && kind == ast::StaticKind::integer &&
-        *number == static_cast<double>(static_cast<std::int64_t>(*number))) {
+    if (const double* number = value.as<double>(); number && kind == ast::StaticKind::integer &&
+                                                   std::abs(*number) < 1e15 &&
+                                                   *number == std::trunc(*number)) {
         std::move(diagnostic).help("write `{}`", static_cast<std::int64_t>(*number));
     }
     return report(context, std::move(diagnostic));

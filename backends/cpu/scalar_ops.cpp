@@ -162,10 +162,11 @@ llvm::Value* lookup_avx2(Builder& b, llvm::Value* index, const std::vector<doubl
             return b.CreateICmpNE(b.CreateAnd(part, llvm::ConstantInt::get(part->getType(), mask)),
                                   llvm::Constant::getNullValue(part->getType()));
         };
+        // One after the other: compilers differ in the order of arguments, and code would with them.
         llvm::Value* eight = bit(8);
-        halves[static_cast<std::size_t>(half)] =
-            b.CreateSelect(bit(16), b.CreateSelect(eight, found[3], found[2]),
-                           b.CreateSelect(eight, found[1], found[0]));
+        llvm::Value* upper = b.CreateSelect(eight, found[3], found[2]);
+        llvm::Value* lower = b.CreateSelect(eight, found[1], found[0]);
+        halves[static_cast<std::size_t>(half)] = b.CreateSelect(bit(16), upper, lower);
     }
     llvm::SmallVector<int, 16> all;
     for (int i = 0; i < 16; ++i) all.push_back(i);
