@@ -179,6 +179,10 @@ void declare_quantize(CLI::App& verb, Options& o) {
     verb.add_option("--percentile", o.percentile,
                     "percent of the samples that a range holds at either end; the rest is clipped")
         ->check(CLI::Range(50.0, 100.0))
+        ->check([](const std::string& text) {  // which lies in no range, and outside of none
+            return text.find_first_of("nN") == std::string::npos ? std::string()
+                                                                 : text + " is not a number";
+        })
         ->capture_default_str();
     verb.add_option("-o,--output", o.output, "the weights with the ranges, a safetensors file")
         ->required();

@@ -46,13 +46,29 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
     return program;
 }
 
+namespace {
+
+// What the places in messages of --check-finite are made of.
+std::string texts(const SourceMap& sources) {
+    std::string all;
+    for (std::uint32_t file = 0; file < sources.size(); ++file) {
+        all += fmt::format("{} {} {}\n", sources.path(file).size(), sources.path(file),
+                           sources.text(file).size());
+        all += sources.text(file);
+    }
+    return all;
+}
+
+}  // namespace
+
 ProgramSource make_source(const Model& model, const TrainSection* section, const Options& options,
                           CompileOptions compile_options, std::shared_ptr<PassRunner> run,
                           bool with_kernels) {
     ProgramSource source;
     // Passes that are printed or timed have to run.
     if (!with_kernels && options.print_after.empty() && !options.time_report) {
-        source.key = (options.check_finite ? "check finite\n" : "program\n") +
+        source.key = (options.check_finite ? "check finite\n" + texts(*options.sources)
+                                           : std::string("program\n")) +
                      compile_identity(model, section, compile_options);
     }
     // It outlives this call: an entry that is compiled late may ask for it.

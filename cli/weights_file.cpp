@@ -76,6 +76,7 @@ std::string run_identity(const Workbench& bench, const Options& options, const T
     identity += fmt::format("the batch: {}\n", plan.batch);
     const Precision precision = options.matmul.value_or(plan.section->precision);
     identity += fmt::format("what contractions multiply (--matmul): {}\n", name_of(precision));
+    identity += fmt::format("tiles of convolutions (--winograd): {}\n", options.winograd_tile);
     identity += fmt::format("the seed: {}\n", plan.seed);
     identity += fmt::format("the training data: {}\n", data.train.fingerprint);
     identity += fmt::format("the held-out data: {}\n", data.valid ? data.valid->fingerprint : "");

@@ -14,9 +14,11 @@
 //                                                      (winograd_input %x), (winograd_output_gradient %dy))
 //
 // Rounds
-// otherwise than the direct convolution. Of max |x| * sum |w|, the sum over the taps and channels of an output, the
-// error is at most 2e-6 (F(4, 3)) or 5e-7 (F(2, 3)); of the sum of the magnitudes of all products, over 32 channels
-// and more, at most 1.5e-6 or 5e-7, where the direct convolution has 2e-7 (tests/cpu/winograd_test.cpp).
+// otherwise than the direct convolution: of max |x| * sum |w|, the greatest of a tile's image, in all channels, times the
+// sum over the taps and channels of an output, the error is at most 2e-6 (F(4, 3)) or 5e-7 (F(2, 3)). Where the
+// magnitudes in a tile are alike, over 32 channels and more, it is at most 1.5e-6 or 5e-7 of the sum of the magnitudes of
+// the products, where the direct convolution has 2e-7 (tests/cpu/winograd_test.cpp); what is small beside a
+// neighbour that is large has the neighbour's error. An infinity or NaN makes NaN of all of its tiles.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -77,8 +77,10 @@ std::string CodeCache::path_of(const std::string& key) const {
 std::optional<std::string> CodeCache::load(const std::string& key) const {
     if (directory_.empty()) return std::nullopt;
     std::ifstream file(path_of(key), std::ios::binary);
-    if (!file) return std::nullopt;
-    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    // A stream reads what an iterator would throw about: a folder, a disk that fails.
+    std::ostringstream content;
+    if (!file || !(content << file.rdbuf())) return std::nullopt;
+    const std::string bytes = std::move(content).str();
     const std::size_t head = sizeof kMagic - 1 + 64;
     if (bytes.size() < head || bytes.compare(0, sizeof kMagic - 1, kMagic) != 0)
         return std::nullopt;

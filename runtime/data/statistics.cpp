@@ -157,7 +157,10 @@ Status check_values(const FieldRequest& request, const Field& field, const std::
     double bad_value = 0, low = std::numeric_limits<double>::infinity(), high = -low;
     Status visited =
         visit_values(field, all_rows(field), [&](std::int64_t row, std::int64_t, double value) {
-            if (ranged && value == static_cast<double>(request.ignored)) return;
+            // 0 is inside anyway, and stands for none.
+            const bool ignored =
+                request.ignored != 0 && value == static_cast<double>(request.ignored);
+            if (ranged && ignored) return;
             low = std::min(low, value);
             high = std::max(high, value);
             const bool bad = ranged ? !(value >= 0 && value < limit) : !std::isfinite(value);

@@ -77,6 +77,22 @@ TEST_CASE("a NaN among the inputs is the input's") {
     expect_refusal(run_netc(checked, directory.path()), 4, {"NaN", "the input `x`"});
 }
 
+TEST_CASE("places are those of the file at hand, whatever the compile cache holds") {
+    TemporaryDirectory directory;
+    put(directory.file("a.net"), program(kBroken[0].layer));
+    std::string moved = program(kBroken[0].layer);
+    moved.replace(moved.find("=\n  log"), 7, "=\n\n log");  // as long, a line further down
+    put(directory.file("b.net"), moved);
+    for (const char* file : {"a.net", "b.net"}) {
+        const std::string place = file + std::string(*file == 'a' ? ":3" : ":4");
+        const Outcome outcome = run_netc({"train", file, "--check-finite", "--cache", "cache",
+                                          "--run", std::string("run-") + file},
+                                         directory.path());
+        INFO(outcome.err);
+        expect_refusal(outcome, 4, {place.c_str()});
+    }
+}
+
 TEST_CASE("no stored bit changes") {
     for (const std::string& source : {kXor, kMoons}) {
         TemporaryDirectory directory;

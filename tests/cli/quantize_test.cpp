@@ -101,10 +101,13 @@ TEST_CASE("with --percentile, values of few samples are left out of a range, at 
         CHECK(ranges["linear_1"][0] == -reach);
         CHECK(ranges["linear_1"][1] == reach);
     }
-    expect_refusal(run_netc({"quantize", "line.net", "--weights", "w.safetensors", "-o", "q",
-                             "--percentile", "101"},
-                            directory.path()),
-                   2, {"--percentile"});
+    for (const char* wrong : {"101", "49", "nan", "inf"}) {
+        INFO(wrong);
+        expect_refusal(run_netc({"quantize", "line.net", "--weights", "w.safetensors", "-o", "q",
+                                 "--percentile", wrong},
+                                directory.path()),
+                       2, {"--percentile"});
+    }
 }
 
 TEST_CASE("quantize refuses what is quantized already") {

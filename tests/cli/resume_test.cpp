@@ -80,6 +80,11 @@ TEST_CASE("what has changed since the run began is named") {
     expect_refusal(
         run_netc({"train", "moons.net", "--resume", "run", "--set", "width=5"}, directory.path()),
         3, {"--set"});
+    for (const char* tiles : {"off", "2"}) {
+        expect_refusal(run_netc({"train", "moons.net", "--resume", "run", "--winograd", tiles},
+                                directory.path()),
+                       3, {"--winograd"});
+    }
     std::string other = kMoons;
     other.replace(other.find("dropout(0.1)"), 12, "dropout(0.2)");
     directory.write("moons.net", other);

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -51,6 +52,17 @@ TEST_CASE("what was not used for the longest time goes first, until a quarter is
     CHECK(cache.load(key_of(9)).has_value());
     CHECK_FALSE(cache.load(key_of(1)).has_value());
     CHECK(count(cache) == 6);
+}
+
+TEST_CASE("what cannot be read is not there") {
+    const TemporaryDirectory directory;
+    const CodeCache cache(directory.path());
+    cache.save(key_of(0), "object");
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+        std::filesystem::remove(entry.path());
+        std::filesystem::create_directory(entry.path());
+    }
+    CHECK(!cache.load(key_of(0)).has_value());
 }
 
 TEST_CASE("one process removes at a time, and files of others stay") {

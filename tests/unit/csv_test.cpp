@@ -233,6 +233,9 @@ TEST_CASE("labels that start at one are recognised") {
     REQUIRE(!data);
     CHECK(data.error().help ==
           "the labels of this data start at 1 (they run from 1 to 3); classes count from 0");
+    const auto with_zero = Table{"1,2,0\n3,4,2\n5,6,3\n"}.load();
+    REQUIRE(!with_zero);
+    CHECK(with_zero.error().help.find("start at 1") == std::string::npos);
 }
 
 TEST_CASE("wrong widths and names are explained") {
