@@ -1,6 +1,6 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops over tiles
 // of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp);
-// scalars and memory are in emit_value.cpp and emit_access.cpp, conditions in emit_guards.cpp.
+// scalars and memory are in emit_value.cpp, emit_access.cpp and emit_vectors.cpp, conditions in emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
 // number of the point within the tile that is being emitted. The vector axis also has its 16 lanes.
@@ -136,17 +136,21 @@ private:
     llvm::Value* extent_value(Extent extent);
     Element read(const Read& read, std::uint32_t number, ScalarId node);
     Element read_local(const Read& read);
-    bool read_transposed(const Read& read, ScalarId node, const Linear& bytes);
     Element read_indirect(const Read& read);
-    Element load(llvm::Value* base, const Linear& bytes, DType type, bool all_lanes,
-                 llvm::Value* also = nullptr);
-    void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
     void store_to(const Store& store, Element value);
     Linear local_bytes(std::uint32_t local, const std::vector<Index>& index);
     std::uint64_t outer_point() const;
     bool fills_lanes(const Param& param, const std::vector<Index>& index) const;
     llvm::Value* mask_here();
     void raise_fault(llvm::Value* bad);
+
+    // emit_vectors.cpp
+    Element load(llvm::Value* base, const Linear& bytes, DType type, bool all_lanes,
+                 llvm::Value* also = nullptr);
+    llvm::Value* load_every_other(llvm::Value* pointer, llvm::FixedVectorType* vector,
+                                  llvm::Value* mask);
+    bool read_transposed(const Read& read, ScalarId node, const Linear& bytes);
+    void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
 
     // emit_value.cpp
     Element evaluate(ScalarId id);

@@ -23,6 +23,7 @@ struct Access {
     std::uint64_t axes = 0;
     bool local = false;
     bool indirect = false;
+    bool stored = false;
     std::int64_t in_word =
         1;  // numbers in 32 bits, where they are multiplied together (emit_dot.cpp)
 

@@ -15,6 +15,7 @@ namespace netc::choosing {
 namespace {
 
 constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kEveryOther = 3;   // elements two apart: two loads and a shuffle
 constexpr double kScatter = 60;     // the same, of a store
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
 constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
@@ -110,6 +111,7 @@ void Chooser::describe() {
         StageInfo info;
         for (const Store& store : stage.stores) {
             stores_.back().push_back(access_of(store.target, store.index, store.indirect >= 0));
+            stores_.back().back().stored = true;
             scatter_ = scatter_ || store.indirect >= 0;
         }
         std::vector<bool> seen;
@@ -209,12 +211,16 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
     if (access.indirect) return number * kGather;
     if (!depends) return number;
     if (packed || access.lies_along(*vector)) return number * registers;
-    for (AxisId axis = 0; axis < count.size(); ++axis) {
+    // Not where terms are left out: a row of the block may lie outside (emit_vectors.cpp).
+    const bool whole_blocks = access.stored || guards_of_main().empty();
+    for (AxisId axis = 0; axis < count.size() && whole_blocks; ++axis) {
         if (axis != *vector && count[axis] >= 4 && access.lies_along(axis)) {
             return number * registers * kTransposed;
         }
     }
-    return number * kGather;
+    const bool every_other =
+        access.known[*vector] && access.stride[*vector] == 2 && !access.local && !access.stored;
+    return number * (every_other ? registers * kEveryOther : kGather);
 }
 
 bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
