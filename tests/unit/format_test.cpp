@@ -6,6 +6,7 @@
 #include "frontend/frontend.h"
 #include "frontend/parse.h"
 #include "ir/graph_text.h"
+#include "tests/unit/instrumented.h"
 
 #include <catch2/catch.hpp>
 
@@ -19,15 +20,6 @@
 using namespace netc;
 
 namespace {
-
-// By a sanitizer, or not optimized.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-constexpr bool kInstrumented = true;
-#elif defined(__has_feature)  // clang's
-constexpr bool kInstrumented = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kInstrumented = false;
-#endif
 
 std::string contents(const std::filesystem::path& path) {
     std::ostringstream text;
@@ -203,6 +195,6 @@ TEST_CASE("format: ten thousand lines within a second") {
     const std::clock_t start = std::clock();
     CHECK(format(text));
     const double seconds = double(std::clock() - start) / CLOCKS_PER_SEC;
-    CHECK(seconds < (kInstrumented ? 20 : 1));
+    CHECK(seconds < (test::kInstrumented ? 20 : 1));
     WARN("formatting took " << seconds << " s");
 }

@@ -4,6 +4,7 @@
 #include "frontend/frontend.h"
 #include "frontend/render.h"
 #include "tests/cli/inside_words.h"
+#include "tests/unit/instrumented.h"
 #include "tests/unit/mutate.h"
 
 #include <catch2/catch.hpp>
@@ -16,12 +17,6 @@
 using namespace netc;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // slower and larger by what the sanitizer adds
-#else
-constexpr bool kSanitized = false;
-#endif
 
 bool in_range(const Span& span, const SourceMap& sources) {
     return span.known() && span.file < sources.size() && span.begin <= span.end &&
@@ -59,12 +54,12 @@ TEST_CASE("a mutant checks, or is refused in the user's terms") {
             }
         }
         expect_no_inside_words(answer);
-        if (!kSanitized) CHECK(seconds < 1);
+        if (!test::kInstrumented) CHECK(seconds < 1);
     }
     // The mutants are no mere copies, and not all noise.
     CHECK(refused > mutants.size() / 2);
     CHECK(refused < mutants.size());
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    if (!kSanitized) CHECK(usage.ru_maxrss < 500'000);  // kilobytes, the largest of all
+    if (!test::kInstrumented) CHECK(usage.ru_maxrss < 500'000);  // kilobytes, the largest of all
 }
