@@ -93,13 +93,9 @@ int verb_dump(Options options) {
         }
         return print_module(module, options);
     }
-    CompileOptions compile_options;
-    compile_options.entries =
-        options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries;
-    compile_options.batch_hint = options.batch.value_or(section != nullptr ? section->batch : 1);
-    compile_options.recompute = options.recompute;
-    compile_options.precision = options.matmul;
-    compile_options.winograd_tile = options.winograd_tile;
+    const CompileOptions compile_options = compile_options_of(
+        options, options.entries.empty() ? std::vector<std::string>{"forward"} : options.entries,
+        options.batch.value_or(section != nullptr ? section->batch : 1));
     PassRunner run = make_pass_runner(options);
     if (options.stage == "optimized") {
         Result<Module> module = build_module(*model, section, compile_options, run);

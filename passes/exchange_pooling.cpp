@@ -31,16 +31,6 @@ std::int64_t product_of(const Integers& values) {
     return product;
 }
 
-// Appends what infer_type allows.
-std::optional<NodeId> append(Rebuilder& to, OpId op, std::vector<NodeId> inputs,
-                             const Attributes& attributes, OriginId origin) {
-    std::vector<Type> types;
-    for (const NodeId input : inputs) types.push_back(to.result()[input].type);
-    Result<Type> type = infer_type(op, types, attributes);
-    if (!type) return std::nullopt;
-    return to.append(op, std::move(inputs), attributes, *type, origin);
-}
-
 bool is_number(const Rebuilder& to, NodeId id) { return to.result()[id].op == OpId::constant; }
 
 NodeId number_like(Rebuilder& to, double value, const Type& type, OriginId origin) {
@@ -53,11 +43,11 @@ NodeId number_like(Rebuilder& to, double value, const Type& type, OriginId origi
 std::optional<NodeId> with_number(Rebuilder& to, const Node& f, NodeId pooled) {
     const double value = to.result()[f.inputs[1]].attributes.get<double>("value");
     const NodeId number = number_like(to, value, to.result()[pooled].type, f.origin);
-    return append(to, f.op, {pooled, number}, f.attributes, f.origin);
+    return to.try_append(f.op, {pooled, number}, f.attributes, f.origin);
 }
 
 std::optional<NodeId> pool(Rebuilder& to, const Node& window, NodeId x) {
-    return append(to, OpId::window, {x}, window.attributes, window.origin);
+    return to.try_append(OpId::window, {x}, window.attributes, window.origin);
 }
 
 // Not max and min with a number, though they are monotone too: relu costs nothing in the convolution's kernel, and
@@ -68,7 +58,7 @@ std::optional<NodeId> maximum_first(Rebuilder& to, const Node& window, const Nod
         return std::nullopt;
     }
     const std::optional<NodeId> pooled = pool(to, window, f.inputs[0]);
-    return pooled ? append(to, f.op, {*pooled}, f.attributes, f.origin) : std::nullopt;
+    return pooled ? to.try_append(f.op, {*pooled}, f.attributes, f.origin) : std::nullopt;
 }
 
 // A convolution that mixes channels only, with all its spatial axes under the window.
@@ -101,7 +91,7 @@ std::optional<NodeId> sum_first(Rebuilder& to, const Node& window, const Node& f
     if (is_pointwise(to, f, w)) {
         const std::optional<NodeId> pooled = pool(to, window, f.inputs[0]);
         if (!pooled) return std::nullopt;
-        return append(to, f.op, {*pooled, f.inputs[1]}, f.attributes, f.origin);
+        return to.try_append(f.op, {*pooled, f.inputs[1]}, f.attributes, f.origin);
     }
     if (f.op != OpId::add || !all_are(w.pad, 0)) return std::nullopt;
     const Node map = to.result()[f.inputs[0]];
@@ -111,12 +101,13 @@ std::optional<NodeId> sum_first(Rebuilder& to, const Node& window, const Node& f
     if (!pooled) return std::nullopt;
     const Type type = to.result()[*pooled].type;
     const auto wide =
-        append(to, OpId::broadcast, {bias.inputs[0]}, {{"shape", type.shape}}, bias.origin);
+        to.try_append(OpId::broadcast, {bias.inputs[0]}, {{"shape", type.shape}}, bias.origin);
     if (!wide) return std::nullopt;
     const NodeId count =
         number_like(to, static_cast<double>(product_of(w.size)), type, window.origin);
-    const auto times = append(to, OpId::mul, {*wide, count}, {}, window.origin);
-    return times ? append(to, OpId::add, {*pooled, *times}, f.attributes, f.origin) : std::nullopt;
+    const auto times = to.try_append(OpId::mul, {*wide, count}, {}, window.origin);
+    return times ? to.try_append(OpId::add, {*pooled, *times}, f.attributes, f.origin)
+                 : std::nullopt;
 }
 
 std::optional<NodeId> one_window(Rebuilder& to, const Node& window, const Node& f) {
@@ -142,7 +133,7 @@ std::optional<NodeId> one_window(Rebuilder& to, const Node& window, const Node& 
                                 {"size", both.size},
                                 {"stride", both.stride},
                                 {"pad", both.pad}};
-    return append(to, OpId::window, {f.inputs[0]}, attributes, window.origin);
+    return to.try_append(OpId::window, {f.inputs[0]}, attributes, window.origin);
 }
 
 }  // namespace

@@ -52,10 +52,8 @@ private:
     bool reduces(NodeId id) const { return info().probes[id.index].reduces; }
 
     bool stands_alone(const std::vector<NodeId>& nodes) const {
-        return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
-            const Probe& probe = info().probes[id.index];
-            return probe.contraction || !probe.tile.empty();
-        });
+        return std::any_of(nodes.begin(), nodes.end(),
+                           [&](NodeId id) { return info().probes[id.index].leads_a_kernel(); });
     }
     bool has_reduction(const std::vector<NodeId>& nodes) const {
         return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return reduces(id); });

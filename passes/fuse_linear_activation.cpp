@@ -29,9 +29,7 @@ void fuse_linear_activation(Function& function, std::int64_t batch_hint) {
     Grouping grouping(function);
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         const GroupInfo& info = grouping.info();
-        const bool stores_tiles = !info.probes[i].tile.empty();
-        if ((!info.probes[i].contraction && !stores_tiles) || function.nodes[i].group != 0)
-            continue;
+        if (!info.probes[i].leads_a_kernel() || function.nodes[i].group != 0) continue;
         if (info.readers[i].empty() && !info.wanted[i]) continue;
         if (!grouping.group({NodeId{i}}) || sums_much_over_batch(info, NodeId{i}, batch_hint))
             continue;

@@ -33,8 +33,7 @@ bool Grouping::group(std::vector<NodeId> nodes) {
 // A kernel whose vectors run over channels that lie last would scatter what lies otherwise.
 bool Grouping::lies_alike(NodeId id, const std::vector<NodeId>& nodes) const {
     return std::ranges::all_of(nodes, [&](NodeId member) {
-        const Probe& probe = info_.probes[member.index];
-        if (!probe.contraction && probe.tile.empty()) return true;
+        if (!info_.probes[member.index].leads_a_kernel()) return true;
         const Layout layout = layout_seen(info_, member);
         return layout.lanes || layout == row_major(layout.order.size()) ||
                layout == layout_seen(info_, id);

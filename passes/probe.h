@@ -29,6 +29,9 @@ struct Probe {
     std::vector<Access> reads;
     std::vector<Dim> reduced;  // extents of the reduced axes
     std::vector<Guard> guards;
+
+    // What others may join, and what is never computed again where it is read.
+    bool leads_a_kernel() const { return contraction || !tile.empty(); }
 };
 
 Probe probe(const Function& function, NodeId id);

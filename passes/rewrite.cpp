@@ -76,6 +76,15 @@ NodeId Rebuilder::append(OpId op, std::vector<NodeId> inputs, Attributes attribu
                        .layout = {}});
 }
 
+std::optional<NodeId> Rebuilder::try_append(OpId op, std::vector<NodeId> inputs,
+                                            Attributes attributes, OriginId origin) {
+    std::vector<Type> types;
+    for (const NodeId input : inputs) types.push_back(fresh_[input].type);
+    Result<Type> type = infer_type(op, types, attributes);
+    if (!type) return std::nullopt;
+    return append(op, std::move(inputs), std::move(attributes), *type, origin);
+}
+
 Function Rebuilder::finish() && {
     for (const Function::Result& result : old_.results) {
         fresh_.results.push_back({result.name, (*this)(result.value), result.span, result.doc});

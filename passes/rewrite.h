@@ -21,6 +21,9 @@ public:
     NodeId append(Node node);
     NodeId append(OpId op, std::vector<NodeId> inputs, Attributes attributes, Type type,
                   OriginId origin);
+    // With the type that the operator infers; nothing where it refuses.
+    std::optional<NodeId> try_append(OpId op, std::vector<NodeId> inputs, Attributes attributes,
+                                     OriginId origin);
     void map(NodeId old, NodeId fresh) { mapped_[old.index] = fresh; }
     NodeId operator()(NodeId old) const { return mapped_[old.index]; }
 

@@ -139,11 +139,9 @@ public:
     }
 
 private:
-    NodeId make(OpId op, const std::vector<NodeId>& inputs, Attributes attributes) {
-        std::vector<Type> types;
-        for (NodeId input : inputs) types.push_back(type(input));
-        Result<Type> made = infer_type(op, types, attributes);
-        return to_.append(op, inputs, std::move(attributes), *made, origin_);
+    // convolution_of has seen that all of it fits.
+    NodeId make(OpId op, std::vector<NodeId> inputs, Attributes attributes) {
+        return to_.try_append(op, std::move(inputs), std::move(attributes), origin_).value();
     }
 
     // Transformed tiles [N, tiles, side, side, tiles, C] as matrices [rows of tiles, elements, tiles, C].

@@ -1,5 +1,5 @@
-// One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops over tiles
-// of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp);
+// One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
+// tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp);
 // scalars and memory are in emit_value.cpp, emit_access.cpp and emit_vectors.cpp, conditions in emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
@@ -75,12 +75,15 @@ private:
     void emit_outer(std::size_t level);
     void emit_tile();
     void emit_pack(std::uint32_t read);
+    llvm::Value* allocate(std::int64_t bytes, const std::string& name);
+
+    // emit_loops.cpp
     std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
     void run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body);
     void loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
               llvm::function_ref<void(const Linear&)> body);
     void if_then(llvm::Value* condition, Body body);
-    llvm::Value* allocate(std::int64_t bytes, const std::string& name);
+    bool needs_masks(AxisId axis) const;
 
     // emit_slices.cpp
     void emit_slices(std::size_t level);
@@ -166,7 +169,6 @@ private:
     // What the schedule says about an axis.
     std::optional<std::int64_t> static_extent(AxisId axis) const;
     Extent extent_of(AxisId axis) const { return kernel_.axes[axis].extent; }
-    bool needs_masks(AxisId axis) const;
     bool fully_unrolled(AxisId axis) const;
     void fail(const std::string& message);
 

@@ -1,6 +1,6 @@
-// Choosing a schedule: what describes a kernel to the model, the model, the search. Private to
-// choose_schedule.cpp, which searches tiles, schedule_cost.cpp, which is the model, and choose_loops.cpp, which
-// orders the loops around the tiles.
+// Choosing a schedule: what describes a kernel to the model (describe_kernel.cpp), the model (schedule_cost.cpp), the
+// search. Private to these, choose_schedule.cpp, which searches tiles, and choose_loops.cpp, which orders the loops
+// around the tiles.
 #pragma once
 
 #include <algorithm>

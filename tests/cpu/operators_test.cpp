@@ -1,10 +1,9 @@
 // links: passes backends ir
 // Every sample of every operator through the whole compiler, forward and backward: the interpreter and
 // machine code against direct evaluation of the records in double precision.
-#include "../unit/op_table.h"
 #include "passes/differentiate.h"
 #include "passes/simplify.h"
-#include "program_support.h"
+#include "references.h"
 
 using namespace netc;
 using namespace netc::testing;
@@ -79,35 +78,6 @@ std::vector<test::Tensor> tensors_of(const Subject& subject, std::int64_t batch)
         }
     }
     return tensors;
-}
-
-std::vector<double> numbers_of(const test::Tensor& tensor) {
-    std::vector<double> numbers;
-    for (const test::Cell& cell : tensor.cells) {
-        numbers.push_back(is_float(tensor.dtype) ? cell.number : static_cast<double>(cell.integer));
-    }
-    return numbers;
-}
-
-// By the records themselves, no pass in between.
-Numbers direct(const Function& function, const std::vector<test::Tensor>& tensors,
-               std::int64_t batch) {
-    std::string problem;
-    const std::vector<test::Tensor> values = test::evaluate(function, tensors, batch, problem);
-    CHECK(problem == "");
-    Numbers results;
-    for (const Function::Result& result : function.results) {
-        results[result.name] = numbers_of(values[result.value.index]);
-    }
-    return results;
-}
-
-Numbers inputs_of(const Function& function, const std::vector<test::Tensor>& tensors) {
-    Numbers inputs;
-    for (std::size_t k = 0; k < tensors.size(); ++k) {
-        inputs[function.inputs[k].name] = numbers_of(tensors[k]);
-    }
-    return inputs;
 }
 
 // All samples of an operator as entries of one program a form.

@@ -4,11 +4,10 @@
 // instruction for pairs, for any layout and number of threads.
 #include <random>
 
-#include "../unit/op_table.h"
 #include "passes/precision.h"
 #include "passes/probe.h"
 #include "passes/simplify.h"
-#include "program_support.h"
+#include "references.h"
 
 using namespace netc;
 using namespace netc::testing;
@@ -29,28 +28,6 @@ constexpr Mode kModes[] = {
     {"bf16x3", Precision::bf16x3, 3 * 0x1p-16, 2e-6},
     {"bf16x6", Precision::bf16x6, 0x1p-23, 2e-7},
 };
-
-std::vector<double> numbers_of(const test::Tensor& tensor) {
-    std::vector<double> numbers;
-    for (const test::Cell& cell : tensor.cells) numbers.push_back(cell.number);
-    return numbers;
-}
-
-// The result of the only contraction, directly in double precision.
-std::vector<double> direct(const Function& function, const std::vector<test::Tensor>& inputs,
-                           std::int64_t batch) {
-    std::string problem;
-    const auto values = test::evaluate(function, inputs, batch, problem);
-    CHECK(problem == "");
-    return numbers_of(values[function.results[0].value.index]);
-}
-
-std::vector<test::Tensor> magnitudes(std::vector<test::Tensor> tensors) {
-    for (test::Tensor& tensor : tensors) {
-        for (test::Cell& cell : tensor.cells) cell.number = std::abs(cell.number);
-    }
-    return tensors;
-}
 
 // The first element that is further from `wanted` than `bound` times the sum of magnitudes.
 std::string too_far(const std::vector<double>& found, const std::vector<double>& wanted,
@@ -120,8 +97,10 @@ void check_samples(OpId op, const Mode& mode) {
                         cell.number = static_cast<double>(static_cast<float>(cell.number));
                     inputs[originals[s].inputs[k].name] = numbers_of(tensors.back());
                 }
-                const std::vector<double> wanted = direct(originals[s], tensors, batch);
-                const std::vector<double> scale = direct(originals[s], magnitudes(tensors), batch);
+                const std::vector<double> wanted =
+                    only_result(direct(originals[s], tensors, batch));
+                const std::vector<double> scale =
+                    only_result(direct(originals[s], magnitudes(tensors), batch));
                 // The sums are rounded too, in f32: no sample adds up more than 1000 products.
                 const double bound = mode.worst + 1000 * 0x1p-24;
                 for (const Backend& backend : backends) {

@@ -3,9 +3,8 @@
 // f32 within the bound of passes/winograd.h, the same bits in any form, on any processor.
 #include <random>
 
-#include "../unit/op_table.h"
 #include "passes/winograd.h"
-#include "program_support.h"
+#include "references.h"
 
 using namespace netc;
 using namespace netc::testing;
@@ -68,23 +67,6 @@ std::vector<test::Tensor> random_inputs(const Function& function, std::int64_t b
     return tensors;
 }
 
-std::vector<double> numbers_of(const test::Tensor& tensor) {
-    std::vector<double> numbers;
-    for (const test::Cell& cell : tensor.cells) numbers.push_back(cell.number);
-    return numbers;
-}
-
-Numbers named(const std::vector<test::Tensor>& inputs) {
-    return {{"a", numbers_of(inputs[0])}, {"b", numbers_of(inputs[1])}};
-}
-
-std::vector<test::Tensor> magnitudes(std::vector<test::Tensor> tensors) {
-    for (test::Tensor& tensor : tensors) {
-        for (test::Cell& cell : tensor.cells) cell.number = std::abs(cell.number);
-    }
-    return tensors;
-}
-
 // As large as the largest of the first operand: that takes part, in a tile, in places that it does not reach.
 std::vector<test::Tensor> largest_first(std::vector<test::Tensor> tensors) {
     tensors = magnitudes(std::move(tensors));
@@ -94,13 +76,9 @@ std::vector<test::Tensor> largest_first(std::vector<test::Tensor> tensors) {
     return tensors;
 }
 
-// In double precision, of each operator's `lower` element by element.
 std::vector<double> exactly(const Function& function, const std::vector<test::Tensor>& inputs,
                             std::int64_t batch) {
-    std::string problem;
-    const auto values = test::evaluate(function, inputs, batch, problem);
-    CHECK(problem == "");
-    return numbers_of(values[function.results[0].value.index]);
+    return only_result(direct(function, inputs, batch));
 }
 
 double largest_error(const std::vector<double>& found, const std::vector<double>& wanted,
@@ -141,7 +119,7 @@ TEST_CASE("Winograd's convolution is a convolution, its gradients are the gradie
                         INFO(name_of(form) << ", " << cpu);
                         const auto executable = jitted(program, 2, cpu);
                         const Numbers found =
-                            instance.run(*executable, "call", named(inputs), batch);
+                            instance.run(*executable, "call", inputs_of(direct, inputs), batch);
                         CHECK(largest_error(found.begin()->second, wanted, scale) < bound);
                         if (!first) first = found;
                         CHECK(different_bits(found, *first) == "");
@@ -192,7 +170,8 @@ TEST_CASE("the error of Winograd's convolution over many channels") {
                     module.functions.push_back(tiled);
                     const Program program = program_of(module, Form::channels, 1);
                     Instance instance(program);
-                    const Numbers found = instance.run(*jitted(program), "call", named(inputs), 1);
+                    const Numbers found =
+                        instance.run(*jitted(program), "call", inputs_of(direct, inputs), 1);
                     const double error =
                         largest_error(found.begin()->second, exactly(direct, inputs, 1),
                                       exactly(direct, magnitudes(inputs), 1));
