@@ -1,0 +1,55 @@
+// Programs to code for a GPU: each kernel becomes a function of one PTX module, with the rule by which it is
+// launched. The functions are
+//
+//     .entry NAME(.u64 param 0, ..., .u32 B, .u64 fault)
+//
+// with addresses in device memory in the order of Kernel::params; `fault` is an i32 that becomes 1 where an index
+// among the data is out of range. The same functions, compiled for the host, run on the emulator (simt.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/program.h"
+#include "ir/result.h"
+
+namespace netc {
+
+// A grid is one-dimensional: the product over its factors of ceil(extent / points).
+struct GridFactor {
+    Extent extent{0, 1};
+    std::int64_t points = 1;  // of the extent, that a block covers
+};
+
+struct GpuLaunch {
+    std::string symbol;
+    int threads = 1;                 // of a block
+    std::int64_t shared_bytes = 0;   // dynamic shared memory of a block
+    std::vector<GridFactor> grid;
+    std::int64_t blocks(std::int64_t batch) const {
+        std::int64_t count = 1;
+        for (const GridFactor& factor : grid)
+            count *= (factor.extent.at(batch) + factor.points - 1) / factor.points;
+        return count;
+    }
+};
+
+struct GpuTarget {
+    int sm = 80;        // 90 for sm_90
+    bool arch = false;  // sm_90a: instructions of this architecture alone
+    std::string name() const { return "sm_" + std::to_string(sm) + (arch ? "a" : ""); }
+};
+
+struct GpuCode {
+    std::string ptx;
+    std::vector<std::optional<GpuLaunch>> launches;  // by number of the kernel; none where no entry calls it
+};
+
+// Code of all kernels that these entries call (empty: all). Emission is spread over `threads` (0: all cores).
+// Error: a kernel for which no code can be made (status 70).
+Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::string>& entries,
+                              const GpuTarget& target, int threads = 0);
+
+}  // namespace netc
