@@ -24,6 +24,20 @@ struct CallMemory {
     std::byte* hyper = nullptr;
     std::span<const std::byte* const> inputs;
     std::span<std::byte* const> outputs;
+
+    // Where the region of a buffer begins. Kernels write no input: the verifier of programs sees to that.
+    std::byte* region(const BufferRef& buffer) const {
+        switch (buffer.region) {
+            case RegionKind::weights: return weights;
+            case RegionKind::prepared: return prepared;
+            case RegionKind::optimizer: return optimizer;
+            case RegionKind::workspace: return workspace;
+            case RegionKind::hyper: return hyper;
+            case RegionKind::input: return const_cast<std::byte*>(inputs[buffer.number]);
+            case RegionKind::output: return outputs[buffer.number];
+        }
+        return nullptr;
+    }
 };
 
 // A compiled entry: weights, prepared, optimizer, workspace, hyper, inputs, outputs, batch. What it gives is not 0
@@ -100,6 +114,8 @@ struct ObjectFiles {
 
 // The reference: runs kernels in double precision, element by element.
 Result<std::unique_ptr<Executable>> interpret(const Program& program);
+// Code for a GPU on an emulator of its threads, for tests: slow, and strict about races.
+Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program);
 // A program that need not be made where the cache has its code. `key` names all that `make` depends on; an
 // empty one keeps nothing. `make` gives the same program each time.
 struct ProgramSource {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/gpu/gpu_code.h"
 #include "cli/graph_drawing.h"
 #include "cli/kernel_report.h"
 #include "cli/terminal.h"
@@ -121,6 +122,12 @@ int verb_dump(Options options) {
         const auto kernels = report_kernels(*program, cpu_target(options));
         if (!kernels) return report(kernels.error());
         print_out(run.choices + report_text(*program, *kernels, bench->sources));
+        return kExitDone;
+    }
+    if (options.stage == "ptx") {
+        const auto code = emit_gpu_code(*program, compile_options.entries, GpuTarget{});
+        if (!code) return report(code.error());
+        print_out(code->ptx);
         return kExitDone;
     }
     const CodeStage stage = options.stage == "schedule" ? CodeStage::schedule

@@ -139,7 +139,7 @@ void declare_dump(CLI::App& verb, Options& o) {
     add_target_options(verb, o);
     verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule report llvm asm")
         ->check(CLI::IsMember(
-            {"ast", "graph", "optimized", "kernels", "schedule", "report", "llvm", "asm"}));
+            {"ast", "graph", "optimized", "kernels", "schedule", "report", "llvm", "asm", "ptx"}));
     verb.add_option("--format", o.format, "of graphs: text, dot or svg (Graphviz)")
         ->check(CLI::IsMember({"text", "dot", "svg"}));
     verb.add_option("--print-after", o.print_after, "print the graph after this pass, or all");

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "backends/cpu/kernel_emitter.h"
-#include "backends/cpu/scalar_ops.h"
+#include "backends/scalar_ops.h"
 
 namespace netc {
 

@@ -6,7 +6,7 @@
 // instruction; what waits when a loop or a condition begins or ends is done then. The bits are those of single
 // steps.
 #include "backends/cpu/kernel_emitter.h"
-#include "backends/cpu/scalar_ops.h"
+#include "backends/scalar_ops.h"
 
 namespace netc {
 namespace {
@@ -144,7 +144,7 @@ void KernelEmitter::finish_dot(std::size_t point) {
     }
     const auto wide = [&](const Element& half, ScalarId cast) {
         const DType from[] = {DType::bf16};
-        llvm::Value* value = emit_operation(builder_, machine_, kernel_.scalars[cast],
+        llvm::Value* value = emit_operation(builder_, machine_.table_lookup(), kernel_.scalars[cast],
                                             std::span(&half.value, 1), from, nullptr);
         return as_vector({value, half.vector});
     };

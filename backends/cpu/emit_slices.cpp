@@ -1,6 +1,6 @@
 // Sums in slices: the loops around tiles, and sums that go on where the last slice left them.
 #include "backends/cpu/kernel_emitter.h"
-#include "backends/cpu/scalar_ops.h"
+#include "backends/scalar_ops.h"
 
 namespace netc {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernel_emitter.h"
-#include "backends/cpu/scalar_ops.h"
+#include "backends/scalar_ops.h"
 
 namespace netc {
 namespace {

@@ -64,8 +64,6 @@ private:
     Status add_objects(std::vector<CodeJob>& jobs);
     Status run_calls_here(const Entry& entry, const CallMemory& memory, std::int64_t batch,
                           bool& fault);
-    std::byte* address(const BufferRef& buffer, const CallMemory& memory, std::int64_t batch,
-                       const std::vector<std::int64_t>& steps) const;
 
     ProgramSource source_;
     Machine machine_;
@@ -200,23 +198,6 @@ Status CpuExecutable::add_objects(std::vector<CodeJob>& jobs) {
     return {};
 }
 
-std::byte* CpuExecutable::address(const BufferRef& buffer, const CallMemory& memory,
-                                  std::int64_t batch,
-                                  const std::vector<std::int64_t>& steps) const {
-    std::byte* base = nullptr;
-    switch (buffer.region) {
-        case RegionKind::weights: base = memory.weights; break;
-        case RegionKind::prepared: base = memory.prepared; break;
-        case RegionKind::optimizer: base = memory.optimizer; break;
-        case RegionKind::workspace: base = memory.workspace; break;
-        case RegionKind::hyper: base = memory.hyper; break;
-        // Kernels write no input: the verifier of programs sees to that.
-        case RegionKind::input: base = const_cast<std::byte*>(memory.inputs[buffer.number]); break;
-        case RegionKind::output: base = memory.outputs[buffer.number]; break;
-    }
-    return base + buffer.offset_at(batch, steps);
-}
-
 // Call by call: shared among threads, or sorted.
 Status CpuExecutable::run_calls_here(const Entry& entry, const CallMemory& memory,
                                      std::int64_t batch, bool& fault) {
@@ -227,7 +208,7 @@ Status CpuExecutable::run_calls_here(const Entry& entry, const CallMemory& memor
     const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
         pointers.clear();
         for (const BufferRef& buffer : call.arguments)
-            pointers.push_back(address(buffer, memory, batch, steps));
+            pointers.push_back(memory.region(buffer) + buffer.offset_at(batch, steps));
         const KernelFunction function = kernels_[call.kernel];
         const KernelPlan& plan = plan_.kernels[call.kernel];
         if (plan.ranking.is_one && run_ranking(plan.ranking, pointers, batch)) return {};

@@ -1,11 +1,96 @@
-// See gpu_code.h.
-#include "backends/gpu/gpu_code.h"
+// See gpu_code.h and emit_gpu.h.
+#include "backends/gpu/emit_gpu.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "backends/cpu/emit_program.h"
+#include "backends/expand_functions.h"
+#include "backends/gpu/team_emitter.h"
 
 namespace netc {
+namespace {
 
-Result<GpuCode> emit_gpu_code(const Program&, const std::vector<std::string>&, const GpuTarget&,
-                              int) {
-    return Error{kExitInternal, "no code is made for GPUs yet"};
+Result<std::unique_ptr<llvm::TargetMachine>> nvptx_machine(const GpuTarget& target) {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    const std::string triple = "nvptx64-nvidia-cuda";
+    std::string message;
+    const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, message);
+    if (found == nullptr) return Error{kExitInternal, "this LLVM makes no code for NVIDIA's GPUs"};
+    llvm::TargetOptions options;
+    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+    return std::unique_ptr<llvm::TargetMachine>(
+        found->createTargetMachine(triple, target.name(), "+ptx80", options, std::nullopt,
+                                   std::nullopt, llvm::CodeGenOptLevel::Default));
+}
+
+}  // namespace
+
+Result<GpuLaunch> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
+                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module) {
+    const TeamSchedule how = team_schedule(kernel, batch_hint);
+    return TeamEmitter(kernel, how, ops, module).emit(name);
+}
+
+void optimize_gpu_module(llvm::Module& module, llvm::TargetMachine& target) {
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager components;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PipelineTuningOptions tuning;
+    tuning.LoopVectorization = false;
+    tuning.SLPVectorization = false;
+    llvm::PassBuilder builder(&target, tuning);
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(components);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, components, modules);
+    builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::string>& entries,
+                              const GpuTarget& target, int) {
+    install_llvm_handlers();
+    auto machine = nvptx_machine(target);
+    if (!machine) return machine.error();
+    llvm::LLVMContext context;
+    llvm::Module module("netc", context);
+    module.setTargetTriple((*machine)->getTargetTriple().str());
+    module.setDataLayout((*machine)->createDataLayout());
+    GpuCode code;
+    code.launches.resize(program.kernels.size());
+    const auto ops = make_nvptx_ops();
+    for (const Entry& entry : program.entries) {
+        if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
+        for (const Call& call : entry.calls) {
+            if (code.launches[call.kernel]) continue;
+            Kernel kernel = program.kernels[call.kernel];
+            expand_functions(kernel);
+            auto launch = emit_gpu_kernel(kernel, fmt::format("netc_kernel_{}", call.kernel),
+                                          program.batch_hint, *ops, module);
+            if (!launch) return launch.error();
+            code.launches[call.kernel] = std::move(*launch);
+        }
+    }
+#ifndef NDEBUG
+    if (llvm::verifyModule(module, &llvm::errs()))
+        return Error{kExitInternal, "the code for the GPU is not valid"};
+#endif
+    optimize_gpu_module(module, **machine);
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    llvm::legacy::PassManager passes;
+    if ((*machine)->addPassesToEmitFile(passes, stream, nullptr,
+                                        llvm::CodeGenFileType::AssemblyFile))
+        return Error{kExitInternal, "the code generator refused a module"};
+    passes.run(module);
+    code.ptx.assign(bytes.data(), bytes.size());
+    return code;
 }
 
 }  // namespace netc

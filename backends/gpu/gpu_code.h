@@ -25,8 +25,8 @@ struct GridFactor {
 
 struct GpuLaunch {
     std::string symbol;
-    int threads = 1;                 // of a block
-    std::int64_t shared_bytes = 0;   // dynamic shared memory of a block
+    int threads = 1;                // of a block
+    std::int64_t shared_bytes = 0;  // dynamic shared memory of a block
     std::vector<GridFactor> grid;
     std::int64_t blocks(std::int64_t batch) const {
         std::int64_t count = 1;
@@ -44,7 +44,8 @@ struct GpuTarget {
 
 struct GpuCode {
     std::string ptx;
-    std::vector<std::optional<GpuLaunch>> launches;  // by number of the kernel; none where no entry calls it
+    std::vector<std::optional<GpuLaunch>>
+        launches;  // by number of the kernel; none where no entry calls it
 };
 
 // Code of all kernels that these entries call (empty: all). Emission is spread over `threads` (0: all cores).

@@ -83,6 +83,13 @@ inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 
     return std::move(*executable);
 }
 
+// Code for a GPU on the emulator.
+inline std::unique_ptr<Executable> emulated(const Program& program) {
+    auto executable = emulate_gpu(program);
+    if (!executable) FAIL(to_string(executable.error()));
+    return std::move(*executable);
+}
+
 inline std::int64_t count_of(const EntryArgument& argument, std::int64_t batch) {
     std::int64_t count = 1;
     for (const Extent extent : argument.dims) count *= extent.at(batch);

@@ -1,6 +1,6 @@
 // Scalar operations to LLVM instructions. The same lines serve single values and vectors. Every operation
 // rounds as ir/scalar.h says: no fast-math flag, fma only where the DAG has one.
-#include "backends/cpu/scalar_ops.h"
+#include "backends/scalar_ops.h"
 
 #include <array>
 #include <cmath>
@@ -173,7 +173,7 @@ llvm::Value* lookup_avx2(Builder& b, llvm::Value* index, const std::vector<doubl
     return b.CreateShuffleVector(halves[0], halves[1], all);
 }
 
-llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index, DType type,
+llvm::Value* emit_lookup(Builder& b, TableLookup how, llvm::Value* index, DType type,
                          const std::vector<double>& table) {
     llvm::LLVMContext& context = b.getContext();
     llvm::Type* element = value_type(context, type);
@@ -182,8 +182,8 @@ llvm::Value* emit_lookup(Builder& b, const Machine& machine, llvm::Value* index,
     llvm::Value* narrow =
         b.CreateAnd(b.CreateZExtOrTrunc(index, word), llvm::ConstantInt::get(word, 31));
     if (vector != nullptr && type == DType::f32 && table.size() == 32) {
-        if (machine.avx512) return lookup_avx512(b, narrow, table);
-        if (machine.avx2) return lookup_avx2(b, narrow, table);
+        if (how == TableLookup::avx512) return lookup_avx512(b, narrow, table);
+        if (how == TableLookup::avx2) return lookup_avx2(b, narrow, table);
     }
     llvm::SmallVector<llvm::Constant*, 32> values;
     for (double number : table) values.push_back(llvm::ConstantFP::get(element, number));
@@ -307,7 +307,7 @@ llvm::Value* integer_constant(llvm::LLVMContext& context, DType type, std::int64
                                   true);
 }
 
-llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& scalar,
+llvm::Value* emit_operation(Builder& b, TableLookup lookup, const Scalar& scalar,
                             std::span<llvm::Value* const> operands,
                             std::span<const DType> operand_types,
                             const std::vector<double>* table) {
@@ -351,7 +351,7 @@ llvm::Value* emit_operation(Builder& b, const Machine& machine, const Scalar& sc
         case ScalarOp::bitcast:
             return b.CreateBitCast(first,
                                    shaped_like(first, value_type(b.getContext(), scalar.type)));
-        case ScalarOp::lookup: return emit_lookup(b, machine, first, scalar.type, *table);
+        case ScalarOp::lookup: return emit_lookup(b, lookup, first, scalar.type, *table);
         case ScalarOp::philox: return emit_philox(b, operands, scalar.integer);
         case ScalarOp::exp:
         case ScalarOp::expm1:

@@ -1,0 +1,44 @@
+// What code for a GPU is made of besides ordinary instructions: about a dozen operations that only a grid of threads
+// has. Two implementations: NVPTX's intrinsics (nvptx_ops.cpp), and calls into the emulator of simt.h for
+// code that runs on the host (simt_ops.cpp). Emitters know no other difference between the two.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "backends/gpu/gpu_code.h"
+#include "backends/llvm.h"
+
+namespace netc {
+
+class DeviceOps {
+public:
+    using Builder = llvm::IRBuilder<>;
+    virtual ~DeviceOps() = default;
+
+    virtual unsigned global_space() const = 0;
+    virtual unsigned shared_space() const = 0;
+
+    // The function of a kernel with these parameters, and what it starts with. `parameter(k)` in its body.
+    virtual llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
+                                         llvm::ArrayRef<llvm::Type*> parameters, int threads) = 0;
+    virtual llvm::Value* parameter(unsigned number) = 0;
+
+    virtual llvm::Value* thread(Builder& b) = 0;  // i32: number of this thread in its block
+    virtual llvm::Value* block(Builder& b) = 0;   // i32: number of the block in the grid
+    virtual llvm::Value* shared(Builder& b) = 0;  // start of the block's shared memory
+    virtual void barrier(Builder& b) = 0;         // of all threads of the block
+    // The i32 of the thread whose number differs by `mask` (< 32); all threads of a warp take part.
+    virtual llvm::Value* shuffle_xor(Builder& b, llvm::Value* value, unsigned mask) = 0;
+
+    virtual llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
+                                     llvm::Align align) = 0;
+    virtual void store_shared(Builder& b, llvm::Value* value, llvm::Value* pointer,
+                              llvm::Align align) = 0;
+};
+
+std::unique_ptr<DeviceOps> make_nvptx_ops();
+std::unique_ptr<DeviceOps> make_simt_ops();
+
+}  // namespace netc

@@ -1,0 +1,126 @@
+// One kernel to the code of one thread of a grid: scalars at the place where the thread is, memory, and sums in
+// their order. What threads do which places is up to the emitters built on it: teams (team_emitter.h)
+// and tiles of contractions (tile_emitter.h).
+//
+// Coordinates are i32, offsets of elements too: a launch is refused where a buffer has 2^31 elements and more.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/gpu/device_ops.h"
+#include "ir/kernel.h"
+
+namespace netc {
+
+class GpuEmitter {
+public:
+    GpuEmitter(const Kernel& kernel, DeviceOps& ops, llvm::Module& module);
+
+protected:
+    using Values = std::vector<llvm::Value*>;
+    using Body = llvm::function_ref<void()>;
+
+    void begin(const std::string& name, int threads);
+    Status finish();
+    void fail(const std::string& message);
+
+    // ---- numbers -----------------------------------------------------------------------------------
+    llvm::Value* number(std::int64_t value) {
+        return builder_.getInt32(static_cast<std::uint32_t>(value));
+    }
+    llvm::Value* extent_value(Extent extent);
+    llvm::Value* index_value(const Index& index);
+    // Quotient and rest toward minus infinity; the plain ones where the dividend cannot be negative.
+    llvm::Value* divide(llvm::Value* value, std::int64_t divisor, bool nonnegative);
+    llvm::Value* modulo(llvm::Value* value, std::int64_t divisor, bool nonnegative);
+    std::int64_t least(const Index& index) const;
+    llvm::Value* inside(llvm::Value* position, Extent limit);  // 0 <= position < limit
+    llvm::Value* both(llvm::Value* a, llvm::Value* b);         // null is true
+    llvm::Value* holds(const Guard& guard);
+
+    // ---- control ------------------------------------------------------------------------------------
+    // body(i) for i = from, from + step, ... below `to`; i is an i32. What it computed is forgotten.
+    void loop(llvm::Value* from, llvm::Value* to, llvm::Value* step,
+              llvm::function_ref<void(llvm::Value*)> body, unsigned unroll = 0);
+    void if_then(llvm::Value* condition, Body body);  // null: always
+    void if_then_else(llvm::Value* condition, Body then, Body otherwise);
+    llvm::AllocaInst* variable(llvm::Type* type, const llvm::Twine& name, std::int64_t count = 1);
+    llvm::Value* load_variable(llvm::AllocaInst* place) {
+        return builder_.CreateLoad(place->getAllocatedType(), place);
+    }
+
+    // ---- scalars -------------------------------------------------------------------------------------
+    llvm::Value* evaluate(ScalarId id);
+    Values evaluate_all(const std::vector<ScalarId>& ids);
+    void set_state(Values states);
+    void enter() { memo_.emplace_back(); }
+    void leave() { memo_.pop_back(); }
+    void store(const Store& store, llvm::Value* value, llvm::Value* position, llvm::Value* allowed);
+    // Values of all stores first, then the stores: a store may write what another reads.
+    void store_all(const Stage& stage, llvm::Value* allowed);
+
+    // Where a local lies, as the thread sees it.
+    virtual llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) = 0;
+    virtual void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) = 0;
+    llvm::Value* local_offset(std::uint32_t local, const std::vector<Index>& index);
+    std::int64_t local_size(std::uint32_t local) const;
+
+    // ---- sums, by one thread at the current place ---------------------------------------------------
+    Values identity(const Reduction& reduction);
+    Values merge(const Reduction& reduction, const Values& left, const Values& right);
+    Values reduce(const Reduction& reduction);
+    // One of the sixteen sums of an order by lanes; the leaf that begins at this value of the first axis.
+    Values reduce_lane(const Reduction& reduction, llvm::Value* lane);
+    Values reduce_leaf(const Reduction& reduction, llvm::Value* leaf);
+    llvm::Value* leaf_count(const Reduction& reduction);
+    void add_terms(const Reduction& reduction, std::size_t depth,
+                   const std::vector<llvm::AllocaInst*>& sums, llvm::Value* lane,
+                   llvm::Value* leaf);
+    // Variables that begin with these values; what they hold now.
+    std::vector<llvm::AllocaInst*> variables(const Values& start, const char* name);
+    Values values_of(const std::vector<llvm::AllocaInst*>& places);
+
+    Extent extent_of(AxisId axis) const { return kernel_.axes[axis].extent; }
+    std::optional<std::int64_t> static_extent(AxisId axis) const {
+        if (!extent_of(axis).is_static()) return std::nullopt;
+        return extent_of(axis).constant;
+    }
+    llvm::Value* global_address(std::uint32_t param, llvm::Value* offset);
+    // Of an access: the element's offset in its param, and whether all its dims are inside (null: not asked).
+    struct Place {
+        llvm::Value* offset = nullptr;
+        llvm::Value* inside = nullptr;
+        llvm::Value* bad = nullptr;  // an index among the data is out of range
+    };
+    Place place_of(const Param& param, const std::vector<Index>& index, std::int32_t indirect,
+                   llvm::Value* position, bool checks);
+    void raise_fault(llvm::Value* bad);
+
+    const Kernel& kernel_;
+    DeviceOps& ops_;
+    llvm::Module& module_;
+    llvm::LLVMContext& context_;
+    llvm::IRBuilder<> builder_;
+    llvm::Function* function_ = nullptr;
+    std::optional<Error> error_;
+    Values coordinate_;              // by axis; null where none is set
+    llvm::Value* active_ = nullptr;  // whether this thread's place exists; null: it does
+    Values states_, others_;
+
+private:
+    using Key = std::vector<std::uintptr_t>;
+    Key key_of(ScalarId id) const;
+    void find_dependencies();
+    llvm::Value* read(const Read& read);
+
+    std::vector<std::vector<AxisId>> depends_;  // axes that a scalar depends on
+    std::vector<bool> has_state_;
+    std::vector<std::map<Key, llvm::Value*>> memo_{1};
+    std::uintptr_t epoch_ = 0;  // of the states
+};
+
+}  // namespace netc

@@ -1,0 +1,242 @@
+// See simt.h.
+#include "backends/gpu/simt.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace netc {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr std::size_t kStack = 256 * 1024;
+
+enum class State : std::uint8_t { ready, at_barrier, at_shuffle, done };
+
+struct Fiber {
+    SimtThread thread;
+    ucontext_t context;
+    State state = State::ready;
+    std::uint32_t value = 0;  // given to a shuffle, then got from it
+    std::uint32_t mask = 0;
+};
+
+// Who touched a byte of shared memory, and after how many barriers.
+struct Touch {
+    std::int32_t writer = -1, reader = -1;  // kMany: more than one thread
+    std::uint32_t written = 0, read = 0;
+};
+constexpr std::int32_t kMany = -2;
+
+// Pages of stacks are the system's until a fiber uses them.
+class Stacks {
+public:
+    explicit Stacks(std::size_t count) : bytes_(count * kStack) {
+        memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    ~Stacks() {
+        if (good()) munmap(memory_, bytes_);
+    }
+    Stacks(const Stacks&) = delete;
+    Stacks& operator=(const Stacks&) = delete;
+    bool good() const { return memory_ != MAP_FAILED; }
+    void* operator[](std::size_t number) const {
+        return static_cast<std::byte*>(memory_) + number * kStack;
+    }
+
+private:
+    std::size_t bytes_;
+    void* memory_;
+};
+
+}  // namespace
+
+class SimtBlock {
+public:
+    SimtBlock(SimtFunction function, void** arguments, int threads, std::int64_t shared_bytes)
+        : function_(function), arguments_(arguments), fibers_(static_cast<std::size_t>(threads)),
+          stacks_(fibers_.size()), touches_(static_cast<std::size_t>(shared_bytes)) {
+        constexpr std::size_t kAlign = 128;
+        memory_.resize(touches_.size() + kAlign);
+        const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
+        shared_ = memory_.data() + (kAlign - address % kAlign) % kAlign;
+    }
+
+    std::string run(std::int64_t block) {
+        if (!stacks_.good()) return "no memory for the stacks of a block";
+        // What shared memory holds at the start is anything: here, bits of a NaN.
+        std::memset(shared_, 0xff, touches_.size());
+        std::ranges::fill(touches_, Touch{});
+        barriers_ = 0;
+        for (std::size_t t = 0; t < fibers_.size(); ++t) start(t, block);
+        while (wrong_.empty() && std::ranges::any_of(fibers_, [](const Fiber& fiber) {
+                   return fiber.state != State::done;
+               })) {
+            bool moved = false;
+            for (Fiber& fiber : fibers_) {
+                if (fiber.state != State::ready || !wrong_.empty()) continue;
+                moved = true;
+                current_ = &fiber;
+                swapcontext(&scheduler_, &fiber.context);
+            }
+            if (wrong_.empty() && !moved && !release_warps() && !release_block())
+                wrong_ = "threads of a block wait for one another and never meet";
+        }
+        return wrong_.empty()
+                   ? std::string()
+                   : fmt::format("block {}, thread {}: {}", block, current_->thread.thread, wrong_);
+    }
+
+    void wait(Fiber& fiber, State state) {
+        fiber.state = state;
+        swapcontext(&fiber.context, &scheduler_);
+    }
+    static Fiber& fiber_of(SimtThread* thread) {
+        return thread->owner->fibers_[static_cast<std::size_t>(thread->thread)];
+    }
+
+    void touch(SimtThread& thread, const void* place, std::uint32_t bytes, std::uint32_t alignment,
+               bool writes) {
+        const std::int64_t from = static_cast<const std::byte*>(place) - shared_;
+        if (from < 0 || from + bytes > static_cast<std::int64_t>(touches_.size()))
+            return fail(fiber_of(&thread),
+                        fmt::format("{} bytes at {} of {} bytes of shared memory", bytes, from,
+                                    touches_.size()));
+        if (from % alignment != 0)
+            return fail(fiber_of(&thread),
+                        fmt::format("shared memory at {} is not aligned to {}", from, alignment));
+        for (std::int64_t k = from; k < from + bytes; ++k) {
+            Touch& byte = touches_[static_cast<std::size_t>(k)];
+            const auto other = [&](std::int32_t who, std::uint32_t when) {
+                return who != -1 && who != thread.thread && when == barriers_;
+            };
+            if (other(byte.writer, byte.written) || (writes && other(byte.reader, byte.read)))
+                return fail(
+                    fiber_of(&thread),
+                    fmt::format("a race on byte {} of shared memory with thread {}", k,
+                                other(byte.writer, byte.written) ? byte.writer : byte.reader));
+            if (writes) {
+                byte.writer = thread.thread;
+                byte.written = barriers_;
+            } else {
+                const bool also = other(byte.reader, byte.read);
+                byte.reader = also ? kMany : thread.thread;
+                byte.read = barriers_;
+            }
+        }
+    }
+
+private:
+    static void enter(unsigned low, unsigned high) {
+        const auto address =
+            (static_cast<std::uintptr_t>(high) << 32) | static_cast<std::uintptr_t>(low);
+        auto* fiber = reinterpret_cast<Fiber*>(address);
+        SimtBlock& block = *fiber->thread.owner;
+        block.function_(block.arguments_, &fiber->thread);
+        block.wait(*fiber, State::done);
+    }
+
+    void start(std::size_t number, std::int64_t block) {
+        Fiber& fiber = fibers_[number];
+        fiber.thread = {static_cast<std::int32_t>(number), static_cast<std::int32_t>(block),
+                        shared_, this};
+        fiber.state = State::ready;
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = stacks_[number];
+        fiber.context.uc_stack.ss_size = kStack;
+        fiber.context.uc_link = nullptr;
+        const auto address = reinterpret_cast<std::uintptr_t>(&fiber);
+        makecontext(&fiber.context, reinterpret_cast<void (*)()>(enter), 2,
+                    static_cast<unsigned>(address), static_cast<unsigned>(address >> 32));
+    }
+
+    void fail(Fiber& fiber, std::string message) {
+        wrong_ = std::move(message);
+        wait(fiber, State::done);
+    }
+
+    // A shuffle is over when all threads of a warp wait in one, with the same mask.
+    bool release_warps() {
+        bool any = false;
+        for (std::size_t first = 0; first < fibers_.size(); first += kWarp) {
+            const std::size_t end = std::min(fibers_.size(), first + kWarp);
+            const auto at_shuffle = [&](const Fiber& fiber) {
+                return fiber.state == State::at_shuffle && fiber.mask == fibers_[first].mask;
+            };
+            if (!std::all_of(fibers_.begin() + static_cast<std::ptrdiff_t>(first),
+                             fibers_.begin() + static_cast<std::ptrdiff_t>(end), at_shuffle))
+                continue;
+            std::vector<std::uint32_t> values;
+            for (std::size_t t = first; t < end; ++t) values.push_back(fibers_[t].value);
+            for (std::size_t t = first; t < end; ++t) {
+                const std::size_t other = (t - first) ^ fibers_[t].mask;
+                if (other < values.size()) fibers_[t].value = values[other];
+                fibers_[t].state = State::ready;
+            }
+            any = true;
+        }
+        return any;
+    }
+
+    bool release_block() {
+        if (!std::ranges::all_of(
+                fibers_, [](const Fiber& fiber) { return fiber.state == State::at_barrier; }))
+            return false;
+        ++barriers_;
+        for (Fiber& fiber : fibers_) fiber.state = State::ready;
+        return true;
+    }
+
+    SimtFunction function_;
+    void** arguments_;
+    std::vector<Fiber> fibers_;
+    Stacks stacks_;
+    std::vector<Touch> touches_;
+    std::vector<std::byte> memory_;
+    std::byte* shared_ = nullptr;
+    std::uint32_t barriers_ = 0;
+    Fiber* current_ = nullptr;
+    ucontext_t scheduler_;
+    std::string wrong_;
+};
+
+std::string run_simt_grid(SimtFunction function, void** arguments, std::int64_t blocks, int threads,
+                          std::int64_t shared_bytes) {
+    SimtBlock block(function, arguments, threads, shared_bytes);
+    for (std::int64_t number = 0; number < blocks; ++number) {
+        if (std::string wrong = block.run(number); !wrong.empty()) return wrong;
+    }
+    return {};
+}
+
+}  // namespace netc
+
+void netc_simt_barrier(netc::SimtThread* thread) {
+    thread->owner->wait(netc::SimtBlock::fiber_of(thread), netc::State::at_barrier);
+}
+
+std::uint32_t netc_simt_shuffle_xor(netc::SimtThread* thread, std::uint32_t value,
+                                    std::uint32_t mask) {
+    netc::Fiber& fiber = netc::SimtBlock::fiber_of(thread);
+    fiber.value = value;
+    fiber.mask = mask;
+    thread->owner->wait(fiber, netc::State::at_shuffle);
+    return fiber.value;
+}
+
+void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
+                    std::uint32_t alignment) {
+    thread->owner->touch(*thread, place, bytes, alignment, false);
+}
+
+void netc_simt_write(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
+                     std::uint32_t alignment) {
+    thread->owner->touch(*thread, place, bytes, alignment, true);
+}

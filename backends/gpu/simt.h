@@ -1,0 +1,40 @@
+// A grid of threads on the host: what code for GPUs is tested on where there is none.
+//
+// Blocks run one after the other. The threads of a block are fibers: each runs until it ends or waits, at a barrier
+// for the block, at a shuffle for its warp. Accesses to shared memory are checked: two threads that touch the same
+// byte between two barriers, at least one of them writing, is a race; so is a barrier that a thread never
+// reaches, an access outside of what the block has, or one that is not aligned.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace netc {
+
+// What emitted code sees of the thread that runs it; simt_ops.cpp reads the first three.
+struct SimtThread {
+    std::int32_t thread = 0;
+    std::int32_t block = 0;
+    void* shared = nullptr;
+    class SimtBlock* owner = nullptr;
+};
+
+// Arguments as cuLaunchKernel takes them: the address of each value.
+using SimtFunction = void (*)(void** arguments, SimtThread* thread);
+
+// Runs all blocks. What went wrong, in words; empty where nothing did.
+std::string run_simt_grid(SimtFunction function, void** arguments, std::int64_t blocks, int threads,
+                          std::int64_t shared_bytes);
+
+}  // namespace netc
+
+// Called by emitted code.
+extern "C" {
+void netc_simt_barrier(netc::SimtThread* thread);
+std::uint32_t netc_simt_shuffle_xor(netc::SimtThread* thread, std::uint32_t value,
+                                    std::uint32_t mask);
+void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
+                    std::uint32_t alignment);
+void netc_simt_write(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
+                     std::uint32_t alignment);
+}

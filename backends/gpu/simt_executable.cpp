@@ -1,0 +1,123 @@
+// Programs on the emulator: the code that a GPU would run, compiled for this machine, a thread after the other.
+// Slow; for tests.
+#include <fmt/format.h>
+
+#include "backends/cpu/emit_program.h"
+#include "backends/cpu/thread_pool.h"
+#include "backends/expand_functions.h"
+#include "backends/gpu/emit_gpu.h"
+#include "backends/gpu/simt.h"
+
+namespace netc {
+namespace {
+
+Error not_loaded(llvm::Error error) {
+    llvm::consumeError(std::move(error));
+    return {kExitInternal, "code for the emulator could not be loaded"};
+}
+
+class SimtExecutable final : public Executable {
+public:
+    explicit SimtExecutable(const Program& program) : program_(program) {}
+    Status load();
+    Status run(std::string_view name, const CallMemory& memory, std::int64_t batch) override;
+    const Program& program() const override { return program_; }
+
+private:
+    Status compile(std::size_t kernel, llvm::TargetMachine& target);
+
+    Program program_;
+    std::vector<GpuLaunch> launches_;
+    std::vector<SimtFunction> functions_;
+    std::unique_ptr<llvm::orc::LLJIT> jit_;
+};
+
+Status SimtExecutable::load() {
+    install_llvm_handlers();
+    auto machine = machine_for({.triple = "", .cpu = "native", .features = ""});
+    if (!machine) return machine.error();
+    auto target = make_target_machine(*machine);
+    if (!target) return target.error();
+    auto made = llvm::orc::LLJITBuilder().create();
+    if (!made) return not_loaded(made.takeError());
+    jit_ = std::move(*made);
+    auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+        jit_->getDataLayout().getGlobalPrefix());
+    if (!process) return not_loaded(process.takeError());
+    jit_->getMainJITDylib().addGenerator(std::move(*process));
+    llvm::orc::SymbolMap symbols;
+    const auto add = [&](const char* name, auto* function) {
+        symbols[jit_->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(function),
+                                                llvm::JITSymbolFlags::Exported};
+    };
+    add("netc_simt_barrier", netc_simt_barrier);
+    add("netc_simt_shuffle_xor", netc_simt_shuffle_xor);
+    add("netc_simt_read", netc_simt_read);
+    add("netc_simt_write", netc_simt_write);
+    if (auto error = jit_->getMainJITDylib().define(llvm::orc::absoluteSymbols(symbols)))
+        return not_loaded(std::move(error));
+    for (std::size_t k = 0; k < program_.kernels.size(); ++k)
+        if (Status status = compile(k, **target); !status) return status;
+    return {};
+}
+
+Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) {
+    Kernel kernel = program_.kernels[number];
+    expand_functions(kernel);
+    llvm::LLVMContext context;
+    const auto module = make_module(context, target, "simt");
+    const auto ops = make_simt_ops();
+    const std::string name = fmt::format("netc_kernel_{}", number);
+    auto launch = emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module);
+    if (!launch) return launch.error();
+    if (llvm::verifyModule(*module))
+        return Error{kExitInternal, fmt::format("kernel {} is not valid for the emulator", number)};
+    optimize_gpu_module(*module, target);
+    auto object = emit_code(*module, target, CodeForm::object);
+    if (!object) return object.error();
+    if (auto error = jit_->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)))
+        return not_loaded(std::move(error));
+    auto found = jit_->lookup(name);
+    if (!found) return not_loaded(found.takeError());
+    functions_.push_back(found->toPtr<SimtFunction>());
+    launches_.push_back(std::move(*launch));
+    return {};
+}
+
+Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std::int64_t batch) {
+    const Entry* entry = program_.find(name);
+    if (entry == nullptr) return Error{kExitInternal, fmt::format("no entry {}", name)};
+    if (Status status = check_batch(*entry, batch); !status) return status;
+    const FlushSubnormals flush;
+    std::int32_t fault = 0;
+    const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
+        std::vector<const std::byte*> buffers;
+        for (const BufferRef& buffer : call.arguments)
+            buffers.push_back(memory.region(buffer) + buffer.offset_at(batch, steps));
+        auto size = static_cast<std::int32_t>(batch);
+        std::int32_t* flag = &fault;
+        std::vector<void*> arguments;
+        for (const std::byte*& buffer : buffers) arguments.push_back(&buffer);
+        arguments.push_back(&size);
+        arguments.push_back(&flag);
+        const GpuLaunch& launch = launches_[call.kernel];
+        const std::string wrong =
+            run_simt_grid(functions_[call.kernel], arguments.data(), launch.blocks(batch),
+                          launch.threads, launch.shared_bytes);
+        if (wrong.empty()) return {};
+        return Error{kExitInternal, fmt::format("{}: {}", call.label, wrong)};
+    };
+    if (Status status = run_calls(*entry, run_call); !status) return status;
+    if (fault != 0) return index_out_of_range(name);
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program) {
+    auto executable = std::make_unique<SimtExecutable>(program);
+    if (Status status = executable->load(); !status) return status.error();
+    return std::unique_ptr<Executable>(std::move(executable));
+}
+
+}  // namespace netc

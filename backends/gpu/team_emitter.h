@@ -1,0 +1,44 @@
+// A kernel whose points are the work of teams, see team_schedule.h.
+#pragma once
+
+#include "backends/gpu/gpu_emitter.h"
+#include "backends/gpu/team_schedule.h"
+
+namespace netc {
+
+class TeamEmitter final : public GpuEmitter {
+public:
+    TeamEmitter(const Kernel& kernel, const TeamSchedule& how, DeviceOps& ops, llvm::Module& module)
+        : GpuEmitter(kernel, ops, module), how_(how) {}
+    // How it is launched.
+    Result<GpuLaunch> emit(const std::string& name);
+
+private:
+    void find_point();
+    void emit_stages();
+    void emit_stage(const Stage& stage);
+    void emit_own(const Stage& stage);
+    void run_alone(const Stage& stage);  // at one point of the stage, by this thread
+    void reduce_together(const Stage& stage);
+    void reduce_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums);
+    void reduce_leaves(const Reduction& reduction, std::vector<llvm::AllocaInst*>& totals);
+    void plan_shared();
+    llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) override;
+    void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) override;
+    llvm::Value* shared_address(std::int64_t start, std::int64_t size, llvm::Value* offset,
+                                llvm::Type* type);
+    llvm::Value* scratch(const Reduction& reduction, std::size_t state, llvm::Value* member);
+    bool alone() const { return how_.team == 1; }
+
+    const TeamSchedule& how_;
+    llvm::Value* member_ = nullptr;  // of the team
+    llvm::Value* point_ = nullptr;   // in the block
+    llvm::Value* slot_ = nullptr;    // of the team in the block, whether its point exists or not
+    std::int64_t slots_ = 1;
+    std::vector<llvm::AllocaInst*> own_locals_;  // team 1
+    std::vector<std::int64_t> local_start_;      // bytes into shared memory
+    std::int64_t scratch_start_ = 0;
+    std::int64_t shared_bytes_ = 0;
+};
+
+}  // namespace netc

@@ -1,0 +1,220 @@
+// See the header.
+#include "backends/gpu/team_schedule.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+namespace netc {
+namespace {
+
+// What a device of today wants at least: threads to keep its multiprocessors busy. Guides only.
+constexpr std::int64_t kMultiprocessors = 132;
+constexpr std::int64_t kWantedThreads = kMultiprocessors * 512;
+constexpr std::int64_t kMostThreads = 256;
+constexpr std::int64_t kSharedLimit = 48 * 1024;
+constexpr std::int64_t kVector = 4;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+std::int64_t power_of_two_up(std::int64_t value) {
+    std::int64_t power = 1;
+    while (power < value) power *= 2;
+    return power;
+}
+
+struct Along {
+    int outer = 0,
+        inside = 0;  // accesses that move by one element with an outer axis; with one of a stage
+};
+
+// For each axis, how many accesses move by one element with it.
+std::vector<int> unit_steps(const Kernel& kernel, std::int64_t batch) {
+    std::vector<int> counts(kernel.axes.size());
+    const auto count = [&](const Buffer& buffer, const std::vector<Index>& index) {
+        if (buffer.kind != Buffer::Kind::param) return;
+        for (AxisId axis = 0; axis < kernel.axes.size(); ++axis)
+            if (std::abs(step_along(kernel.params[buffer.index], index, axis, batch)) == 1)
+                ++counts[axis];
+    };
+    for (const Read& read : kernel.reads) count(read.source, read.index);
+    for (const Stage& stage : kernel.stages)
+        for (const Store& store : stage.stores) count(store.target, store.index);
+    return counts;
+}
+
+std::int64_t own_work(const Kernel& kernel, const Stage& stage, std::int64_t batch) {
+    std::int64_t work = 1;
+    for (AxisId axis : stage.axes) work *= kernel.axes[axis].extent.at(batch);
+    return work;
+}
+
+// Threads that can work on one point side by side.
+std::int64_t useful_members(const Kernel& kernel, std::int64_t batch) {
+    std::int64_t most = 1;
+    for (const Stage& stage : kernel.stages) {
+        std::int64_t members = own_work(kernel, stage, batch);
+        if (stage.axes.empty() && stage.reduction) {
+            const Order& order = stage.reduction->order;
+            if (order.kind == OrderKind::lanes) members = kLanes;
+            if (order.kind == OrderKind::blocked)
+                members =
+                    ceil_div(kernel.axes[stage.reduction->axes[0]].extent.at(batch), order.leaf);
+        }
+        most = std::max(most, members);
+    }
+    return most;
+}
+
+std::int64_t terms(const Kernel& kernel, const Stage& stage, std::int64_t batch) {
+    std::int64_t count = 1;
+    if (stage.reduction)
+        for (AxisId axis : stage.reduction->axes) count *= kernel.axes[axis].extent.at(batch);
+    return count;
+}
+
+bool has_long_lanes(const Kernel& kernel, std::int64_t batch) {
+    return std::ranges::any_of(kernel.stages, [&](const Stage& stage) {
+        return stage.axes.empty() && stage.reduction &&
+               stage.reduction->order.kind == OrderKind::lanes &&
+               terms(kernel, stage, batch) >= 2 * kLanes;
+    });
+}
+
+bool is_elementwise(const Kernel& kernel) {
+    return kernel.stages.size() == 1 && !kernel.stages[0].reduction &&
+           kernel.stages[0].axes.empty() &&
+           std::ranges::none_of(kernel.stages[0].stores,
+                                [](const Store& store) { return store.indirect >= 0; });
+}
+
+bool scatters(const Kernel& kernel) {
+    return std::ranges::any_of(kernel.stages, [](const Stage& stage) {
+        return std::ranges::any_of(stage.stores,
+                                   [](const Store& store) { return store.indirect >= 0; });
+    });
+}
+
+std::int64_t local_bytes(const Kernel& kernel) {
+    std::int64_t bytes = 0;
+    for (const Local& local : kernel.locals) {
+        std::int64_t size = size_of(local.dtype);
+        for (std::int64_t dim : local.dims) size *= dim;
+        bytes += size;
+    }
+    return bytes;
+}
+
+}  // namespace
+
+std::int64_t step_along(const Param& param, const std::vector<Index>& index, AxisId axis,
+                        std::int64_t batch) {
+    const auto offset = [&](std::int64_t value) {
+        std::vector<std::int64_t> at;
+        for (const Index& dim : index)
+            at.push_back(dim.evaluate(
+                [&](AxisId which) { return which == axis ? value : std::int64_t{0}; }));
+        return element_offset(param, at, batch);
+    };
+    return offset(1) - offset(0);
+}
+
+int TeamSchedule::threads() const {
+    return static_cast<int>(ceil_div(points_per_block() / vector * team, 32) * 32);
+}
+
+std::vector<GridFactor> TeamSchedule::grid() const {
+    std::vector<GridFactor> factors;
+    for (std::size_t k = 0; k < outer.size(); ++k) {
+        const bool last = k + 1 == outer.size();
+        factors.push_back({outer[k].extent, outer[k].scale * (last ? outer_per_block : 1)});
+    }
+    factors.push_back({{0, inner_points}, inner_per_block});
+    return factors;
+}
+
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
+    TeamSchedule how;
+    const std::vector<int> units = unit_steps(kernel, batch_hint);
+    // The axis that runs along memory in most accesses, the innermost of equals.
+    std::optional<AxisId> fastest;
+    for (AxisId axis : kernel.outer)
+        if (kernel.axes[axis].extent != Extent{0, 1} &&
+            (!fastest || units[axis] >= units[*fastest]))
+            fastest = axis;
+    std::int64_t outer_points = 1;
+    for (AxisId axis : kernel.outer) {
+        const Extent extent = kernel.axes[axis].extent;
+        if (extent.is_static()) {
+            if (axis != fastest) how.inner.push_back({axis, extent, 1, extent.constant});
+        } else if (axis != fastest) {
+            how.outer.push_back({axis, extent, 1, 1});
+            outer_points *= extent.at(batch_hint);
+        }
+    }
+    if (fastest) {
+        const Extent extent = kernel.axes[*fastest].extent;
+        if (extent.is_static()) {
+            how.inner.push_back({*fastest, extent, 1, extent.constant});
+        } else if (units[*fastest] > 0) {  // sixteen samples side by side
+            how.outer.push_back({*fastest, extent, kLanes, 1});
+            how.inner.push_back({*fastest, extent, 1, kLanes});
+            outer_points *= ceil_div(extent.at(batch_hint), kLanes);
+        } else {
+            how.outer.push_back({*fastest, extent, 1, 1});
+            outer_points *= extent.at(batch_hint);
+        }
+    }
+    for (const Digit& digit : how.inner) how.inner_points *= digit.count;
+    const std::int64_t points = std::max<std::int64_t>(1, outer_points * how.inner_points);
+
+    const std::int64_t members = scatters(kernel) ? 1 : useful_members(kernel, batch_hint);
+    if (members > 1 && (points < kWantedThreads || has_long_lanes(kernel, batch_hint))) {
+        const std::int64_t room = std::max<std::int64_t>(1, kWantedThreads / points);
+        how.team = std::min({power_of_two_up(members), power_of_two_up(room), std::int64_t{512}});
+        if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
+    }
+    if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
+        how.inner.back().count % kVector == 0 && points >= kVector * kWantedThreads / 4) {
+        how.vector = kVector;
+    }
+    int inside = 0;
+    int outside = 0;
+    for (AxisId axis = 0; axis < kernel.axes.size(); ++axis) {
+        if (kernel.axes[axis].kind != AxisKind::outer) inside += units[axis];
+    }
+    if (fastest) outside = units[*fastest];
+    how.members_fastest = how.team > 1 && (how.team > 32 || inside >= outside);
+
+    // Small grids get small blocks, so that all multiprocessors have some.
+    const std::int64_t threads = points / how.vector * how.team;
+    std::int64_t block = kMostThreads;
+    while (block > 64 && threads < block * kMultiprocessors * 2) block /= 2;
+    block = std::max(block, how.team);
+    std::int64_t teams = std::max<std::int64_t>(1, block / how.team) * how.vector;
+    if (how.team > 1) {
+        const std::int64_t bytes = local_bytes(kernel);
+        while (teams > 1 && teams * bytes > kSharedLimit) teams /= 2;
+    }
+    if (how.inner_points >= teams) {
+        const std::int64_t blocks = ceil_div(how.inner_points, teams);
+        how.inner_per_block = ceil_div(ceil_div(how.inner_points, blocks), how.vector) * how.vector;
+    } else {
+        how.inner_per_block = how.inner_points;
+        if (!how.outer.empty())
+            how.outer_per_block = std::max<std::int64_t>(1, teams / how.inner_points);
+    }
+    return how;
+}
+
+std::string to_text(const TeamSchedule& how) {
+    std::string text = fmt::format("team {} of {} threads", how.team, how.threads());
+    for (const Digit& digit : how.outer)
+        text += fmt::format(" a{}{}", digit.axis, digit.scale > 1 ? "/16" : "");
+    for (const Digit& digit : how.inner) text += fmt::format(" a{}:{}", digit.axis, digit.count);
+    if (how.vector > 1) text += fmt::format(" vector {}", how.vector);
+    return text + fmt::format(" block {} x {}", how.outer_per_block, how.inner_per_block);
+}
+
+}  // namespace netc

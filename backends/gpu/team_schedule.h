@@ -1,0 +1,49 @@
+// How a kernel is spread over a grid when each point of its outer axes is the work of one team of threads.
+//
+//     team 1     a thread does all stages of its point; locals are its own (registers, if small)
+//     team T     stages share their own axes out among T threads, sums by lanes or leaves too; locals lie in
+//                shared memory, with a barrier behind each stage
+//
+// A block has several teams. Points are numbered with the axis along memory fastest, so that neighbouring threads
+// touch neighbouring elements.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backends/gpu/gpu_code.h"
+#include "ir/kernel.h"
+
+namespace netc {
+
+// Part of the number of a point: `count` values of an axis, each standing for `scale` of its elements.
+struct Digit {
+    AxisId axis = 0;
+    Extent extent{0, 1};  // of the axis
+    std::int64_t scale = 1;
+    std::int64_t count = 1;  // static digits
+};
+
+struct TeamSchedule {
+    std::vector<Digit> outer;                               // of dynamic extent, outermost first
+    std::vector<Digit> inner;                               // static, the last one fastest
+    std::int64_t inner_points = 1;                          // product of the inner counts
+    std::int64_t inner_per_block = 1, outer_per_block = 1;  // of the last outer digit
+    std::int64_t vector = 1;  // points along the fastest digit that one thread takes
+    std::int64_t team = 1;
+    bool members_fastest = false;  // neighbouring threads are of one team
+    int threads() const;
+    std::int64_t points_per_block() const { return inner_per_block * outer_per_block; }
+    std::vector<GridFactor> grid() const;
+};
+
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint);
+
+std::string to_text(const TeamSchedule& schedule);
+
+// Elements by which an access moves when the axis goes from 0 to 1, all other axes 0.
+std::int64_t step_along(const Param& param, const std::vector<Index>& index, AxisId axis,
+                        std::int64_t batch);
+
+}  // namespace netc
