@@ -8,6 +8,7 @@
 #include "backends/cpu/emit_program.h"
 #include "backends/expand_functions.h"
 #include "backends/gpu/team_emitter.h"
+#include "backends/gpu/tile_emitter.h"
 
 namespace netc {
 namespace {
@@ -31,7 +32,10 @@ Result<std::unique_ptr<llvm::TargetMachine>> nvptx_machine(const GpuTarget& targ
 }  // namespace
 
 Result<GpuLaunch> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
-                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module) {
+                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
+                                  double least_tile_work) {
+    if (const auto tiles = tile_schedule(kernel, batch_hint, least_tile_work))
+        return TileEmitter(kernel, *tiles, ops, module).emit(name);
     const TeamSchedule how = team_schedule(kernel, batch_hint);
     return TeamEmitter(kernel, how, ops, module).emit(name);
 }

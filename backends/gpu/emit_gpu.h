@@ -6,13 +6,15 @@
 
 #include "backends/gpu/device_ops.h"
 #include "backends/gpu/gpu_code.h"
+#include "backends/gpu/tile_schedule.h"
 #include "ir/kernel.h"
 
 namespace netc {
 
 // Adds the function of a kernel whose functions are expanded (expand_functions.h). `batch_hint` guides the schedule only.
 Result<GpuLaunch> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
-                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module);
+                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
+                                  double least_tile_work = kLeastTileWork);
 
 // Scalars to registers, loops unrolled; the same for both.
 void optimize_gpu_module(llvm::Module& module, llvm::TargetMachine& target);

@@ -17,10 +17,16 @@
 
 namespace netc {
 
-// A grid is one-dimensional: the product over its factors of ceil(extent / points).
+// A grid is one-dimensional: the product over its factors of ceil(ceil(extent / unit) * times / points).
 struct GridFactor {
     Extent extent{0, 1};
-    std::int64_t points = 1;  // of the extent, that a block covers
+    std::int64_t points = 1;  // that a block covers
+    std::int64_t unit = 1;    // elements of the extent that count as one
+    std::int64_t times = 1;
+    std::int64_t at(std::int64_t batch) const {
+        const std::int64_t units = (extent.at(batch) + unit - 1) / unit;
+        return (units * times + points - 1) / points;
+    }
 };
 
 struct GpuLaunch {
@@ -30,8 +36,7 @@ struct GpuLaunch {
     std::vector<GridFactor> grid;
     std::int64_t blocks(std::int64_t batch) const {
         std::int64_t count = 1;
-        for (const GridFactor& factor : grid)
-            count *= (factor.extent.at(batch) + factor.points - 1) / factor.points;
+        for (const GridFactor& factor : grid) count *= factor.at(batch);
         return count;
     }
 };

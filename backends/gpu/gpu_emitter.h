@@ -109,6 +109,7 @@ protected:
     std::optional<Error> error_;
     Values coordinate_;              // by axis; null where none is set
     llvm::Value* active_ = nullptr;  // whether this thread's place exists; null: it does
+    llvm::Value* mask_ = nullptr;    // whether what is read here is used; null: it is
     Values states_, others_;
 
 private:

@@ -46,7 +46,7 @@ GpuEmitter::Place GpuEmitter::place_of(const Param& param, const std::vector<Ind
 }
 
 void GpuEmitter::raise_fault(llvm::Value* bad) {
-    if_then(both(bad, active_), [&] {
+    if_then(both(both(bad, active_), mask_), [&] {
         builder_.CreateStore(builder_.getInt32(1),
                              ops_.parameter(static_cast<unsigned>(kernel_.params.size()) + 1));
     });
@@ -81,7 +81,8 @@ llvm::Value* GpuEmitter::read(const Read& read) {
     const Place place =
         place_of(param, read.index, read.indirect, position, read.outside != Outside::never);
     llvm::Value* offset = place.offset;
-    if (place.inside != nullptr) offset = builder_.CreateSelect(place.inside, offset, number(0));
+    if (llvm::Value* used = both(place.inside, mask_))
+        offset = builder_.CreateSelect(used, offset, number(0));
     llvm::Type* type = memory_type(context_, param.dtype);
     llvm::Value* value = builder_.CreateLoad(type, global_address(read.source.index, offset));
     if (param.dtype == DType::b1) value = builder_.CreateTrunc(value, builder_.getInt1Ty());

@@ -18,7 +18,8 @@ Error not_loaded(llvm::Error error) {
 
 class SimtExecutable final : public Executable {
 public:
-    explicit SimtExecutable(const Program& program) : program_(program) {}
+    SimtExecutable(const Program& program, double least_tile_work)
+        : program_(program), least_tile_work_(least_tile_work) {}
     Status load();
     Status run(std::string_view name, const CallMemory& memory, std::int64_t batch) override;
     const Program& program() const override { return program_; }
@@ -27,6 +28,7 @@ private:
     Status compile(std::size_t kernel, llvm::TargetMachine& target);
 
     Program program_;
+    double least_tile_work_;
     std::vector<GpuLaunch> launches_;
     std::vector<SimtFunction> functions_;
     std::unique_ptr<llvm::orc::LLJIT> jit_;
@@ -68,7 +70,8 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     const auto module = make_module(context, target, "simt");
     const auto ops = make_simt_ops();
     const std::string name = fmt::format("netc_kernel_{}", number);
-    auto launch = emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module);
+    auto launch =
+        emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module, least_tile_work_);
     if (!launch) return launch.error();
     if (llvm::verifyModule(*module))
         return Error{kExitInternal, fmt::format("kernel {} is not valid for the emulator", number)};
@@ -114,8 +117,8 @@ Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std:
 
 }  // namespace
 
-Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program) {
-    auto executable = std::make_unique<SimtExecutable>(program);
+Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program, bool tiles) {
+    auto executable = std::make_unique<SimtExecutable>(program, tiles ? 0 : kLeastTileWork);
     if (Status status = executable->load(); !status) return status.error();
     return std::unique_ptr<Executable>(std::move(executable));
 }

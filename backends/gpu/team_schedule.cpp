@@ -24,26 +24,6 @@ std::int64_t power_of_two_up(std::int64_t value) {
     return power;
 }
 
-struct Along {
-    int outer = 0,
-        inside = 0;  // accesses that move by one element with an outer axis; with one of a stage
-};
-
-// For each axis, how many accesses move by one element with it.
-std::vector<int> unit_steps(const Kernel& kernel, std::int64_t batch) {
-    std::vector<int> counts(kernel.axes.size());
-    const auto count = [&](const Buffer& buffer, const std::vector<Index>& index) {
-        if (buffer.kind != Buffer::Kind::param) return;
-        for (AxisId axis = 0; axis < kernel.axes.size(); ++axis)
-            if (std::abs(step_along(kernel.params[buffer.index], index, axis, batch)) == 1)
-                ++counts[axis];
-    };
-    for (const Read& read : kernel.reads) count(read.source, read.index);
-    for (const Stage& stage : kernel.stages)
-        for (const Store& store : stage.stores) count(store.target, store.index);
-    return counts;
-}
-
 std::int64_t own_work(const Kernel& kernel, const Stage& stage, std::int64_t batch) {
     std::int64_t work = 1;
     for (AxisId axis : stage.axes) work *= kernel.axes[axis].extent.at(batch);
@@ -120,37 +100,41 @@ std::int64_t step_along(const Param& param, const std::vector<Index>& index, Axi
     return offset(1) - offset(0);
 }
 
-int TeamSchedule::threads() const {
-    return static_cast<int>(ceil_div(points_per_block() / vector * team, 32) * 32);
+std::vector<int> unit_steps(const Kernel& kernel, std::int64_t batch) {
+    std::vector<int> counts(kernel.axes.size());
+    const auto count = [&](const Buffer& buffer, const std::vector<Index>& index) {
+        if (buffer.kind != Buffer::Kind::param) return;
+        for (AxisId axis = 0; axis < kernel.axes.size(); ++axis)
+            if (std::abs(step_along(kernel.params[buffer.index], index, axis, batch)) == 1)
+                ++counts[axis];
+    };
+    for (const Read& read : kernel.reads) count(read.source, read.index);
+    for (const Stage& stage : kernel.stages)
+        for (const Store& store : stage.stores) count(store.target, store.index);
+    return counts;
 }
 
-std::vector<GridFactor> TeamSchedule::grid() const {
-    std::vector<GridFactor> factors;
-    for (std::size_t k = 0; k < outer.size(); ++k) {
-        const bool last = k + 1 == outer.size();
-        factors.push_back({outer[k].extent, outer[k].scale * (last ? outer_per_block : 1)});
-    }
-    factors.push_back({{0, inner_points}, inner_per_block});
-    return factors;
-}
-
-TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
-    TeamSchedule how;
-    const std::vector<int> units = unit_steps(kernel, batch_hint);
-    // The axis that runs along memory in most accesses, the innermost of equals.
+std::optional<AxisId> fastest_of(const Kernel& kernel, const std::vector<AxisId>& axes,
+                                 const std::vector<int>& units) {
     std::optional<AxisId> fastest;
-    for (AxisId axis : kernel.outer)
+    for (AxisId axis : axes)
         if (kernel.axes[axis].extent != Extent{0, 1} &&
             (!fastest || units[axis] >= units[*fastest]))
             fastest = axis;
-    std::int64_t outer_points = 1;
-    for (AxisId axis : kernel.outer) {
+    return fastest;
+}
+
+Numbering number_points(const Kernel& kernel, const std::vector<AxisId>& axes,
+                        const std::vector<int>& units) {
+    Numbering how;
+    const std::optional<AxisId> fastest = fastest_of(kernel, axes, units);
+    for (AxisId axis : axes) {
         const Extent extent = kernel.axes[axis].extent;
+        if (axis == fastest) continue;
         if (extent.is_static()) {
-            if (axis != fastest) how.inner.push_back({axis, extent, 1, extent.constant});
-        } else if (axis != fastest) {
+            how.inner.push_back({axis, extent, 1, extent.constant});
+        } else {
             how.outer.push_back({axis, extent, 1, 1});
-            outer_points *= extent.at(batch_hint);
         }
     }
     if (fastest) {
@@ -160,14 +144,40 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
         } else if (units[*fastest] > 0) {  // sixteen samples side by side
             how.outer.push_back({*fastest, extent, kLanes, 1});
             how.inner.push_back({*fastest, extent, 1, kLanes});
-            outer_points *= ceil_div(extent.at(batch_hint), kLanes);
         } else {
             how.outer.push_back({*fastest, extent, 1, 1});
-            outer_points *= extent.at(batch_hint);
         }
     }
     for (const Digit& digit : how.inner) how.inner_points *= digit.count;
-    const std::int64_t points = std::max<std::int64_t>(1, outer_points * how.inner_points);
+    return how;
+}
+
+std::int64_t Numbering::points(std::int64_t batch) const {
+    std::int64_t count = inner_points;
+    for (const Digit& digit : outer) count *= ceil_div(digit.extent.at(batch), digit.scale);
+    return count;
+}
+
+int TeamSchedule::threads() const {
+    return static_cast<int>(ceil_div(points_per_block() / vector * team, 32) * 32);
+}
+
+std::vector<GridFactor> TeamSchedule::grid() const {
+    std::vector<GridFactor> factors;
+    for (std::size_t k = 0; k < outer.size(); ++k) {
+        const bool last = k + 1 == outer.size();
+        factors.push_back({outer[k].extent, outer[k].scale * (last ? outer_per_block : 1), 1, 1});
+    }
+    factors.push_back({{0, inner_points}, inner_per_block, 1, 1});
+    return factors;
+}
+
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
+    TeamSchedule how;
+    const std::vector<int> units = unit_steps(kernel, batch_hint);
+    const std::optional<AxisId> fastest = fastest_of(kernel, kernel.outer, units);
+    static_cast<Numbering&>(how) = number_points(kernel, kernel.outer, units);
+    const std::int64_t points = std::max<std::int64_t>(1, how.points(batch_hint));
 
     const std::int64_t members = scatters(kernel) ? 1 : useful_members(kernel, batch_hint);
     if (members > 1 && (points < kWantedThreads || has_long_lanes(kernel, batch_hint))) {

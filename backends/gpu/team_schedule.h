@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,23 @@ struct Digit {
     std::int64_t count = 1;  // static digits
 };
 
-struct TeamSchedule {
-    std::vector<Digit> outer;                               // of dynamic extent, outermost first
-    std::vector<Digit> inner;                               // static, the last one fastest
-    std::int64_t inner_points = 1;                          // product of the inner counts
+// Points of several axes, numbered so that the axis along memory is fastest.
+struct Numbering {
+    std::vector<Digit> outer;       // of dynamic extent, outermost first
+    std::vector<Digit> inner;       // static, the last one fastest
+    std::int64_t inner_points = 1;  // product of the inner counts
+    std::int64_t points(std::int64_t batch) const;
+};
+
+// For each axis, how many accesses to params move by one element with it.
+std::vector<int> unit_steps(const Kernel& kernel, std::int64_t batch);
+// The axis of these that runs along memory in most accesses, the innermost of equals.
+std::optional<AxisId> fastest_of(const Kernel& kernel, const std::vector<AxisId>& axes,
+                                 const std::vector<int>& units);
+Numbering number_points(const Kernel& kernel, const std::vector<AxisId>& axes,
+                        const std::vector<int>& units);
+
+struct TeamSchedule : Numbering {
     std::int64_t inner_per_block = 1, outer_per_block = 1;  // of the last outer digit
     std::int64_t vector = 1;  // points along the fastest digit that one thread takes
     std::int64_t team = 1;

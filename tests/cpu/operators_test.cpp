@@ -107,6 +107,7 @@ void check_operator(OpId op) {
         std::vector<Backend> backends;
         backends.push_back({"native, 1 thread", jitted(program)});
         backends.push_back({"GPU, emulated", emulated(program)});
+        backends.push_back({"GPU, emulated, tiles", emulated(program, true)});
         if (form != Form::ungrouped) {
             backends.push_back({"native, 2 threads", jitted(program, 2)});
             backends.push_back({"x86-64-v3, 1 thread", jitted(program, 1, "x86-64-v3")});

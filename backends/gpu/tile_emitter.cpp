@@ -1,0 +1,423 @@
+// See the header. Each step of the loop over the sum brings the next tiles into registers, multiplies those that lie
+// in one half of shared memory, and puts what it brought into the other half: one barrier a step.
+//
+// Points beyond the edge are brought as copies of the last one and not stored. The last steps of a sum that is no
+// multiple of the tile are counted out, so that every sum has its terms and no others; a term that a guard
+// forbids is a product with zero.
+#include "backends/gpu/tile_emitter.h"
+
+#include <algorithm>
+
+#include "backends/scalar_ops.h"
+
+namespace netc {
+namespace {
+
+constexpr std::int64_t kPad =
+    4;  // elements behind each row of a tile, so that columns meet other banks
+constexpr std::int64_t kFragment = 4;  // neighbouring elements that a thread loads at once
+
+}  // namespace
+
+Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
+    begin(name, how_.threads());
+    thread_ = ops_.thread(builder_);
+    thread_n_ = modulo(thread_, how_.block_n / how_.thread_n, true);
+    thread_m_ = divide(thread_, how_.block_n / how_.thread_n, true);
+    a_ = {.value = how_.a,
+          .numbering = &how_.m,
+          .guards = &how_.guards_a,
+          .block = how_.block_m,
+          .per_thread = how_.thread_m,
+          .along_k = how_.a_along_k};
+    b_ = {.value = how_.b,
+          .numbering = &how_.n,
+          .guards = &how_.guards_b,
+          .block = how_.block_n,
+          .per_thread = how_.thread_n,
+          .along_k = how_.b_along_k};
+    plan(a_);
+    plan(b_);
+    find_block();
+    find_elements(a_);
+    find_elements(b_);
+    for (std::size_t k = 1; k < reduction_.axes.size(); ++k)
+        rest_ *= *static_extent(reduction_.axes[k]);
+
+    const Values start = identity(reduction_);
+    const auto count = static_cast<std::size_t>(how_.thread_m * how_.thread_n);
+    for (std::size_t k = 0; k < count; ++k) {
+        sums_.push_back(variable(start[0]->getType(), "sum"));
+        builder_.CreateStore(start[0], sums_.back());
+    }
+    llvm::Value* extent = extent_value(extent_of(reduction_.axes[0]));
+    if (reduction_.order.kind == OrderKind::sequential) {
+        sum_range(number(0), builder_.CreateMul(extent, number(rest_)));
+    } else {
+        const std::vector<llvm::AllocaInst*> parts = sums_;
+        std::vector<llvm::AllocaInst*> totals;
+        for (std::size_t k = 0; k < count; ++k) {
+            totals.push_back(variable(start[0]->getType(), "total"));
+            builder_.CreateStore(start[0], totals.back());
+        }
+        loop(number(0), leaf_count(reduction_), number(1), [&](llvm::Value* leaf) {
+            for (llvm::AllocaInst* part : parts) builder_.CreateStore(start[0], part);
+            llvm::Value* from = builder_.CreateMul(leaf, number(reduction_.order.leaf));
+            llvm::Value* end = builder_.CreateAdd(from, number(reduction_.order.leaf));
+            end = builder_.CreateSelect(builder_.CreateICmpSLT(end, extent), end, extent);
+            sum_range(builder_.CreateMul(from, number(rest_)),
+                      builder_.CreateMul(end, number(rest_)));
+            llvm::Value* first = builder_.CreateICmpEQ(leaf, number(0));
+            for (std::size_t k = 0; k < count; ++k) {
+                llvm::Value* part = load_variable(parts[k]);
+                const Values merged = merge(reduction_, {load_variable(totals[k])}, {part});
+                builder_.CreateStore(builder_.CreateSelect(first, part, merged[0]), totals[k]);
+            }
+        });
+        sums_ = totals;
+    }
+    store_results();
+    if (Status status = finish(); !status) return status.error();
+    return GpuLaunch{name, how_.threads(), shared_bytes_, how_.grid()};
+}
+
+void TileEmitter::plan(Operand& operand) {
+    const DType dtype = kernel_.scalars.type(operand.value);
+    operand.type = value_type(context_, dtype);
+    operand.pitch = operand.block + kPad;
+    operand.start = shared_bytes_;
+    shared_bytes_ += 2 * how_.block_k * operand.pitch * size_of(dtype);
+}
+
+// Which tile this block has, and the coordinates of the axes that both operands have.
+void TileEmitter::find_block() {
+    llvm::Value* block = ops_.block(builder_);
+    const auto split_off = [&](llvm::Value* count) {
+        llvm::Value* value = builder_.CreateURem(block, count);
+        block = builder_.CreateUDiv(block, count);
+        return value;
+    };
+    for (Operand* operand : {&b_, &a_}) {
+        const Numbering& numbering = *operand->numbering;
+        llvm::Value* points = number(numbering.inner_points);
+        if (!numbering.outer.empty()) {
+            const Digit& digit = numbering.outer[0];
+            llvm::Value* units =
+                divide(builder_.CreateAdd(extent_value(digit.extent), number(digit.scale - 1)),
+                       digit.scale, true);
+            points = builder_.CreateMul(units, points);
+        }
+        operand->count = points;
+        llvm::Value* blocks =
+            divide(builder_.CreateAdd(points, number(operand->block - 1)), operand->block, true);
+        operand->first = builder_.CreateMul(split_off(blocks), number(operand->block));
+    }
+    for (std::size_t k = how_.batch.inner.size(); k-- > 0;) {
+        const Digit& digit = how_.batch.inner[k];
+        coordinate_[digit.axis] = split_off(number(digit.count));
+    }
+    for (std::size_t k = how_.batch.outer.size(); k-- > 0;) {
+        const Digit& digit = how_.batch.outer[k];
+        llvm::Value* extent = extent_value(digit.extent);
+        llvm::Value* value = split_off(
+            divide(builder_.CreateAdd(extent, number(digit.scale - 1)), digit.scale, true));
+        if (digit.scale > 1) {
+            value = builder_.CreateAdd(builder_.CreateMul(value, number(digit.scale)),
+                                       coordinate_[digit.axis]);
+            llvm::Value* exists = builder_.CreateICmpULT(value, extent);
+            active_ = both(active_, exists);
+            value = builder_.CreateSelect(exists, value, builder_.CreateSub(extent, number(1)));
+        }
+        coordinate_[digit.axis] = value;
+    }
+}
+
+// Coordinates of a point by its number, which exists up to the rounding to sixteen samples.
+void TileEmitter::set_point(const Numbering& numbering, llvm::Value* point) {
+    for (std::size_t k = numbering.inner.size(); k-- > 0;) {
+        const Digit& digit = numbering.inner[k];
+        if (k == 0 && numbering.outer.empty()) {
+            coordinate_[digit.axis] = point;
+            return;
+        }
+        coordinate_[digit.axis] = modulo(point, digit.count, true);
+        point = divide(point, digit.count, true);
+    }
+    if (numbering.outer.empty()) return;
+    const Digit& digit = numbering.outer[0];
+    if (digit.scale == 1) {
+        coordinate_[digit.axis] = point;
+        return;
+    }
+    llvm::Value* value = builder_.CreateNSWAdd(builder_.CreateNSWMul(point, number(digit.scale)),
+                                               coordinate_[digit.axis]);
+    llvm::Value* last = builder_.CreateSub(extent_value(digit.extent), number(1));
+    coordinate_[digit.axis] =
+        builder_.CreateSelect(builder_.CreateICmpSLT(value, last), value, last);
+}
+
+// Of each element that this thread brings: its point and its step in the tile, and the point's coordinates.
+void TileEmitter::find_elements(Operand& operand) {
+    const std::int64_t threads = how_.threads();
+    const std::int64_t elements = operand.block * how_.block_k;
+    const std::int64_t fastest = operand.along_k ? how_.block_k : operand.block;
+    for (std::int64_t from = 0; from < elements; from += threads) {
+        llvm::Value* fast = nullptr;
+        llvm::Value* slow = nullptr;
+        if (threads % fastest == 0) {
+            fast = modulo(thread_, fastest, true);
+            slow = builder_.CreateAdd(divide(thread_, fastest, true), number(from / fastest));
+        } else {
+            llvm::Value* element = builder_.CreateAdd(thread_, number(from));
+            fast = modulo(element, fastest, true);
+            slow = divide(element, fastest, true);
+        }
+        operand.point.push_back(operand.along_k ? slow : fast);
+        operand.step.push_back(operand.along_k ? fast : slow);
+        const bool same = !operand.places.empty() && !operand.along_k && threads % fastest == 0;
+        if (same) {
+            operand.places.push_back(operand.places[0]);
+            continue;
+        }
+        llvm::Value* last = builder_.CreateSub(operand.count, number(1));
+        llvm::Value* point = builder_.CreateAdd(operand.first, operand.point.back());
+        point = builder_.CreateSelect(builder_.CreateICmpSLT(point, last), point, last);
+        const Values before = coordinate_;
+        set_point(*operand.numbering, point);
+        operand.places.push_back(coordinate_);
+        coordinate_ = before;
+    }
+}
+
+// Coordinates of the sum's axes for its k-th term.
+void TileEmitter::set_step(llvm::Value* k, llvm::Value* limit) {
+    llvm::Value* last = builder_.CreateSub(limit, number(1));
+    k = builder_.CreateSelect(builder_.CreateICmpSLT(k, last), k, last);
+    for (std::size_t d = reduction_.axes.size(); d-- > 1;) {
+        const AxisId axis = reduction_.axes[d];
+        coordinate_[axis] = modulo(k, *static_extent(axis), true);
+        k = divide(k, *static_extent(axis), true);
+    }
+    coordinate_[reduction_.axes[0]] = k;
+}
+
+// The elements of the tile that begins with the k-th term, which this thread brings.
+TileEmitter::Values TileEmitter::bring(Operand& operand, llvm::Value* k, llvm::Value* limit) {
+    Values values;
+    const Values before = coordinate_;
+    const AxisId innermost = reduction_.axes.back();
+    Values base = coordinate_;
+    if (steps_stay_in_row()) {  // the tile's steps differ in the innermost axis alone
+        set_step(k, builder_.CreateSub(limit, number(how_.block_k - 1)));
+        base = coordinate_;
+    }
+    for (std::size_t e = 0; e < operand.point.size(); ++e) {
+        coordinate_ = operand.places[e];
+        if (steps_stay_in_row()) {
+            for (AxisId axis : reduction_.axes) coordinate_[axis] = base[axis];
+            coordinate_[innermost] =
+                builder_.CreateAdd(base[innermost], operand.step[e], "", true, true);
+        } else {
+            set_step(builder_.CreateAdd(k, operand.step[e]), limit);
+        }
+        enter();
+        llvm::Value* exists = nullptr;
+        for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
+        mask_ = exists;  // where a guard fails an index may be outside of its buffer
+        llvm::Value* value = evaluate(operand.value);
+        mask_ = nullptr;
+        if (exists != nullptr)
+            value = builder_.CreateSelect(exists, value,
+                                          llvm::Constant::getNullValue(value->getType()));
+        values.push_back(value);
+        leave();
+    }
+    coordinate_ = before;
+    return values;
+}
+
+bool TileEmitter::steps_stay_in_row() const {
+    const auto extent = static_extent(reduction_.axes.back());
+    return extent && *extent % how_.block_k == 0;
+}
+
+llvm::Value* TileEmitter::shared_place(const Operand& operand, llvm::Value* buffer,
+                                       llvm::Value* step, llvm::Value* point) {
+    llvm::Value* base = builder_.CreateConstInBoundsGEP1_64(
+        builder_.getInt8Ty(), ops_.shared(builder_), static_cast<std::uint64_t>(operand.start));
+    llvm::Value* row =
+        builder_.CreateNUWAdd(builder_.CreateNUWMul(buffer, number(how_.block_k)), step);
+    llvm::Value* place =
+        builder_.CreateNUWAdd(builder_.CreateNUWMul(row, number(operand.pitch)), point);
+    return builder_.CreateInBoundsGEP(operand.type, base,
+                                      builder_.CreateZExt(place, builder_.getInt64Ty()));
+}
+
+void TileEmitter::keep(Operand& operand, const Values& values, llvm::Value* buffer) {
+    const std::int64_t elements = operand.block * how_.block_k;
+    for (std::size_t e = 0; e < values.size(); ++e) {
+        const std::int64_t from = static_cast<std::int64_t>(e) * how_.threads();
+        llvm::Value* in_tile = nullptr;
+        if (from + how_.threads() > elements)
+            in_tile = builder_.CreateICmpULT(thread_, number(elements - from));
+        if_then(in_tile, [&] {
+            ops_.store_shared(builder_, values[e],
+                              shared_place(operand, buffer, operand.step[e], operand.point[e]),
+                              llvm::Align(operand.type->getPrimitiveSizeInBits() / 8));
+        });
+    }
+}
+
+// Of the results of a thread along one operand: the number's place in the tile, less that of the thread. Runs of
+// neighbours are apart by what all threads together cover, so that a warp's loads lie side by side.
+std::int64_t TileEmitter::point_of(const Operand& operand, std::int64_t which) const {
+    const std::int64_t run = std::min(operand.per_thread, kFragment);
+    return which / run * (operand.block / operand.per_thread * run) + which % run;
+}
+
+TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* buffer,
+                                          llvm::Value* step, llvm::Value* thread) {
+    const std::int64_t run = std::min(operand.per_thread, kFragment);
+    llvm::Value* first = builder_.CreateNUWMul(thread, number(run));
+    const std::uint64_t bytes = operand.type->getPrimitiveSizeInBits() / 8;
+    Values values;
+    for (std::int64_t from = 0; from < operand.per_thread; from += run) {
+        llvm::Value* place = shared_place(
+            operand, buffer, step, builder_.CreateNUWAdd(first, number(point_of(operand, from))));
+        if (run == 1) {
+            values.push_back(ops_.load_shared(builder_, operand.type, place, llvm::Align(bytes)));
+            continue;
+        }
+        auto* type = llvm::FixedVectorType::get(operand.type, static_cast<unsigned>(run));
+        llvm::Value* vector = ops_.load_shared(
+            builder_, type, place,
+            llvm::Align(std::min<std::uint64_t>(bytes * static_cast<std::uint64_t>(run), 16)));
+        for (std::int64_t k = 0; k < run; ++k)
+            values.push_back(builder_.CreateExtractElement(vector, static_cast<std::uint64_t>(k)));
+    }
+    return values;
+}
+
+void TileEmitter::multiply_step(llvm::Value* buffer, llvm::Value* step) {
+    const Values a = fragment(a_, buffer, step, thread_m_);
+    const Values b = fragment(b_, buffer, step, thread_n_);
+    for (std::size_t m = 0; m < a.size(); ++m) {
+        for (std::size_t n = 0; n < b.size(); ++n) {
+            llvm::AllocaInst* sum = sums_[m * b.size() + n];
+            llvm::Value* product = builder_.CreateIntrinsic(
+                llvm::Intrinsic::fma, {sum->getAllocatedType()}, {a[m], b[n], load_variable(sum)});
+            builder_.CreateStore(product, sum);
+        }
+    }
+}
+
+// `steps` of the tile in this half of shared memory; null: all of them.
+void TileEmitter::multiply(llvm::Value* buffer, llvm::Value* steps) {
+    if (steps != nullptr) {
+        return loop(number(0), steps, number(1),
+                    [&](llvm::Value* step) { multiply_step(buffer, step); });
+    }
+    for (std::int64_t step = 0; step < how_.block_k; ++step) multiply_step(buffer, number(step));
+}
+
+// Adds the terms from `from` to `to` to the sums.
+void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
+    llvm::Value* whole = builder_.CreateMul(
+        divide(builder_.CreateSub(to, from), how_.block_k, true), number(how_.block_k));
+    llvm::Value* tail = builder_.CreateAdd(from, whole);
+    const auto bring_both = [&](llvm::Value* k) {
+        return std::pair{bring(a_, k, to), bring(b_, k, to)};
+    };
+    const auto keep_both = [&](const std::pair<Values, Values>& values, llvm::Value* buffer) {
+        keep(a_, values.first, buffer);
+        keep(b_, values.second, buffer);
+    };
+    keep_both(bring_both(from), number(0));
+    ops_.barrier(builder_);
+    llvm::AllocaInst* half = variable(builder_.getInt32Ty(), "half");
+    builder_.CreateStore(number(0), half);
+    loop(from, tail, number(how_.block_k), [&](llvm::Value* k) {
+        llvm::Value* buffer = load_variable(half);
+        llvm::Value* other = builder_.CreateXor(buffer, number(1));
+        const auto next = bring_both(builder_.CreateAdd(k, number(how_.block_k)));
+        multiply(buffer, nullptr);
+        keep_both(next, other);
+        builder_.CreateStore(other, half);
+        ops_.barrier(builder_);
+    });
+    if (const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(builder_.CreateSub(to, tail));
+        fixed == nullptr || !fixed->isZero()) {
+        multiply(load_variable(half), builder_.CreateSub(to, tail));
+    }
+    // The first tiles of the next range go into the half that may still be read.
+    if (reduction_.order.kind != OrderKind::sequential) ops_.barrier(builder_);
+}
+
+void TileEmitter::store_results() {
+    const Values before = coordinate_;
+    std::vector<Values> places_n;
+    Values exist_n;
+    const auto points = [&](const Operand& operand, llvm::Value* thread,
+                            std::vector<Values>& places, Values& exist) {
+        const std::int64_t run = std::min(operand.per_thread, kFragment);
+        for (std::int64_t k = 0; k < operand.per_thread; ++k) {
+            llvm::Value* point = builder_.CreateNSWAdd(
+                builder_.CreateNSWAdd(operand.first, builder_.CreateNUWMul(thread, number(run))),
+                number(point_of(operand, k)));
+            exist.push_back(exists(operand, point));
+            coordinate_ = before;
+            set_point(*operand.numbering, point);
+            places.push_back(coordinate_);
+        }
+    };
+    std::vector<Values> places_m;
+    Values exist_m;
+    points(a_, thread_m_, places_m, exist_m);
+    points(b_, thread_n_, places_n, exist_n);
+    const Stage& stage = kernel_.stages[0];
+    llvm::Value* const active = active_;
+    for (std::size_t m = 0; m < places_m.size(); ++m) {
+        // What is read for a row that does not exist might lie outside.
+        if_then(both(active, exist_m[m]), [&] {
+            for (std::size_t n = 0; n < places_n.size(); ++n) {
+                if_then(exist_n[n], [&] {
+                    coordinate_ = before;
+                    for (const auto& [places, numbering] :
+                         {std::pair{&places_m[m], &how_.m}, std::pair{&places_n[n], &how_.n}}) {
+                        for (const auto* digits : {&numbering->outer, &numbering->inner})
+                            for (const Digit& digit : *digits)
+                                coordinate_[digit.axis] = (*places)[digit.axis];
+                    }
+                    set_state({load_variable(sums_[m * places_n.size() + n])});
+                    store_all(stage, nullptr);
+                });
+            }
+        });
+    }
+    coordinate_ = before;
+}
+
+// Whether the point with this number is one of the kernel's.
+llvm::Value* TileEmitter::exists(const Operand& operand, llvm::Value* point) {
+    const Numbering& numbering = *operand.numbering;
+    if (!numbering.outer.empty() && numbering.outer[0].scale > 1) {
+        // Sixteen samples side by side: the last group may not be full.
+        const Digit& digit = numbering.outer[0];
+        llvm::Value* sample = builder_.CreateAdd(
+            builder_.CreateMul(divide(point, numbering.inner_points, true), number(digit.scale)),
+            modulo(point, digit.scale, true));
+        return builder_.CreateICmpULT(sample, extent_value(digit.extent));
+    }
+    if (numbering.outer.empty() && numbering.inner_points % operand.block == 0) return nullptr;
+    return builder_.CreateICmpULT(point, operand.count);
+}
+
+llvm::Value* TileEmitter::load_local(std::uint32_t, llvm::Value*) {
+    fail("a local of a contraction");
+    return number(0);
+}
+void TileEmitter::store_local(std::uint32_t, llvm::Value*, llvm::Value*) {
+    fail("a local of a contraction");
+}
+
+}  // namespace netc

@@ -1,0 +1,38 @@
+// How a sum of products is spread over a grid: a block computes a tile of the result from tiles of both operands that
+// its threads bring to shared memory together.
+//
+//     result[m, n] = sum over k of a[m, k] * b[n, k]      m, n, k: each of several axes of the kernel
+//
+// Matrix products, convolutions and their gradients have this form; what an operand is (a window of an image, a
+// product with a mask, nothing outside of a border) is the kernel's expression, evaluated where it is brought in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "backends/gpu/team_schedule.h"
+
+namespace netc {
+
+struct TileSchedule {
+    ScalarId a = kNoScalar, b = kNoScalar;  // factors; a belongs to m, b to n
+    Numbering m, n, batch;                  // outer axes of a alone, of b alone, of both
+    std::vector<Guard> guards_a, guards_b;  // a term without them is a product with zero
+    std::int64_t block_m = 64, block_n = 64, block_k = 16;
+    std::int64_t thread_m = 4, thread_n = 4;    // results of a thread
+    bool a_along_k = false, b_along_k = false;  // which way neighbouring threads bring elements
+    int threads() const { return static_cast<int>(block_m / thread_m * (block_n / thread_n)); }
+    std::vector<GridFactor> grid() const;
+};
+
+// Below this many multiply-adds a kernel is not worth the barriers.
+inline constexpr double kLeastTileWork = 1e5;
+
+// Nothing where the kernel has another form, or is too small for it.
+std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
+                                          double least_work = kLeastTileWork);
+
+std::string to_text(const TileSchedule& schedule);
+
+}  // namespace netc
