@@ -57,10 +57,10 @@ void KernelMachine::run_body(StageCode& code) {
 void KernelMachine::reduce(StageCode& code) {
     const std::vector<StateVariable>& states = code.reduction->states;
     const Order& order = code.reduction->order;
-    const std::size_t sets = order.kind == OrderKind::lanes     ? static_cast<std::size_t>(kLanes)
-                             : order.kind == OrderKind::blocked ? 2
-                                                                : 1;
-    accumulators_.resize(sets * states.size());
+    // With leaves, a second set of sums for the leaf at hand.
+    const std::size_t sets =
+        order.kind == OrderKind::lanes ? static_cast<std::size_t>(kLanes) : std::size_t{1};
+    accumulators_.resize((order.leaf > 0 ? 2 : 1) * sets * states.size());
     for (std::size_t k = 0; k < accumulators_.size(); ++k) {
         const StateVariable& state = states[k % states.size()];
         if (is_float(state.dtype)) {
@@ -72,7 +72,7 @@ void KernelMachine::reduce(StageCode& code) {
     current_ = accumulators_.data();
     first_leaf_ = true;
     if (holds(code.guards[0])) reduce_loop(code, 0);
-    if (order.kind == OrderKind::blocked) merge_leaf(code);
+    if (order.leaf > 0) merge_leaf(code);
     if (order.kind != OrderKind::lanes) return;
     for (std::size_t half = sets / 2; half > 0; half /= 2) {
         for (std::size_t lane = 0; lane < half; ++lane) {
@@ -88,14 +88,17 @@ void KernelMachine::reduce_loop(StageCode& code, std::size_t depth) {
     const AxisId axis = code.reduced[depth];
     const Order& order = code.reduction->order;
     const bool is_lane = order.kind == OrderKind::lanes && axis == order.lane_axis;
-    const bool is_block = order.kind == OrderKind::blocked && depth == 0;
+    const bool is_block = order.leaf > 0 && depth == 0;
+    const std::int64_t leaf = order.leaf * (is_lane ? static_cast<std::int64_t>(kLanes) : 1);
     for (std::int64_t at = 0; at < extents_[axis]; ++at) {
         axes_[axis] = at;
+        if (is_block && at > 0 && at % leaf == 0) merge_leaf(code);
         if (is_lane) {
-            current_ = accumulators_.data() +
-                       static_cast<std::size_t>(at % kLanes) * code.reduction->states.size();
+            const std::size_t set =
+                static_cast<std::size_t>(at % kLanes) +
+                (is_block && !first_leaf_ ? static_cast<std::size_t>(kLanes) : 0);
+            current_ = accumulators_.data() + set * code.reduction->states.size();
         }
-        if (is_block && at > 0 && at % order.leaf == 0) merge_leaf(code);
         if (!holds(code.guards[depth + 1])) continue;
         execute(code.step, code.own.size() + depth + 1, code.strict);
         reduce_loop(code, depth + 1);
@@ -180,16 +183,18 @@ void KernelMachine::merge(StageCode& code, Value* left, const Value* right) {
 // The leaf's states, in the second set, go into the total, in the first.
 void KernelMachine::merge_leaf(StageCode& code) {
     const std::size_t states = code.reduction->states.size();
-    Value* const leaf = accumulators_.data() + states;
+    const std::size_t sets = accumulators_.size() / states / 2;
+    Value* const leaf = accumulators_.data() + sets * states;
     if (first_leaf_) {
         // The first leaf was accumulated in the total itself.
         first_leaf_ = false;
         current_ = leaf;
         return;
     }
-    merge(code, accumulators_.data(), leaf);
-    for (std::size_t k = 0; k < states; ++k) {
-        const StateVariable& state = code.reduction->states[k];
+    for (std::size_t set = 0; set < sets; ++set)
+        merge(code, &accumulators_[set * states], &leaf[set * states]);
+    for (std::size_t k = 0; k < sets * states; ++k) {
+        const StateVariable& state = code.reduction->states[k % states];
         if (is_float(state.dtype)) {
             leaf[k].number = state.identity;
         } else {

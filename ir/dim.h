@@ -24,9 +24,13 @@ inline constexpr const char* kBatchSymbol = "B";
 struct Extent {
     std::int64_t per_batch = 0;
     std::int64_t constant = 0;
+    // Groups of so many, the last one perhaps not full; only code for GPUs makes extents with more than 1.
+    std::int64_t divisor = 1;
 
     constexpr bool is_static() const { return per_batch == 0; }
-    constexpr std::int64_t at(std::int64_t batch) const { return per_batch * batch + constant; }
+    constexpr std::int64_t at(std::int64_t batch) const {
+        return (per_batch * batch + constant + divisor - 1) / divisor;
+    }
     friend constexpr auto operator<=>(const Extent&, const Extent&) = default;
 };
 

@@ -84,6 +84,7 @@ struct Guard {
 // sequential: one accumulator, axes in order, the last fastest, ascending.
 // lanes: 16 accumulators, number (value of lane_axis) mod 16, each sequential over the rest in the
 //   order of `axes` (lane_axis counts there by its quotient), merged in pairs i, i+8; i, i+4; i, i+2; i, i+1.
+//   With a leaf, lane_axis is the first, and each of the sixteen is blocked: its quotients are cut into leaves.
 // blocked: the first axis is cut into leaves of `leaf` iterations, each sequential from the identity,
 //   leaves merged left to right.
 enum class OrderKind : std::uint8_t { sequential, lanes, blocked };

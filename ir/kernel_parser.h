@@ -275,6 +275,7 @@ private:
             const auto found = axes_.find(axis);
             if (found == axes_.end()) fail("no axis `" + axis + "`");
             if (!failed_) result.order.lane_axis = found->second;
+            if (accept(",")) result.order.leaf = integer();
             expect(")");
         } else if (accept("blocked")) {
             result.order.kind = OrderKind::blocked;

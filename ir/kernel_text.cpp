@@ -186,10 +186,11 @@ private:
 
     void reduction(const Reduction& reduction) {
         const Order& order = reduction.order;
-        const std::string order_text = order.kind == OrderKind::sequential ? "sequential"
-                                       : order.kind == OrderKind::lanes
-                                           ? fmt::format("lanes({})", axis_name(order.lane_axis))
-                                           : fmt::format("blocked({})", order.leaf);
+        const std::string order_text =
+            order.kind == OrderKind::sequential ? "sequential"
+            : order.kind == OrderKind::blocked  ? fmt::format("blocked({})", order.leaf)
+            : order.leaf > 0 ? fmt::format("lanes({}, {})", axis_name(order.lane_axis), order.leaf)
+                             : fmt::format("lanes({})", axis_name(order.lane_axis));
         line(fmt::format("reduce ({}) {}", axes(reduction.axes), order_text));
         for (const Guard& guard : reduction.guards) {
             if (guard.divisor == 1) {

@@ -98,6 +98,9 @@ private:
         check(order.kind != OrderKind::lanes ||
                   std::count(reduction.axes.begin(), reduction.axes.end(), order.lane_axis) == 1,
               "the lane axis is not reduced");
+        check(order.kind != OrderKind::lanes || order.leaf == 0 ||
+                  (order.leaf > 0 && reduction.axes[0] == order.lane_axis),
+              "the lane axis is not the first, and has leaves");
         check(order.kind != OrderKind::blocked || (order.leaf > 0 && !reduction.axes.empty()),
               "blocked wants a leaf and an axis");
         for (const Guard& guard : reduction.guards) {

@@ -1,7 +1,7 @@
 // reduction_order: the order of every sum, from logical shape alone.
 //
 //     einsum bi,io->bo             sequential          sum of x[i] over i = 784      lanes(16, i)
-//     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x), few channels  lanes(16, b)
+//     mean of loss[b] over b       lanes(16, b)        conv weight gradient (b,y,x), few channels  lanes(16, b), leaves
 //     weight gradient of a loop (t,b)  sequential      the same, 32 channels or more       sequential
 //     mean of y[b,c,i,j] over (b,i,j)  lanes(16, b)    the same, 32 channels or more       blocked(1)
 //

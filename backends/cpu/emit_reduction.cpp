@@ -33,7 +33,7 @@ void KernelEmitter::emit_reduction() {
     begin_dots();
     const auto carried_before = carried_;
     carried_ = {&states_};
-    if (reduction.order.kind == OrderKind::blocked) {
+    if (reduction.order.leaf > 0) {
         reduce_blocked();
     } else {
         reduce(0);
@@ -51,31 +51,64 @@ void KernelEmitter::emit_reduction() {
     lane_copies_ = 1;
 }
 
-// Leaves of the first axis, each from the identity, merged left to right.
+// The steps of the first axis from `start` on that one leaf has: elements, or by lanes sixteen of them, of which
+// the last may not be full.
+std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_leaf(const Linear& start) {
+    const Order& order = stage_->reduction->order;
+    const AxisId axis = stage_->reduction->axes[0];
+    const bool lanes = order.kind == OrderKind::lanes;
+    const Linear extent = arithmetic_.make_value(extent_value(extent_of(axis)), {1, kUnbounded});
+    const auto from_start = [&](const Linear& end) {
+        return arithmetic_.add(end, arithmetic_.scale(start, -1));
+    };
+    // No more than `most`; not negative where `end` is at most one below `start`.
+    const auto at_most = [&](const Linear& count, llvm::Value* most) {
+        llvm::Value* value = arithmetic_.scalar(count);
+        return builder_.CreateSelect(builder_.CreateICmpSLT(value, most), value, most);
+    };
+    llvm::Value* leaf = builder_.getInt64(static_cast<std::uint64_t>(order.leaf));
+    Segment segment;
+    segment.tile = 1;
+    if (!lanes) {
+        segment.start = start;
+        const Linear left = from_start(extent);
+        if (left.is_constant()) {
+            segment.count = std::min(order.leaf, left.constant);
+        } else {
+            segment.dynamic_count = at_most(left, leaf);
+        }
+        return {segment};
+    }
+    const Linear units =
+        arithmetic_.floor_div(arithmetic_.add(extent, arithmetic_.constant(kLanes - 1)), kLanes);
+    segment.start = arithmetic_.scale(start, kLanes);
+    segment.dynamic_count = at_most(from_start(units), leaf);
+    if (machine_.avx512 && lane_copies_ == 1) {  // masks cost nothing
+        segment.edge = true;
+        return {segment};
+    }
+    Segment rest = segment;
+    segment.dynamic_count = at_most(from_start(arithmetic_.floor_div(extent, kLanes)), leaf);
+    const Linear whole = arithmetic_.make_value(segment.dynamic_count, {0, order.leaf});
+    rest.start = arithmetic_.scale(arithmetic_.add(start, whole), kLanes);
+    rest.dynamic_count = builder_.CreateSub(rest.dynamic_count, segment.dynamic_count);
+    rest.edge = true;
+    return {segment, rest};
+}
+
+// Leaves of the first axis, each from the identity, merged left to right; of each lane, where the order is by lanes.
 void KernelEmitter::reduce_blocked() {
     const Reduction& reduction = *stage_->reduction;
     const AxisId axis = reduction.axes[0];
+    const bool lanes = reduction.order.kind == OrderKind::lanes;
     const std::int64_t leaf = reduction.order.leaf;
+    const std::int64_t unit = lanes ? kLanes : 1;
     const std::vector<llvm::Value*> identity = states_;
     std::vector<llvm::Value*> totals = states_;
     const auto extent = static_extent(axis);
     const auto one_leaf = [&](const Linear& start, bool first) {
-        Segment segment;
-        segment.start = start;
-        segment.tile = 1;
-        llvm::Value* end = extent_value(extent_of(axis));
-        const Linear left = arithmetic_.add(arithmetic_.make_value(end, {1, kUnbounded}),
-                                            arithmetic_.scale(start, -1));
-        if (left.is_constant()) {
-            segment.count = std::min(leaf, left.constant);
-        } else {
-            llvm::Value* rest = arithmetic_.scalar(left);
-            llvm::Value* most = builder_.getInt64(static_cast<std::uint64_t>(leaf));
-            segment.dynamic_count =
-                builder_.CreateSelect(builder_.CreateICmpSLT(rest, most), rest, most);
-        }
         states_ = identity;
-        reduce_segments(0, {segment});
+        reduce_segments(0, segments_of_leaf(start));
         finish_dots();
         if (error_) return;
         if (first) {
@@ -83,19 +116,17 @@ void KernelEmitter::reduce_blocked() {
             return;
         }
         const std::size_t states = reduction.states.size();
-        for_each_point([&](std::size_t point) {
+        for (std::size_t first_of = 0; first_of < totals.size() && !error_; first_of += states) {
             std::vector<Element> left_states;
             std::vector<Element> right_states;
             for (std::size_t k = 0; k < states; ++k) {
-                left_states.push_back({totals[point * states + k], vector_states_});
-                right_states.push_back({states_[point * states + k], vector_states_});
+                left_states.push_back({totals[first_of + k], vector_states_});
+                right_states.push_back({states_[first_of + k], vector_states_});
             }
             const std::vector<Element> merged = merge(left_states, right_states);
-            for (std::size_t k = 0; k < states && !error_; ++k) {
-                totals[point * states + k] =
-                    vector_states_ ? as_vector(merged[k]) : merged[k].value;
-            }
-        });
+            for (std::size_t k = 0; k < states && !error_; ++k)
+                totals[first_of + k] = vector_states_ ? as_vector(merged[k]) : merged[k].value;
+        }
     };
     // The first leaf is the total so far: merging it with the identity could change a bit.
     one_leaf(arithmetic_.constant(0), true);
@@ -103,7 +134,7 @@ void KernelEmitter::reduce_blocked() {
     llvm::Value* leaves = nullptr;
     bool known = false;
     if (extent) {
-        const std::int64_t count = (*extent + leaf - 1) / leaf;
+        const std::int64_t count = (*extent + leaf * unit - 1) / (leaf * unit);
         if (count <= 1) {
             states_ = totals;
             return;
@@ -112,8 +143,8 @@ void KernelEmitter::reduce_blocked() {
         known = true;
     } else {
         const Linear value = arithmetic_.make_value(extent_value(extent_of(axis)), {1, kUnbounded});
-        leaves = arithmetic_.scalar(
-            arithmetic_.floor_div(arithmetic_.add(value, arithmetic_.constant(leaf - 1)), leaf));
+        leaves = arithmetic_.scalar(arithmetic_.floor_div(
+            arithmetic_.add(value, arithmetic_.constant(leaf * unit - 1)), leaf * unit));
     }
     carried_ = {&totals};
     loop(builder_.getInt64(1), leaves, {1, kUnbounded}, known, [&](const Linear& counter) {

@@ -105,6 +105,7 @@ private:
     void emit_reduction();
     void reduce(std::size_t level);
     void reduce_blocked();
+    std::vector<Segment> segments_of_leaf(const Linear& start);
     void reduce_segments(std::size_t level, std::vector<Segment> segments);
     void step();
     void step_point(std::size_t point);

@@ -7,6 +7,7 @@
 
 #include "backends/cpu/emit_program.h"
 #include "backends/expand_functions.h"
+#include "backends/gpu/split_reduction.h"
 #include "backends/gpu/team_emitter.h"
 #include "backends/gpu/tile_emitter.h"
 
@@ -31,13 +32,37 @@ Result<std::unique_ptr<llvm::TargetMachine>> nvptx_machine(const GpuTarget& targ
 
 }  // namespace
 
-Result<GpuLaunch> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
-                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
-                                  double least_tile_work) {
+namespace {
+
+Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
+                              std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
+                              double least_tile_work) {
     if (const auto tiles = tile_schedule(kernel, batch_hint, least_tile_work))
         return TileEmitter(kernel, *tiles, ops, module).emit(name);
     const TeamSchedule how = team_schedule(kernel, batch_hint);
     return TeamEmitter(kernel, how, ops, module).emit(name);
+}
+
+}  // namespace
+
+Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
+                                  std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
+                                  double least_tile_work) {
+    GpuKernel made;
+    std::vector<std::pair<const Kernel*, std::string>> steps;
+    const auto split = split_reduction(kernel, batch_hint);
+    if (split) {
+        made.scratch = split->scratch;
+        steps = {{&split->parts, name + "_parts"}, {&split->whole, name}};
+    } else {
+        steps = {{&kernel, name}};
+    }
+    for (const auto& [step, symbol] : steps) {
+        auto launch = emit_launch(*step, symbol, batch_hint, ops, module, least_tile_work);
+        if (!launch) return launch.error();
+        made.launches.push_back(std::move(*launch));
+    }
+    return made;
 }
 
 void optimize_gpu_module(llvm::Module& module, llvm::TargetMachine& target) {
@@ -67,18 +92,18 @@ Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::str
     module.setTargetTriple((*machine)->getTargetTriple().str());
     module.setDataLayout((*machine)->createDataLayout());
     GpuCode code;
-    code.launches.resize(program.kernels.size());
+    code.kernels.resize(program.kernels.size());
     const auto ops = make_nvptx_ops();
     for (const Entry& entry : program.entries) {
         if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
         for (const Call& call : entry.calls) {
-            if (code.launches[call.kernel]) continue;
+            if (!code.kernels[call.kernel].launches.empty()) continue;
             Kernel kernel = program.kernels[call.kernel];
             expand_functions(kernel);
-            auto launch = emit_gpu_kernel(kernel, fmt::format("netc_kernel_{}", call.kernel),
-                                          program.batch_hint, *ops, module);
-            if (!launch) return launch.error();
-            code.launches[call.kernel] = std::move(*launch);
+            auto made = emit_gpu_kernel(kernel, fmt::format("netc_kernel_{}", call.kernel),
+                                        program.batch_hint, *ops, module);
+            if (!made) return made.error();
+            code.kernels[call.kernel] = std::move(*made);
         }
     }
 #ifndef NDEBUG

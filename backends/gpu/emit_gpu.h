@@ -11,8 +11,8 @@
 
 namespace netc {
 
-// Adds the function of a kernel whose functions are expanded (expand_functions.h). `batch_hint` guides the schedule only.
-Result<GpuLaunch> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
+// Adds the functions of a kernel whose functions are expanded (expand_functions.h). `batch_hint` guides the schedule only.
+Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
                                   std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
                                   double least_tile_work = kLeastTileWork);
 

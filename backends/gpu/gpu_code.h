@@ -1,14 +1,13 @@
 // Programs to code for a GPU: each kernel becomes a function of one PTX module, with the rule by which it is
 // launched. The functions are
 //
-//     .entry NAME(.u64 param 0, ..., .u32 B, .u64 fault)
+//     .entry NAME(.u64 param 0, ..., .u64 scratch 0, ..., .u32 B, .u64 fault)
 //
-// with addresses in device memory in the order of Kernel::params; `fault` is an i32 that becomes 1 where an index
+// with addresses in device memory in the order of Kernel::params, then those of scratch memory; `fault` is an i32 that becomes 1 where an index
 // among the data is out of range. The same functions, compiled for the host, run on the emulator (simt.h).
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +40,21 @@ struct GpuLaunch {
     }
 };
 
+// A kernel: what is launched, one after the other, and memory that lives from the first launch to the last.
+struct GpuKernel {
+    std::vector<GpuLaunch> launches;
+    std::vector<Param> scratch;
+    // Of one of them; each begins at a multiple of kAlignment.
+    static std::int64_t scratch_bytes(const Param& param, std::int64_t batch) {
+        return round_up(element_count(param, batch) * size_of(param.dtype));
+    }
+    std::int64_t scratch_bytes(std::int64_t batch) const {
+        std::int64_t bytes = 0;
+        for (const Param& param : scratch) bytes += scratch_bytes(param, batch);
+        return bytes;
+    }
+};
+
 struct GpuTarget {
     int sm = 80;        // 90 for sm_90
     bool arch = false;  // sm_90a: instructions of this architecture alone
@@ -49,8 +63,7 @@ struct GpuTarget {
 
 struct GpuCode {
     std::string ptx;
-    std::vector<std::optional<GpuLaunch>>
-        launches;  // by number of the kernel; none where no entry calls it
+    std::vector<GpuKernel> kernels;  // by number; without launches where no entry calls it
 };
 
 // Code of all kernels that these entries call (empty: all). Emission is spread over `threads` (0: all cores).

@@ -36,10 +36,12 @@ Status GpuEmitter::finish() {
 
 llvm::Value* GpuEmitter::extent_value(Extent extent) {
     llvm::Value* batch = ops_.parameter(static_cast<unsigned>(kernel_.params.size()));
-    if (extent.per_batch == 0) return number(extent.constant);
+    if (extent.is_static()) return number(extent.at(0));
     llvm::Value* value =
         extent.per_batch == 1 ? batch : builder_.CreateMul(batch, number(extent.per_batch));
-    return extent.constant == 0 ? value : builder_.CreateAdd(value, number(extent.constant));
+    if (const std::int64_t more = extent.constant + extent.divisor - 1; more != 0)
+        value = builder_.CreateAdd(value, number(more));
+    return divide(value, extent.divisor, true);
 }
 
 llvm::Value* GpuEmitter::divide(llvm::Value* value, std::int64_t divisor, bool nonnegative) {

@@ -73,10 +73,12 @@ protected:
     Values identity(const Reduction& reduction);
     Values merge(const Reduction& reduction, const Values& left, const Values& right);
     Values reduce(const Reduction& reduction);
-    // One of the sixteen sums of an order by lanes; the leaf that begins at this value of the first axis.
+    // One of the sixteen sums of an order by lanes (null: not by lanes), all of its leaves or one of them.
     Values reduce_lane(const Reduction& reduction, llvm::Value* lane);
-    Values reduce_leaf(const Reduction& reduction, llvm::Value* leaf);
+    Values reduce_leaves(const Reduction& reduction, llvm::Value* lane);
+    Values reduce_leaf(const Reduction& reduction, llvm::Value* lane, llvm::Value* leaf);
     llvm::Value* leaf_count(const Reduction& reduction);
+    static std::int64_t leaf_elements(const Reduction& reduction);  // of the first axis
     void add_terms(const Reduction& reduction, std::size_t depth,
                    const std::vector<llvm::AllocaInst*>& sums, llvm::Value* lane,
                    llvm::Value* leaf);
@@ -87,7 +89,7 @@ protected:
     Extent extent_of(AxisId axis) const { return kernel_.axes[axis].extent; }
     std::optional<std::int64_t> static_extent(AxisId axis) const {
         if (!extent_of(axis).is_static()) return std::nullopt;
-        return extent_of(axis).constant;
+        return extent_of(axis).at(0);
     }
     llvm::Value* global_address(std::uint32_t param, llvm::Value* offset);
     // Of an access: the element's offset in its param, and whether all its dims are inside (null: not asked).

@@ -20,6 +20,11 @@ std::size_t depth_of(const Index& index, const std::vector<AxisId>& axes) {
 
 }  // namespace
 
+std::int64_t GpuEmitter::leaf_elements(const Reduction& reduction) {
+    const Order& order = reduction.order;
+    return order.leaf * (order.kind == OrderKind::lanes ? static_cast<std::int64_t>(kLanes) : 1);
+}
+
 GpuEmitter::Values GpuEmitter::identity(const Reduction& reduction) {
     Values values;
     for (const StateVariable& state : reduction.states) {
@@ -45,7 +50,7 @@ GpuEmitter::Values GpuEmitter::merge(const Reduction& reduction, const Values& l
 }
 
 llvm::Value* GpuEmitter::leaf_count(const Reduction& reduction) {
-    const std::int64_t leaf = reduction.order.leaf;
+    const std::int64_t leaf = leaf_elements(reduction);
     llvm::Value* extent = extent_value(extent_of(reduction.axes[0]));
     return divide(builder_.CreateAdd(extent, number(leaf - 1)), leaf, true);
 }
@@ -59,13 +64,25 @@ void GpuEmitter::add_terms(const Reduction& reduction, std::size_t depth,
     for (const Guard& guard : reduction.guards)
         if (depth_of(guard.index, reduction.axes) == depth)
             condition = both(condition, holds(guard));
-    if_then(condition, [&] {
-        if (depth == reduction.axes.size()) {
-            set_state(values_of(sums));
-            const Values next = evaluate_all(reduction.step);
-            for (std::size_t k = 0; k < sums.size(); ++k) builder_.CreateStore(next[k], sums[k]);
-            return;
+    if (depth == reduction.axes.size()) {
+        // A term that does not exist is computed from what is there and not taken: loads of several terms can be
+        // under way together, which they are not behind branches.
+        const Values before = values_of(sums);
+        set_state(before);
+        enter();
+        mask_ = condition;
+        const Values next = evaluate_all(reduction.step);
+        mask_ = nullptr;
+        leave();
+        for (std::size_t k = 0; k < sums.size(); ++k) {
+            llvm::Value* value = condition == nullptr
+                                     ? next[k]
+                                     : builder_.CreateSelect(condition, next[k], before[k]);
+            builder_.CreateStore(value, sums[k]);
         }
+        return;
+    }
+    if_then(condition, [&] {
         const AxisId axis = reduction.axes[depth];
         llvm::Value* from = number(0);
         llvm::Value* to = extent_value(extent_of(axis));
@@ -75,8 +92,9 @@ void GpuEmitter::add_terms(const Reduction& reduction, std::size_t depth,
             step = number(kLanes);
         }
         if (leaf != nullptr && depth == 0) {
-            from = builder_.CreateMul(leaf, number(reduction.order.leaf));
-            llvm::Value* end = builder_.CreateAdd(from, number(reduction.order.leaf));
+            llvm::Value* begin = builder_.CreateMul(leaf, number(leaf_elements(reduction)));
+            llvm::Value* end = builder_.CreateAdd(begin, number(leaf_elements(reduction)));
+            from = builder_.CreateAdd(begin, from);
             to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
         }
         const std::optional<std::int64_t> extent = static_extent(axis);
@@ -110,31 +128,32 @@ GpuEmitter::Values GpuEmitter::values_of(const std::vector<llvm::AllocaInst*>& p
 }
 
 GpuEmitter::Values GpuEmitter::reduce_lane(const Reduction& reduction, llvm::Value* lane) {
+    return reduction.order.leaf > 0 ? reduce_leaves(reduction, lane)
+                                    : reduce_leaf(reduction, lane, nullptr);
+}
+
+GpuEmitter::Values GpuEmitter::reduce_leaf(const Reduction& reduction, llvm::Value* lane,
+                                           llvm::Value* leaf) {
     const std::vector<llvm::AllocaInst*> sums = variables(identity(reduction), "sum");
-    add_terms(reduction, 0, sums, lane, nullptr);
+    add_terms(reduction, 0, sums, lane, leaf);
     return values_of(sums);
 }
 
-GpuEmitter::Values GpuEmitter::reduce_leaf(const Reduction& reduction, llvm::Value* leaf) {
-    const std::vector<llvm::AllocaInst*> sums = variables(identity(reduction), "sum");
-    add_terms(reduction, 0, sums, nullptr, leaf);
-    return values_of(sums);
+GpuEmitter::Values GpuEmitter::reduce_leaves(const Reduction& reduction, llvm::Value* lane) {
+    const std::vector<llvm::AllocaInst*> totals = variables(identity(reduction), "total");
+    loop(number(0), leaf_count(reduction), number(1), [&](llvm::Value* leaf) {
+        const Values part = reduce_leaf(reduction, lane, leaf);
+        const Values merged = merge(reduction, values_of(totals), part);
+        llvm::Value* first = builder_.CreateICmpEQ(leaf, number(0));
+        for (std::size_t k = 0; k < totals.size(); ++k)
+            builder_.CreateStore(builder_.CreateSelect(first, part[k], merged[k]), totals[k]);
+    });
+    return values_of(totals);
 }
 
 GpuEmitter::Values GpuEmitter::reduce(const Reduction& reduction) {
     const Order& order = reduction.order;
-    if (order.kind == OrderKind::sequential) return reduce_lane(reduction, nullptr);
-    if (order.kind == OrderKind::blocked) {
-        const std::vector<llvm::AllocaInst*> totals = variables(identity(reduction), "total");
-        loop(number(0), leaf_count(reduction), number(1), [&](llvm::Value* leaf) {
-            const Values part = reduce_leaf(reduction, leaf);
-            const Values merged = merge(reduction, values_of(totals), part);
-            llvm::Value* first = builder_.CreateICmpEQ(leaf, number(0));
-            for (std::size_t k = 0; k < totals.size(); ++k)
-                builder_.CreateStore(builder_.CreateSelect(first, part[k], merged[k]), totals[k]);
-        });
-        return values_of(totals);
-    }
+    if (order.kind != OrderKind::lanes) return reduce_lane(reduction, nullptr);
     // Sixteen sums, one after the other.
     const Values start = identity(reduction);
     std::vector<llvm::AllocaInst*> arrays;

@@ -29,8 +29,8 @@ private:
 
     Program program_;
     double least_tile_work_;
-    std::vector<GpuLaunch> launches_;
-    std::vector<SimtFunction> functions_;
+    std::vector<GpuKernel> kernels_;
+    std::vector<std::vector<SimtFunction>> functions_;  // of each launch
     std::unique_ptr<llvm::orc::LLJIT> jit_;
 };
 
@@ -70,9 +70,8 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     const auto module = make_module(context, target, "simt");
     const auto ops = make_simt_ops();
     const std::string name = fmt::format("netc_kernel_{}", number);
-    auto launch =
-        emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module, least_tile_work_);
-    if (!launch) return launch.error();
+    auto made = emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module, least_tile_work_);
+    if (!made) return made.error();
     if (llvm::verifyModule(*module))
         return Error{kExitInternal, fmt::format("kernel {} is not valid for the emulator", number)};
     optimize_gpu_module(*module, target);
@@ -80,10 +79,13 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     if (!object) return object.error();
     if (auto error = jit_->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)))
         return not_loaded(std::move(error));
-    auto found = jit_->lookup(name);
-    if (!found) return not_loaded(found.takeError());
-    functions_.push_back(found->toPtr<SimtFunction>());
-    launches_.push_back(std::move(*launch));
+    functions_.emplace_back();
+    for (const GpuLaunch& launch : made->launches) {
+        auto found = jit_->lookup(launch.symbol);
+        if (!found) return not_loaded(found.takeError());
+        functions_.back().push_back(found->toPtr<SimtFunction>());
+    }
+    kernels_.push_back(std::move(*made));
     return {};
 }
 
@@ -94,21 +96,33 @@ Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std:
     const FlushSubnormals flush;
     std::int32_t fault = 0;
     const auto run_call = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
+        const GpuKernel& kernel = kernels_[call.kernel];
         std::vector<const std::byte*> buffers;
         for (const BufferRef& buffer : call.arguments)
             buffers.push_back(memory.region(buffer) + buffer.offset_at(batch, steps));
+        // Bits of a NaN: whoever reads what nobody wrote finds no zeros.
+        std::vector<std::byte> scratch(static_cast<std::size_t>(kernel.scratch_bytes(batch)),
+                                       std::byte{0xff});
+        const std::byte* place = scratch.data();
+        for (const Param& param : kernel.scratch) {
+            buffers.push_back(place);
+            place += GpuKernel::scratch_bytes(param, batch);
+        }
         auto size = static_cast<std::int32_t>(batch);
         std::int32_t* flag = &fault;
         std::vector<void*> arguments;
         for (const std::byte*& buffer : buffers) arguments.push_back(&buffer);
         arguments.push_back(&size);
         arguments.push_back(&flag);
-        const GpuLaunch& launch = launches_[call.kernel];
-        const std::string wrong =
-            run_simt_grid(functions_[call.kernel], arguments.data(), launch.blocks(batch),
-                          launch.threads, launch.shared_bytes);
-        if (wrong.empty()) return {};
-        return Error{kExitInternal, fmt::format("{}: {}", call.label, wrong)};
+        for (std::size_t k = 0; k < kernel.launches.size(); ++k) {
+            const GpuLaunch& launch = kernel.launches[k];
+            const std::string wrong =
+                run_simt_grid(functions_[call.kernel][k], arguments.data(), launch.blocks(batch),
+                              launch.threads, launch.shared_bytes);
+            if (!wrong.empty())
+                return Error{kExitInternal, fmt::format("{}: {}", call.label, wrong)};
+        }
+        return {};
     };
     if (Status status = run_calls(*entry, run_call); !status) return status;
     if (fault != 0) return index_out_of_range(name);

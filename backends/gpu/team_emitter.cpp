@@ -243,9 +243,9 @@ void TeamEmitter::reduce_together(const Stage& stage) {
     const Reduction& reduction = *stage.reduction;
     std::vector<llvm::AllocaInst*> sums = variables(identity(reduction), "sum");
     if (reduction.order.kind == OrderKind::lanes) {
-        reduce_lanes(reduction, sums);
+        share_lanes(reduction, sums);
     } else {
-        reduce_leaves(reduction, sums);
+        share_leaves(reduction, sums);
     }
     if_then(builder_.CreateICmpEQ(member_, number(0)), [&] {
         set_state(values_of(sums));
@@ -254,7 +254,7 @@ void TeamEmitter::reduce_together(const Stage& stage) {
 }
 
 // A lane for each of sixteen members; pairs 8, 4, 2, 1 apart are merged.
-void TeamEmitter::reduce_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums) {
+void TeamEmitter::share_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums) {
     const auto set = [&](const Values& values) {
         for (std::size_t k = 0; k < sums.size(); ++k) builder_.CreateStore(values[k], sums[k]);
     };
@@ -294,8 +294,7 @@ void TeamEmitter::reduce_lanes(const Reduction& reduction, std::vector<llvm::All
 }
 
 // A leaf for each member, as often as needed; the first member merges them from left to right.
-void TeamEmitter::reduce_leaves(const Reduction& reduction,
-                                std::vector<llvm::AllocaInst*>& totals) {
+void TeamEmitter::share_leaves(const Reduction& reduction, std::vector<llvm::AllocaInst*>& totals) {
     const auto align = [&](std::size_t k) {
         return llvm::Align(static_cast<std::uint64_t>(size_of(reduction.states[k].dtype)));
     };
@@ -303,7 +302,7 @@ void TeamEmitter::reduce_leaves(const Reduction& reduction,
     loop(number(0), count, number(how_.team), [&](llvm::Value* first) {
         llvm::Value* leaf = builder_.CreateAdd(first, member_);
         if_then(builder_.CreateICmpSLT(leaf, count), [&] {
-            const Values part = reduce_leaf(reduction, leaf);
+            const Values part = reduce_leaf(reduction, nullptr, leaf);
             for (std::size_t k = 0; k < part.size(); ++k)
                 ops_.store_shared(builder_, part[k], scratch(reduction, k, member_), align(k));
         });

@@ -20,8 +20,8 @@ private:
     void emit_own(const Stage& stage);
     void run_alone(const Stage& stage);  // at one point of the stage, by this thread
     void reduce_together(const Stage& stage);
-    void reduce_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums);
-    void reduce_leaves(const Reduction& reduction, std::vector<llvm::AllocaInst*>& totals);
+    void share_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums);
+    void share_leaves(const Reduction& reduction, std::vector<llvm::AllocaInst*>& totals);
     void plan_shared();
     llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) override;
     void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) override;

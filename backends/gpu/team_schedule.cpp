@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/cpu/schedule.h"
+
 namespace netc {
 namespace {
 
@@ -108,9 +110,18 @@ std::vector<int> unit_steps(const Kernel& kernel, std::int64_t batch) {
             if (std::abs(step_along(kernel.params[buffer.index], index, axis, batch)) == 1)
                 ++counts[axis];
     };
-    for (const Read& read : kernel.reads) count(read.source, read.index);
-    for (const Stage& stage : kernel.stages)
-        for (const Store& store : stage.stores) count(store.target, store.index);
+    std::vector<ScalarId> roots;
+    for (const Stage& stage : kernel.stages) {
+        for (const Store& store : stage.stores) {
+            count(store.target, store.index);
+            roots.push_back(store.value);
+            if (store.indirect >= 0) roots.push_back(store.position);
+        }
+        if (stage.reduction)
+            roots.insert(roots.end(), stage.reduction->step.begin(), stage.reduction->step.end());
+    }
+    for (std::uint32_t number : reads_of(kernel, roots))
+        count(kernel.reads[number].source, kernel.reads[number].index);
     return counts;
 }
 
