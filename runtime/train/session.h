@@ -54,15 +54,18 @@ public:
     void set_rate(float rate);
 
     // Runs an entry. `inputs` in the order of Entry::inputs, row-major; results are kept until the
-    // next run, see output().
+    // next run, see output(). On a GPU it returns while the entry still runs; the inputs may be changed then.
     Status run(std::string_view entry, std::span<const std::byte* const> inputs,
                std::int64_t batch);
+    // Waits until the last run has its outputs. Error: of that run, or of anything on a GPU since the last call of
+    // run() or wait(). Reading outputs or variables waits as well; what it read is then good if this is.
+    Status wait() const;
     // Bytes of the i-th output of the last run of `entry`, row-major, for its batch.
     std::span<const std::byte> output(std::size_t i) const;
     // A rank-0 f32 or f64 output as a number, by name; NaN where there is none.
     double number(std::string_view name) const;
 
-    // Parameters, state, slots: their bytes.
+    // Parameters, state, slots: their bytes, until the next run. Where they may be changed, it is to be at once.
     std::span<std::byte> variable(const VariablePlace& place);
     std::span<const std::byte> variable(const VariablePlace& place) const;
     const VariablePlace* find_weight(std::string_view name) const;
@@ -70,8 +73,23 @@ public:
     std::int64_t steps_done() const;
 
 private:
+    // Bytes of weights or optimizer: those that a GPU has newer are copied when they are asked for.
+    struct Region {
+        AlignedMemory memory;
+        bool behind = false;  // the device's are newer
+    };
+
     Status reserve_workspace(const Entry& entry, std::int64_t batch);
     Status prepare_call(std::string_view entry, std::int64_t batch);
+    Status start(std::string_view entry, std::span<const std::byte* const> inputs,
+                 std::int64_t batch);
+    Status find_not_finite() const;
+    void keep(Status status) const;
+    static RegionKind region_of(const VariablePlace& place);
+    std::byte* bytes_of(RegionKind region) const;
+    bool& behind(RegionKind region) const;
+    void catch_up(RegionKind region) const;
+    void set_hyper(std::int64_t offset, const void* from, std::size_t size);
 
     const Program* program_ = nullptr;
     Executable* executable_ = nullptr;
