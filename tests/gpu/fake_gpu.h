@@ -1,0 +1,182 @@
+// The fake driver as the tests see it, and a small program that runs on it: its kernels are functions below.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/gpu/gpu_jit.h"
+
+namespace netc {
+
+class FakeGpu {
+public:
+    using Settings = std::vector<std::pair<std::string, std::string>>;
+
+    // `settings`: FAIL, VERSION, DEVICES, CAPABILITY, MEMORY, as fake_cuda.cpp says.
+    explicit FakeGpu(const Settings& settings = {}) {
+        for (const char* name : {"FAIL", "VERSION", "DEVICES", "CAPABILITY", "MEMORY"})
+            unsetenv((std::string("NETC_FAKE_CUDA_") + name).c_str());
+        for (const auto& [name, value] : settings)
+            setenv(("NETC_FAKE_CUDA_" + name).c_str(), value.c_str(), 1);
+        library_ = dlopen(NETC_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
+        REQUIRE(library_ != nullptr);
+        // The first cuInit resets as well.
+        function<int(unsigned)>("cuInit")(0);
+        function<void()>("netc_fake_reset")();
+        *static_cast<Launch*>(dlsym(library_, "netc_fake_launch")) = launch;
+    }
+
+    std::string problems() const { return function<const char*()>("netc_fake_problems")(); }
+    int calls(const std::string& name) const {
+        return function<int(const char*)>("netc_fake_calls")(name.c_str());
+    }
+
+private:
+    using Launch = void (*)(const char*, unsigned, unsigned, unsigned, void**);
+
+    template <class F>
+    F* function(const char* name) const {
+        return reinterpret_cast<F*>(dlsym(library_, name));
+    }
+    template <class T>
+    static T& at(void** parameters, std::size_t i) {
+        return *static_cast<T*>(parameters[i]);
+    }
+    template <class T>
+    static T* array(void** parameters, std::size_t i) {
+        return reinterpret_cast<T*>(at<std::uint64_t>(parameters, i));
+    }
+
+    static void launch(const char* name, unsigned, unsigned, unsigned, void** p) {
+        if (std::string(name) == "scale") {  // x, w, h, y: h = 2 x, y = w h
+            const float *x = array<float>(p, 0), *w = array<float>(p, 1);
+            float *h = array<float>(p, 2), *y = array<float>(p, 3);
+            for (std::uint32_t i = 0; i < 2 * at<std::uint32_t>(p, 4); ++i) {
+                h[i] = 2 * x[i];
+                y[i] = w[i % 2] * h[i];
+            }
+        } else {  // ids, w, step, rate, loss
+            const std::int32_t* ids = array<std::int32_t>(p, 0);
+            float* w = array<float>(p, 1);
+            for (std::uint32_t b = 0; b < at<std::uint32_t>(p, 5); ++b) {
+                if (ids[b] == kDeviceFault) *array<std::int32_t>(p, 6) = 1;
+            }
+            w[0] += 1;
+            *array<std::int64_t>(p, 2) += 1;
+            *array<float>(p, 4) = w[0];
+        }
+    }
+
+    void* library_ = nullptr;
+
+public:
+    static constexpr std::int32_t kDeviceFault = 77;  // an id that only the device finds wrong
+};
+
+// forward, evaluate: y = 2 w x. train_step: three times w[0] += 1, step += 1; loss = w[0].
+inline Program fake_program() {
+    Program program;
+    program.name = "fake";
+    program.model_hash = 7;
+    const auto param = [](Direction direction, DType dtype, std::vector<Extent> dims) {
+        const std::size_t rank = dims.size();
+        return Param{direction, dtype, std::move(dims), row_major(rank)};
+    };
+    Kernel scale, step;
+    scale.params = {param(Direction::in, DType::f32, {{1, 0}, {0, 2}}),
+                    param(Direction::in, DType::f32, {{0, 2}}),
+                    param(Direction::out, DType::f32, {{1, 0}, {0, 2}}),
+                    param(Direction::out, DType::f32, {{1, 0}, {0, 2}})};
+    step.params = {param(Direction::in, DType::i32, {{1, 0}}),
+                   param(Direction::inout, DType::f32, {{0, 2}}),
+                   param(Direction::inout, DType::i64, {}), param(Direction::in, DType::f32, {}),
+                   param(Direction::out, DType::f32, {})};
+    program.kernels = {scale, step};
+    VariablePlace w, count;
+    w.name = "w";
+    w.dims = {2};
+    w.offset = 64;
+    w.size = 8;
+    count.name = "step";
+    count.dtype = DType::i64;
+    count.offset = 64;
+    count.size = 8;
+    count.kind = VariableKind::slot;
+    program.weights = {w};
+    program.slots = {count};
+    program.weights_size = program.optimizer_size = 128;
+    const auto ref = [](RegionKind region, std::int64_t offset) {
+        BufferRef buffer;
+        buffer.region = region;
+        buffer.offset.constant = offset;
+        return buffer;
+    };
+    Entry forward;
+    forward.inputs = {{"x", DType::f32, {{1, 0}, {0, 2}}, ""}};
+    forward.outputs = {{"y", DType::f32, {{1, 0}, {0, 2}}, ""}};
+    forward.calls = {{0,
+                      {ref(RegionKind::input, 0), ref(RegionKind::weights, 64),
+                       ref(RegionKind::workspace, 64), ref(RegionKind::output, 0)},
+                      "scale",
+                      0}};
+    forward.workspace = {.constant = 64, .per_16 = 128};
+    forward.reads_weights = true;
+    for (const char* name : {"forward", "evaluate"}) {
+        forward.name = name;
+        program.entries.push_back(forward);
+    }
+    Entry train;
+    train.name = "train_step";
+    train.inputs = {{"ids", DType::i32, {{1, 0}}, ""}};
+    train.outputs = {{"loss", DType::f32, {}, ""}};
+    train.calls = {
+        {1,
+         {ref(RegionKind::input, 0), ref(RegionKind::weights, 64), ref(RegionKind::optimizer, 64),
+          ref(RegionKind::hyper, kHyperRate), ref(RegionKind::output, 0)},
+         "step",
+         0}};
+    train.loops = {{0, 1, 3}};
+    train.index_ranges = {{0, 100, 0}};
+    train.reads_weights = train.writes_weights = true;
+    train.reads_optimizer = train.writes_optimizer = true;
+    program.entries.push_back(train);
+    return program;
+}
+
+inline Result<GpuCode> fake_code(const Program& program, const std::vector<std::string>& entries,
+                                 const GpuTarget& target, int) {
+    GpuCode code;
+    code.ptx = ".version 7.0\n.target " + target.name() + "\n";
+    code.launches.resize(program.kernels.size());
+    for (const std::string& name : entries) {
+        for (const Call& call : program.find(name)->calls) {
+            std::optional<GpuLaunch>& launch = code.launches[call.kernel];
+            if (launch) continue;
+            launch =
+                GpuLaunch{call.label, 128, call.label == "scale" ? 64 * 1024 : 0, {{{1, 0}, 64}}};
+            code.ptx += ".visible .entry " + call.label + "(\n";
+            for (std::size_t i = 0; i < call.arguments.size(); ++i)
+                code.ptx += ".param .u64 p" + std::to_string(i) + ",\n";
+            code.ptx += ".param .u32 B,\n.param .u64 fault\n) { ret; }\n";
+        }
+    }
+    return code;
+}
+
+inline Result<std::unique_ptr<GpuExecutable>> fake_executable(GpuOptions options = {},
+                                                              GpuEmitter emitter = fake_code,
+                                                              const std::string& key = {}) {
+    if (options.driver.empty()) options.driver = NETC_FAKE_CUDA;
+    const auto make = []() -> Result<Program> { return fake_program(); };
+    return gpu_jit_with({.key = key, .make = make}, options, std::move(emitter));
+}
+
+}  // namespace netc
