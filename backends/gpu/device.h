@@ -72,7 +72,8 @@ public:
     void reset() {
         if (handle_ == T{}) return;
         // A device that was lost gives errors here too; whoever ran something on it has reported them.
-        if (device_->use()) release_(handle_);
+        (void)device_->use();
+        release_(handle_);
         handle_ = T{};
     }
 

@@ -56,6 +56,7 @@ void find_all(cuda::Functions& f, Finder& find) {
     find(f.module_load, "cuModuleLoadDataEx");
     find(f.module_unload, "cuModuleUnload");
     find(f.module_function, "cuModuleGetFunction");
+    find(f.function_get, "cuFuncGetAttribute");
     find(f.function_set, "cuFuncSetAttribute");
     find(f.stream_create, "cuStreamCreate");
     find(f.stream_destroy, "cuStreamDestroy_v2");

@@ -29,7 +29,7 @@ using JitOption = int;
 
 inline constexpr Code kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100;
 inline constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // of a device
-inline constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
+inline constexpr int kRegisters = 4, kMaxDynamicSharedBytes = 8;    // of a function
 inline constexpr JitOption kErrorLog = 5, kErrorLogBytes = 6, kJitTarget = 9;
 inline constexpr std::uintptr_t kArchitectureTarget = 0x10000;  // + 90: sm_90a
 inline constexpr int kInputPtx = 1;
@@ -60,6 +60,7 @@ struct Functions {
     Code (*module_load)(Module*, const void* image, unsigned, JitOption*, void**);
     Code (*module_unload)(Module);
     Code (*module_function)(Function*, Module, const char* name);
+    Code (*function_get)(int* value, int attribute, Function);
     Code (*function_set)(Function, int attribute, int value);
     Code (*stream_create)(Stream*, unsigned flags);
     Code (*stream_destroy)(Stream);

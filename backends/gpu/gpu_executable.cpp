@@ -65,6 +65,28 @@ std::byte* of(const CallMemory& memory, RegionKind region) {
     return nullptr;
 }
 
+Result<cuda::Function> find_function(const Device& device, cuda::Module module,
+                                     const GpuLaunch& launch) {
+    const cuda::Functions& f = device.functions();
+    const std::string doing = fmt::format("looking for {}", launch.symbol);
+    cuda::Function function = nullptr;
+    if (Status s = device.check(f.module_function(&function, module, launch.symbol.c_str()), doing);
+        !s)
+        return s.error();
+    // The driver loads a function when something of it is wanted, which is not to be while launches are recorded.
+    int registers = 0;
+    if (Status s = device.check(f.function_get(&registers, cuda::kRegisters, function), doing); !s)
+        return s.error();
+    if (launch.shared_bytes <= kDefaultShared) return function;
+    const auto bytes = static_cast<int>(launch.shared_bytes);
+    if (Status s = device.check(
+            f.function_set(function, cuda::kMaxDynamicSharedBytes, bytes),
+            fmt::format("giving {} bytes of shared memory to {}", bytes, launch.symbol));
+        !s)
+        return s.error();
+    return function;
+}
+
 constexpr RegionKind kKept[] = {RegionKind::weights, RegionKind::prepared, RegionKind::optimizer,
                                 RegionKind::hyper};
 
@@ -105,26 +127,13 @@ Status GpuExecutable::load(const std::vector<EntryCode*>& entries) {
     if (!image) return image.error();
     Result<DeviceModule> module = load_module(device_, image->bytes);
     if (!module) return module.error();
-    const cuda::Functions& f = device_->functions();
     GpuModule loaded{std::move(*module), {}};
     for (std::optional<GpuLaunch>& launch : image->launches) {
         std::optional<GpuKernel>& kernel = loaded.kernels.emplace_back();
         if (!launch) continue;
-        cuda::Function function = nullptr;
-        const char* const symbol = launch->symbol.c_str();
-        if (Status s = device_->check(f.module_function(&function, loaded.module.get(), symbol),
-                                      fmt::format("looking for {}", symbol));
-            !s)
-            return s;
-        if (launch->shared_bytes > kDefaultShared) {
-            const auto bytes = static_cast<int>(launch->shared_bytes);
-            if (Status s = device_->check(
-                    f.function_set(function, cuda::kMaxDynamicSharedBytes, bytes),
-                    fmt::format("giving {} bytes of shared memory to {}", bytes, symbol));
-                !s)
-                return s;
-        }
-        kernel = GpuKernel{std::move(*launch), function};
+        Result<cuda::Function> function = find_function(*device_, loaded.module.get(), *launch);
+        if (!function) return function.error();
+        kernel = GpuKernel{std::move(*launch), *function};
     }
     modules_.push_back(std::move(loaded));
     for (EntryCode* code : entries) code->module = &modules_.back();

@@ -15,6 +15,13 @@ Error error_of(const GpuOptions& options = {}) {
     return made.error();
 }
 
+GpuOptions at(const std::string& driver, int device) {
+    GpuOptions options;
+    options.driver = driver;
+    options.device = device;
+    return options;
+}
+
 bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
@@ -49,24 +56,24 @@ Status use_everything() {
 }  // namespace
 
 TEST_CASE("no driver, an old one, no GPU") {
-    const Error none = error_of({.driver = "/nowhere/libcuda.so.1"});
+    const Error none = error_of(at("/nowhere/libcuda.so.1", 0));
     CHECK(none.status == kExitRun);
     CHECK(contains(none.message, "no driver for an NVIDIA GPU"));
     CHECK(contains(none.message, "/nowhere/libcuda.so.1"));
     {
-        const FakeGpu gpu({{"VERSION", "11080"}});
+        const FakeGpu gpu("VERSION=11080");
         const Error old = error_of();
         CHECK(old.status == kExitRun);
         CHECK(contains(old.message, "too old: it is for CUDA 11.8"));
     }
     {
-        const FakeGpu gpu({{"DEVICES", "0"}});
+        const FakeGpu gpu("DEVICES=0");
         CHECK(error_of().status == kExitRun);
         CHECK(contains(error_of().message, "no such GPU"));
     }
     {
-        const FakeGpu gpu({{"DEVICES", "2"}});
-        const Error seventh = error_of({.device = 7});
+        const FakeGpu gpu("DEVICES=2");
+        const Error seventh = error_of(at({}, 7));
         CHECK(seventh.status == kExitRun);
         CHECK(seventh.message ==
               "there is no GPU 7: the driver finds 2\n  gpu:0 Fake GPU 0\n  gpu:1 Fake GPU 1");
@@ -82,7 +89,7 @@ TEST_CASE("the code is for the GPU") {
         return fake_code(program, entries, wanted, threads);
     };
     const auto target_of = [&](const char* capability, const char* wanted) {
-        const FakeGpu gpu({{"CAPABILITY", capability}});
+        const FakeGpu gpu(std::string("CAPABILITY=") + capability);
         GpuOptions options;
         options.target = wanted;
         const auto made = fake_executable(options, emitter);
@@ -100,7 +107,7 @@ TEST_CASE("the code is for the GPU") {
 }
 
 TEST_CASE("memory that is too small") {
-    const FakeGpu gpu({{"MEMORY", "1000"}});
+    const FakeGpu gpu("MEMORY=1000");
     const Status status = use_everything();
     REQUIRE_FALSE(status.ok());
     CHECK(status.error().status == kExitRun);
@@ -128,6 +135,7 @@ TEST_CASE("every error of every function is reported, and nothing is left") {
                                      "cuModuleGetFunction",
                                      "cuStreamCreate",
                                      "cuFuncSetAttribute",
+                                     "cuFuncGetAttribute",
                                      "cuStreamSynchronize",
                                      "cuStreamBeginCapture_v2",
                                      "cuStreamEndCapture",
@@ -154,7 +162,7 @@ TEST_CASE("every error of every function is reported, and nothing is left") {
                 INFO(name << ", call " << call << ": " << code);
                 const std::string failure =
                     std::string(name) + ":" + std::to_string(call) + ":" + std::to_string(code);
-                const FakeGpu gpu({{"FAIL", failure}});
+                const FakeGpu gpu("FAIL=" + failure);
                 const Status status = use_everything();
                 const std::string problems = gpu.problems();
                 // What could not be made current cannot be given back.
@@ -172,8 +180,8 @@ TEST_CASE("every error of every function is reported, and nothing is left") {
 }
 
 TEST_CASE("what errors mean") {
-    const auto message = [](const char* failure) {
-        const FakeGpu gpu({{"FAIL", failure}});
+    const auto message = [](const std::string& failure) {
+        const FakeGpu gpu("FAIL=" + failure);
         const Status status = use_everything();
         REQUIRE_FALSE(status.ok());
         return status.error().message + "\n" + status.error().help;
@@ -187,8 +195,7 @@ TEST_CASE("what errors mean") {
     CHECK(contains(message("cuEventSynchronize:1:700"), "--resume"));
     CHECK(contains(message("cuModuleLoadDataEx:1:218"), "this is a bug in netc"));
     // Without its linker the driver still loads PTX.
-    const FakeGpu gpu(
-        {{"FAIL", "cuLinkAddData_v2:1:218,cuLinkCreate_v2:2:1,cuLinkComplete:1:218"}});
+    const FakeGpu gpu("FAIL=cuLinkAddData_v2:1:218,cuLinkCreate_v2:2:1,cuLinkComplete:1:218");
     CHECK(use_everything().ok());
     CHECK(gpu.problems().empty());
 }

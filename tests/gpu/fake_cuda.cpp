@@ -209,6 +209,13 @@ NETC_FAKE void netc_fake_reset() {
     State& s = state();
     const std::lock_guard lock(s.mutex);
     s.work.clear();
+    // What was left is no concern of the next; its memory stays.
+    s.device.clear();
+    s.pinned.clear();
+    for (auto* set : {&s.streams, &s.events, &s.modules, &s.graphs, &s.execs, &s.links})
+        set->clear();
+    s.contexts = 0;
+    s.used = 0;
     s.failures.clear();
     s.calls.clear();
     s.problems.clear();
@@ -440,6 +447,12 @@ NETC_FAKE Result cuModuleGetFunction(void** function, void* module, const char* 
     const auto found = m->kernels.find(name);
     if (found == m->kernels.end()) return kNotFound;
     *function = found->second.get();
+    return kOk;
+}
+NETC_FAKE Result cuFuncGetAttribute(int* value, int attribute, void*) {
+    ENTER();
+    if (attribute != 4) return kInvalidValue;
+    *value = 32;
     return kOk;
 }
 NETC_FAKE Result cuFuncSetAttribute(void* function, int attribute, int value) {

@@ -18,14 +18,15 @@ namespace netc {
 
 class FakeGpu {
 public:
-    using Settings = std::vector<std::pair<std::string, std::string>>;
-
-    // `settings`: FAIL, VERSION, DEVICES, CAPABILITY, MEMORY, as fake_cuda.cpp says.
-    explicit FakeGpu(const Settings& settings = {}) {
+    // `setting`: VERSION=11080, and what else fake_cuda.cpp says; none is a GPU that works.
+    explicit FakeGpu(const std::string& setting = {}) {
+        const std::string prefix = "NETC_FAKE_CUDA_";
         for (const char* name : {"FAIL", "VERSION", "DEVICES", "CAPABILITY", "MEMORY"})
-            unsetenv((std::string("NETC_FAKE_CUDA_") + name).c_str());
-        for (const auto& [name, value] : settings)
-            setenv(("NETC_FAKE_CUDA_" + name).c_str(), value.c_str(), 1);
+            unsetenv((prefix + name).c_str());
+        const std::size_t equals = setting.find('=');
+        if (equals != std::string::npos)
+            setenv((prefix + setting.substr(0, equals)).c_str(), setting.substr(equals + 1).c_str(),
+                   1);
         library_ = dlopen(NETC_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
         REQUIRE(library_ != nullptr);
         // The first cuInit resets as well.
