@@ -61,6 +61,7 @@ void find_all(cuda::Functions& f, Finder& find) {
     find(f.stream_create, "cuStreamCreate");
     find(f.stream_destroy, "cuStreamDestroy_v2");
     find(f.stream_synchronize, "cuStreamSynchronize");
+    find(f.stream_wait, "cuStreamWaitEvent");
     find(f.begin_capture, "cuStreamBeginCapture_v2");
     find(f.end_capture, "cuStreamEndCapture");
     find(f.graph_instantiate, "cuGraphInstantiateWithFlags");

@@ -65,6 +65,7 @@ struct Functions {
     Code (*stream_create)(Stream*, unsigned flags);
     Code (*stream_destroy)(Stream);
     Code (*stream_synchronize)(Stream);
+    Code (*stream_wait)(Stream, Event, unsigned flags);
     Code (*begin_capture)(Stream, int mode);
     Code (*end_capture)(Stream, Graph*);
     Code (*graph_instantiate)(GraphExec*, Graph, unsigned long long flags);

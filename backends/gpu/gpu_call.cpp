@@ -11,6 +11,8 @@ namespace {
 // Of pieces of a block; loads of vectors may go on behind the last element.
 constexpr std::int64_t kPieceAlignment = 256;
 constexpr std::int64_t kBehind = 128;
+// Inputs of so many bytes take longer to copy than a second stream takes to ask for: about 3 microseconds.
+constexpr std::int64_t kLargeInputs = 64 * 1024;
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
 std::int64_t size_of(const EntryArgument& argument, std::int64_t batch) {
@@ -45,6 +47,7 @@ void GpuCall::lay_out() {
     for (const EntryArgument& input : entry_.inputs)
         inputs_.push_back(place(size_of(input, batch_)));
     flag_ = place(sizeof(std::int32_t)).offset;
+    copies_beside_ = flag_ >= kLargeInputs;
     for (const EntryArgument& output : entry_.outputs)
         outputs_.push_back(place(size_of(output, batch_)));
 }
@@ -118,13 +121,18 @@ Status GpuCall::launch(const Launch& launch, const Slot& slot, cuda::Stream stre
                           launch.call->label);
 }
 
+Status GpuCall::copy_inputs(const Slot& slot, cuda::Stream stream) const {
+    const auto bytes = static_cast<std::size_t>(flag_) + sizeof(std::int32_t);
+    return device_->check(
+        device_->functions().copy_to_device(slot.device.get(), host(slot), bytes, stream),
+        "copying the inputs");
+}
+
 Status GpuCall::record(const Slot& slot, cuda::Stream stream, const GpuRegions& regions) const {
     const cuda::Functions& f = device_->functions();
-    const auto bytes_in = static_cast<std::size_t>(flag_) + sizeof(std::int32_t);
-    if (Status s = device_->check(f.copy_to_device(slot.device.get(), host(slot), bytes_in, stream),
-                                  "copying the inputs");
-        !s)
-        return s;
+    if (!copies_beside_) {
+        if (Status s = copy_inputs(slot, stream); !s) return s;
+    }
     for (const Launch& each : launches_) {
         if (Status s = launch(each, slot, stream, regions); !s) return s;
     }
@@ -143,10 +151,13 @@ Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regio
         if (!device) return device.error();
         Result<PinnedMemory> host = allocate_pinned(device_, block_);
         if (!host) return host.error();
+        Result<DeviceEvent> arrived = make_event(device_);
+        if (!arrived) return arrived.error();
         Result<DeviceEvent> done = make_event(device_);
         if (!done) return done.error();
         slot.device = std::move(*device);
         slot.host = std::move(*host);
+        slot.arrived = std::move(*arrived);
         slot.done = std::move(*done);
     }
     if (slot.graph) return {};
@@ -158,12 +169,12 @@ Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regio
     return {};
 }
 
-Status GpuCall::start(cuda::Stream stream, const GpuRegions& regions,
+Status GpuCall::start(const GpuStreams& streams, const GpuRegions& regions,
                       std::span<const std::byte* const> inputs) {
     // One pair is enough while each run is waited for.
     if (under_way_ == 0) next_ = 0;
     Slot& slot = slots_[next_];
-    if (Status s = prepare(slot, stream, regions); !s) return s;
+    if (Status s = prepare(slot, streams.work, regions); !s) return s;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
         if (inputs_[i].size == 0) continue;
         std::memcpy(host(slot) + inputs_[i].offset, inputs[i],
@@ -171,10 +182,16 @@ Status GpuCall::start(cuda::Stream stream, const GpuRegions& regions,
     }
     std::memset(host(slot) + flag_, 0, sizeof(std::int32_t));
     const cuda::Functions& f = device_->functions();
-    if (Status s = device_->check(f.graph_launch(slot.graph.get(), stream), entry_.name); !s)
-        return s;
-    if (Status s = device_->check(f.event_record(slot.done.get(), stream), entry_.name); !s)
-        return s;
+    const auto check = [&](cuda::Code code) {
+        return device_->check(code, "starting " + entry_.name);
+    };
+    if (copies_beside_) {
+        if (Status s = copy_inputs(slot, streams.copies); !s) return s;
+        if (Status s = check(f.event_record(slot.arrived.get(), streams.copies)); !s) return s;
+        if (Status s = check(f.stream_wait(streams.work, slot.arrived.get(), 0)); !s) return s;
+    }
+    if (Status s = check(f.graph_launch(slot.graph.get(), streams.work)); !s) return s;
+    if (Status s = check(f.event_record(slot.done.get(), streams.work)); !s) return s;
     next_ = (next_ + 1) % kSlots;
     under_way_ += 1;
     return {};

@@ -7,7 +7,7 @@
 //     input 0 | input 1 | ... | flag | output 0 | output 1 | ...
 //
 // so a run is two copies, inputs with a flag of 0 in, flag with outputs out. There are two such pairs: the inputs of
-// the next run are written while one is under way.
+// the next run are written while one is under way, and large ones also copied to the device, in a stream of their own.
 #pragma once
 
 #include <array>
@@ -41,6 +41,10 @@ struct GpuRegions {
 // One bit each, for sets of regions.
 constexpr unsigned bit(RegionKind region) { return 1U << static_cast<unsigned>(region); }
 
+struct GpuStreams {
+    cuda::Stream work = nullptr, copies = nullptr;
+};
+
 class GpuCall {
 public:
     // `params`: of each kernel. All of these outlive the call. Errors: a launch that a GPU cannot do (status 4), a
@@ -49,8 +53,8 @@ public:
                                                  std::int64_t batch, const GpuModule& module,
                                                  const std::vector<std::vector<Param>>& params);
 
-    // Puts a run into the stream. At most kSlots are under way: finish() the oldest before another.
-    Status start(cuda::Stream stream, const GpuRegions& regions,
+    // Puts a run into the streams. At most kSlots are under way: finish() the oldest before another.
+    Status start(const GpuStreams& streams, const GpuRegions& regions,
                  std::span<const std::byte* const> inputs);
     // Waits for the oldest run. Error: the device's, or of an index among the data that is out of range.
     Status finish();
@@ -74,7 +78,7 @@ private:
     struct Slot {
         DeviceMemory device;
         PinnedMemory host;
-        DeviceEvent done;
+        DeviceEvent arrived, done;  // the inputs, the run
         DeviceGraph graph;
     };
     struct Launch {
@@ -87,6 +91,7 @@ private:
     GpuCall(SharedDevice device, const Entry& entry, std::int64_t batch)
         : device_(std::move(device)), entry_(entry), batch_(batch) {}
     void lay_out();
+    Status copy_inputs(const Slot& slot, cuda::Stream stream) const;
     Status add_launch(const Call& call, const std::vector<std::int64_t>& steps,
                       const GpuModule& module, const std::vector<std::vector<Param>>& params);
     Status prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions);
@@ -103,6 +108,7 @@ private:
     unsigned regions_ = 0;
     std::vector<Piece> inputs_, outputs_;
     std::int64_t flag_ = 0, block_ = 0;  // offset of the flag, size of the block
+    bool copies_beside_ = false;         // the inputs, in a stream of their own
     std::vector<Launch> launches_;
     std::array<Slot, kSlots> slots_;
     std::size_t next_ = 0, under_way_ = 0, finished_ = 0;  // slots, and how many of them run

@@ -102,6 +102,9 @@ GpuExecutable::create(SharedDevice device, Program program, std::vector<std::vec
     Result<DeviceStream> stream = make_stream(made->device_);
     if (!stream) return stream.error();
     made->stream_ = std::move(*stream);
+    Result<DeviceStream> copies = make_stream(made->device_);
+    if (!copies) return copies.error();
+    made->copies_ = std::move(*copies);
     std::vector<EntryCode*> first;
     for (const Entry& entry : made->program_.entries) {
         if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
@@ -252,7 +255,8 @@ Status GpuExecutable::begin(std::string_view name, const CallMemory& memory, std
         if (Status s = finish_oldest(); !s) return s;
     }
     const std::size_t before = call.recorded();
-    if (Status s = call.start(stream_.get(), regions_, memory.inputs); !s) return s;
+    const GpuStreams streams{stream_.get(), copies_.get()};
+    if (Status s = call.start(streams, regions_, memory.inputs); !s) return s;
     recorded_ += call.recorded() - before;
     under_way_.push_back(&call);
     last_ = &call;

@@ -70,7 +70,7 @@ private:
     Program program_;
     std::vector<std::vector<Param>> params_;
     MakeGpuImage make_image_;
-    DeviceStream stream_;
+    DeviceStream stream_, copies_;
     std::map<std::string, EntryCode, std::less<>> entries_;
     std::list<GpuModule> modules_;
     std::map<RegionKind, std::pair<DeviceMemory, std::int64_t>> memory_;  // with its size

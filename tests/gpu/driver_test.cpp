@@ -32,9 +32,13 @@ Status use_everything() {
     if (!made) return made.error();
     Executable& executable = **made;
     alignas(64) std::byte weights[128] = {}, optimizer[128] = {}, prepared[64] = {}, hyper[64] = {};
-    float x[40] = {}, y[40] = {}, loss = 0;
-    std::int32_t ids[20] = {};
-    for (const std::int64_t batch : {4, 20}) {
+    // Inputs of the larger batch are copied in a stream of their own.
+    constexpr std::int64_t kLarge = 10000;
+    const std::vector<float> x(2 * kLarge);
+    std::vector<float> y(2 * kLarge);
+    float loss = 0;
+    const std::vector<std::int32_t> ids(kLarge);
+    for (const std::int64_t batch : {std::int64_t{4}, kLarge}) {
         const auto call = [&](const char* name, const void* input, void* output) {
             const std::byte* in[] = {static_cast<const std::byte*>(input)};
             std::byte* out[] = {static_cast<std::byte*>(output)};
@@ -42,11 +46,11 @@ Status use_everything() {
             return executable.start(name, memory, batch);
         };
         for (int i = 0; i < 3; ++i) {
-            if (Status s = call("train_step", ids, &loss); !s) return s;
+            if (Status s = call("train_step", ids.data(), &loss); !s) return s;
         }
         if (Status s = executable.wait(); !s) return s;
         for (const char* name : {"forward", "evaluate"}) {
-            if (Status s = call(name, x, y); !s) return s;
+            if (Status s = call(name, x.data(), y.data()); !s) return s;
             if (Status s = executable.wait(); !s) return s;
         }
     }
@@ -142,6 +146,7 @@ TEST_CASE("every error of every function is reported, and nothing is left") {
                                      "cuGraphLaunch",
                                      "cuGraphInstantiateWithFlags",
                                      "cuLaunchKernel",
+                                     "cuStreamWaitEvent",
                                      "cuEventCreate",
                                      "cuEventRecord",
                                      "cuEventSynchronize"};

@@ -508,6 +508,14 @@ NETC_FAKE Result cuStreamSynchronize(void* stream) {
     drain();
     return kOk;
 }
+NETC_FAKE Result cuStreamWaitEvent(void* stream, void* event, unsigned) {
+    ENTER();
+    // All work is one queue, in the order in which it was given.
+    if (handle<FakeEvent>(state().events, event, "event") == nullptr ||
+        handle<FakeStream>(state().streams, stream, "stream") == nullptr)
+        return kInvalidHandle;
+    return kOk;
+}
 NETC_FAKE Result cuStreamBeginCapture_v2(void* stream, int) {
     ENTER();
     FakeStream* const s = handle<FakeStream>(state().streams, stream, "stream");

@@ -3,6 +3,8 @@
 // them, as training uses it.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include "runtime/train/session.h"
 #include "tests/gpu/fake_gpu.h"
 #include "tests/unit/temporary_directory.h"
@@ -121,6 +123,24 @@ TEST_CASE("an entry at a batch is recorded once") {
         // Many batches do not keep a graph each.
         for (std::size_t batch = 1; batch <= 80; ++batch)
             CHECK(bench.forward(std::vector<float>(2 * batch, 1.0F)).size() == 2 * batch);
+    }
+    CHECK(gpu.problems() == "");
+}
+
+TEST_CASE("large inputs are copied beside the run before") {
+    const FakeGpu gpu;
+    {
+        Bench bench;
+        bench.set_weights(1, 1);
+        std::vector<float> x(20000);
+        const std::byte* const input[] = {bytes(x)};
+        for (int round = 0; round < 9; ++round) {
+            std::fill(x.begin(), x.end(), static_cast<float>(round));
+            REQUIRE(bench->run("forward", input, 10000).ok());
+            if (round % 3 == 0) CHECK(first_of(bench->output(0)) == static_cast<float>(2 * round));
+        }
+        CHECK(gpu.calls("cuStreamWaitEvent") == 9);
+        CHECK(bench->wait().ok());
     }
     CHECK(gpu.problems() == "");
 }
