@@ -86,6 +86,7 @@ Cause cause_of(cuda::Code code) {
     switch (code) {
         case 2: return Cause::memory;       // OUT_OF_MEMORY
         case 34:                            // STUB_LIBRARY
+        case 221:                           // JIT_COMPILER_NOT_FOUND
         case 802:                           // SYSTEM_NOT_READY
         case 803:                           // SYSTEM_DRIVER_MISMATCH
         case 804: return Cause::no_driver;  // COMPAT_NOT_SUPPORTED_ON_DEVICE
