@@ -46,11 +46,33 @@ using EntryFunction = std::int32_t (*)(std::byte*, std::byte*, std::byte*, std::
                                        const std::byte* const*, std::byte* const*, std::int64_t);
 
 // A loaded program. Calls are reentrant; one call uses up to `threads` threads.
+//
+// On a device with memory of its own (a GPU) the weights, prepared weights, optimizer's state and hyper of CallMemory
+// are copies of the host's: the device keeps its own from call to call, of one such memory only, and the caller says
+// when the host's have changed and asks for the device's. On the CPU calls work on the caller's memory.
 class Executable {
 public:
     virtual ~Executable() = default;
     // Runs an entry. An Error has status 4 (a bad index among the data: says which).
     virtual Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) = 0;
+    // As run(), but may return before the outputs are there: they are after wait(), which gives the errors of running,
+    // unless another start came between. The inputs may be changed at once; the outputs' memory must stay until
+    // wait() or another start.
+    virtual Status start(std::string_view entry, const CallMemory& memory, std::int64_t batch) {
+        return run(entry, memory, batch);
+    }
+    virtual Status wait() { return {}; }
+    // Whether the device has memory of its own. Then the caller needs no workspace.
+    virtual bool has_own_memory() const { return false; }
+    // The caller's bytes of this region (weights, prepared, optimizer, hyper) are newer than the device's now: the next
+    // call that works on it takes them, all of the region. At first they are.
+    virtual void host_changed(RegionKind) {}
+    // Copies bytes of a region of the device as calls left them, the workspace's too; where the host's are newer it
+    // copies nothing. An Error has status 4.
+    virtual Status fetch(RegionKind, std::byte* /*to*/, std::int64_t /*offset*/,
+                         std::int64_t /*size*/) {
+        return {};
+    }
     // Where running this entry, which ran before at this batch, is one call and no more: the function, for small
     // networks whose steps take less time than looking it up. Null elsewhere.
     virtual EntryFunction direct(std::string_view, std::int64_t) const { return nullptr; }
@@ -95,6 +117,17 @@ struct JitOptions {
     CompileTimes* times = nullptr;  // filled in while the program is loaded
 };
 
+struct GpuOptions {
+    int device = 0;                    // the driver's number
+    std::string target;                // sm_80, sm_90, sm_90a; empty: what the device has
+    int threads = 0;                   // that compile; 0: all cores
+    std::string cache_directory;       // empty: no cache
+    std::vector<std::string> entries;  // empty: all
+    std::vector<std::string> deferred{"evaluate"};  // of these, as JitOptions has it
+    std::string driver;                             // the driver's library; empty: the system's
+    CompileTimes* times = nullptr;                  // filled in while the program is loaded
+};
+
 struct ObjectOptions {
     CpuTarget target{.triple = "", .cpu = "native", .features = ""};
     std::string prefix;       // lenet5
@@ -127,6 +160,9 @@ struct ProgramSource {
 // Machine code for this machine.
 Result<std::unique_ptr<Executable>> jit(ProgramSource source, const JitOptions& options);
 Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions& options);
+// Code for an NVIDIA GPU of this machine. Errors have status 4: no driver, too old, no such GPU, no memory; 2: the
+// GPU does not run code for the target; 70: no code could be made.
+Result<std::unique_ptr<Executable>> gpu_jit(ProgramSource source, const GpuOptions& options);
 Result<ObjectFiles> emit_object(const ProgramSource& source, const ObjectOptions& options);
 
 // What the scheduler chose for a kernel, why, and what keeps it from the peak of this machine.

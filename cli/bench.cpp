@@ -30,8 +30,9 @@ struct Timing {
 };
 
 // Blocks of at least a millisecond, for `seconds` in all and at least five, after a warm-up.
-template <class Work>
-Timing time_calls(double seconds, Work work) {
+// `finish` waits for calls that go on beside us, on a GPU.
+template <class Work, class Finish>
+Timing time_calls(double seconds, Work work, Finish finish) {
     Timing timing;
     auto block = [&](std::int64_t calls) {
         const auto start = Clock::now();
@@ -41,6 +42,7 @@ Timing time_calls(double seconds, Work work) {
                 break;
             }
         }
+        if (Status status = finish(); !status && timing.status) timing.status = std::move(status);
         return std::chrono::duration<double>(Clock::now() - start).count();
     };
     block(2);
@@ -143,8 +145,9 @@ void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
     if (samples > 0)
         print_out(fmt::format("  {:>10.0f} samples/s",
                               static_cast<double>(samples) / row.timing.minimum));
-    if (row.flops > 0)
-        print_out(fmt::format("  {:>7.1f} GFLOP/s {:>5.1f} %", gflops, 100 * gflops / peak.gflops));
+    if (row.flops > 0) print_out(fmt::format("  {:>7.1f} GFLOP/s", gflops));
+    if (row.flops > 0 && peak.gflops > 0)
+        print_out(fmt::format(" {:>5.1f} %", 100 * gflops / peak.gflops));
     if (samples == 0)
         print_out(fmt::format("  {:>6.1f} GB/s", row.bytes / row.timing.minimum / 1e9));
     print_out(row.calls > 1 ? fmt::format("  x {}\n", row.calls) : "\n");
@@ -153,14 +156,13 @@ void print_row(const Row& row, const Peak& peak, std::int64_t samples) {
 }
 
 nlohmann::ordered_json row_json(const Row& row, const Peak& peak, std::int64_t batch) {
-    nlohmann::ordered_json json = {
-        {"what", row.what},
-        {"batch", batch},
-        {"seconds_min", row.timing.minimum},
-        {"seconds_median", row.timing.median},
-        {"gflops", row.flops / row.timing.minimum / 1e9},
-        {"share_of_peak", row.flops / row.timing.minimum / 1e9 / peak.gflops},
-        {"samples_per_second", static_cast<double>(batch) / row.timing.minimum}};
+    nlohmann::ordered_json json = {{"what", row.what},
+                                   {"batch", batch},
+                                   {"seconds_min", row.timing.minimum},
+                                   {"seconds_median", row.timing.median},
+                                   {"gflops", row.flops / row.timing.minimum / 1e9}};
+    if (peak.gflops > 0) json["share_of_peak"] = row.flops / row.timing.minimum / 1e9 / peak.gflops;
+    json["samples_per_second"] = static_cast<double>(batch) / row.timing.minimum;
     if (row.report != nullptr) {
         json["place"] = row.place;
         json["seconds_predicted"] = row.report->cycles * seconds_per_cycle(*row.report, peak);
@@ -221,7 +223,10 @@ int bench_peak(const Options& options, const Peak& peak) {
 }  // namespace
 
 int verb_bench(Options options) {
-    const Peak peak = measure_peak(options.peak ? 1.0 : 0.2);
+    const Result<std::optional<int>> gpu = gpu_number(options);
+    if (!gpu) return report(gpu.error());
+    // Shares are of this machine's CPU: none where it does not work.
+    const Peak peak = *gpu ? Peak{} : measure_peak(options.peak ? 1.0 : 0.2);
     if (options.file.empty()) {
         if (options.peak) return bench_peak(options, peak);
         return report({kExitUsage, "bench wants a FILE, or --peak"});
@@ -229,6 +234,9 @@ int verb_bench(Options options) {
     if (!options.weights.empty()) {
         if (Result<Safetensors> read = read_weights(options.weights, options); !read)
             return report(read.error());
+    }
+    if (options.kernels || options.report) {
+        if (Status s = needs_cpu(options, "a row per kernel"); !s) return report(s.error());
     }
     Result<Opened> opened = open_model(options);
     if (!opened) return report(opened.error());
@@ -268,7 +276,9 @@ int verb_bench(Options options) {
                   0,
                   1};
         reset_resident_peak();
-        whole.timing = time_calls(2.0, [&] { return session->run(entry_name, pointers, batch); });
+        whole.timing = time_calls(
+            2.0, [&] { return session->run(entry_name, pointers, batch); },
+            [&] { return session->wait(); });
         if (!whole.timing.status) return report(whole.timing.status.error());
         const Memory memory = memory_of(program, entry, batch);
         if (options.json) {
@@ -296,7 +306,8 @@ int verb_bench(Options options) {
         }
         for (std::size_t i = 0; i < rows.size(); ++i) {
             rows[i].timing = time_calls(
-                0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); });
+                0.05, [&] { return parts->run(single.entries[i].name, pointers, batch); },
+                [&] { return parts->wait(); });
             if (!rows[i].timing.status) return report(rows[i].timing.status.error());
         }
         std::vector<KernelReport> reports;

@@ -54,6 +54,7 @@ int verb_grad(Options options) {
         if (Status s = check_gradient_input(**bench, **model, **section, name); !s)
             return report(s.error());
     }
+    if (Status s = needs_cpu(options, "`netc grad`"); !s) return report(s.error());
     Result<Program> program =
         make_program(**model, *section, options, {"gradient"},
                      options.batch.value_or((*section)->batch), false, options.wrt);

@@ -245,6 +245,7 @@ int verb_gradcheck(Options options) {
     std::vector<const std::byte*> pointers;
     for (const auto& bytes : sample.bytes) pointers.push_back(bytes.data());
     if (Status s = session->run("gradient", pointers, batch); !s) return report(s.error());
+    if (Status s = session->wait(); !s) return report(s.error());
 
     Result<Interpretation> reference = Interpretation::make(program);
     if (!reference) return report(reference.error());

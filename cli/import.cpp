@@ -94,7 +94,9 @@ int verb_import(Options options) {
     if (!imported) return report(imported.error());
     const Metadata metadata =
         weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
-    if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
+    Result<std::vector<TensorView>> tensors = weight_tensors(*session);
+    if (!tensors) return report(tensors.error());
+    if (Status s = write_safetensors(options.output, *tensors, metadata); !s) {
         return report(s.error());
     }
     options.json ? print_json(*imported) : print_table(*imported);

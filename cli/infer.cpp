@@ -257,7 +257,9 @@ int verb_init(Options options) {
         return report(s.error());
     const Metadata metadata =
         weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
-    if (Status s = write_safetensors(options.output, weight_tensors(*session), metadata); !s) {
+    Result<std::vector<TensorView>> tensors = weight_tensors(*session);
+    if (!tensors) return report(tensors.error());
+    if (Status s = write_safetensors(options.output, *tensors, metadata); !s) {
         return report(s.error());
     }
     return kExitDone;
@@ -321,9 +323,9 @@ int verb_predict(Options options) {
     if (Status s = check_ranges(entry, *inputs); !s) return report(s.error());
     warn_far_outside(*loaded, entry, *inputs);
     if (Status s = loaded->session->run("prepare", {}, 1); !s) return report(s.error());
-    if (Status s = loaded->session->run("forward", inputs->pointers(), inputs->batch); !s) {
-        return report(s.error());
-    }
+    Status ran = loaded->session->run("forward", inputs->pointers(), inputs->batch);
+    if (ran) ran = loaded->session->wait();
+    if (!ran) return report(ran.error());
     if (!options.output.empty()) {
         Status s = write_outputs(options.output, entry, *loaded->session, inputs->batch);
         return finish_profile(options, *loaded->runnable, s ? kExitDone : report(s.error()));

@@ -27,7 +27,8 @@ struct Options {
     std::optional<std::int64_t> batch, epochs, steps, log_every;
     std::optional<std::uint64_t> seed;
     std::optional<int> threads;
-    std::string device = "cpu";
+    std::string device = "cpu";  // cpu, gpu, gpu:N
+    std::string gpu;             // sm_80, sm_90 or sm_90a instead of what the device has
     std::string cpu = "native", features, target;
     std::optional<Precision> matmul;  // nothing: what the train section says
     std::int64_t winograd_tile = 4;   // of --winograd; 0: off

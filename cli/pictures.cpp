@@ -250,6 +250,7 @@ Result<std::string> decision_boundary_svg(Options options) {
     for (const auto& bytes : memory) pointers.push_back(bytes.data());
     if (Status s = loaded->session->run("prepare", {}, 1); !s) return s.error();
     if (Status s = loaded->session->run("forward", pointers, kCells * kCells); !s) return s.error();
+    if (Status s = loaded->session->wait(); !s) return s.error();
     return draw(plane, answers_of(output, loaded->session->output(0)), loaded->model->name, names);
 }
 

@@ -1,4 +1,7 @@
 // From a checked model to a program: compiled at once, or named so that the cache may have it.
+#include <charconv>
+#include <cstdlib>
+
 #include <fmt/format.h>
 
 #include "cli/terminal.h"
@@ -59,7 +62,54 @@ std::string texts(const SourceMap& sources) {
     return all;
 }
 
+Result<std::unique_ptr<Runnable>> make_gpu_runnable(ProgramSource source, const Options& options,
+                                                    int number, const PassRunner& run) {
+    if (options.profile)
+        return Error{kExitUsage, "--profile measures the CPU", std::nullopt,
+                     "`--device gpu` without it; `netc bench --device gpu` measures a whole call"};
+    CompileTimes times;
+    GpuOptions gpu_options;
+    gpu_options.device = number;
+    gpu_options.target = options.gpu;
+    gpu_options.threads = thread_count(options);
+    gpu_options.cache_directory = cache_directory(options);
+    gpu_options.times = &times;
+    // For tests, which have a driver that needs no GPU.
+    if (const char* path = std::getenv("NETC_CUDA_DRIVER")) gpu_options.driver = path;
+    Result<std::unique_ptr<Executable>> executable = gpu_jit(std::move(source), gpu_options);
+    if (!executable) return executable.error();
+    if (options.time_report)
+        print_err(time_report(run) + time_report(times, (*executable)->program()));
+    auto runnable = std::make_unique<Runnable>(std::move(*executable));
+    runnable->choices = run.choices;
+    return runnable;
+}
+
 }  // namespace
+
+Result<std::optional<int>> gpu_number(const Options& options) {
+    constexpr std::string_view kGpu = "gpu", kNumbered = "gpu:";
+    const std::string_view device = options.device;
+    if (device == "cpu") return std::optional<int>();
+    if (device == kGpu) return std::optional(0);
+    int number = 0;
+    const std::string_view digits =
+        device.starts_with(kNumbered) ? device.substr(kNumbered.size()) : std::string_view();
+    const char* const end = digits.data() + digits.size();
+    const auto [rest, wrong] = std::from_chars(digits.data(), end, number);
+    if (!digits.empty() && wrong == std::errc() && rest == end && number >= 0)
+        return std::optional(number);
+    return Error{kExitUsage, fmt::format("there is no device `{}`", device), std::nullopt,
+                 "cpu, gpu, or gpu:N where there are several, from 0"};
+}
+
+Status needs_cpu(const Options& options, std::string_view what) {
+    const Result<std::optional<int>> gpu = gpu_number(options);
+    if (!gpu) return gpu.error();
+    if (!*gpu) return {};
+    return Error{kExitUsage, fmt::format("{} runs on the CPU only", what), std::nullopt,
+                 "without --device"};
+}
 
 ProgramSource make_source(const Model& model, const TrainSection* section, const Options& options,
                           CompileOptions compile_options, std::shared_ptr<PassRunner> run,
@@ -87,18 +137,15 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
                                                 std::vector<std::string> entries,
                                                 std::int64_t batch_hint, bool log_results,
                                                 bool with_kernels, bool double_precision) {
-    if (options.device != "cpu") {
-        Error error{options.device.starts_with("gpu") ? kExitRun : kExitUsage,
-                    fmt::format("there is no device `{}`", options.device)};
-        error.help = "this version runs on `--device cpu`";
-        return error;
-    }
+    const Result<std::optional<int>> gpu = gpu_number(options);
+    if (!gpu) return gpu.error();
     CompileOptions compile_options = compile_options_of(options, std::move(entries), batch_hint);
     compile_options.log_results = log_results;
     compile_options.double_precision = double_precision;
     const auto run = std::make_shared<PassRunner>(make_pass_runner(options));
     ProgramSource source =
         make_source(model, section, options, std::move(compile_options), run, with_kernels);
+    if (*gpu) return make_gpu_runnable(std::move(source), options, **gpu, *run);
     JitOptions jit_options;
     jit_options.target = cpu_target(options);
     jit_options.threads = thread_count(options);

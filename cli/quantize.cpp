@@ -81,6 +81,7 @@ Result<std::vector<ValueRange>> calibrate(Loaded& loaded, const SectionData& dat
             rows.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
         if (Status s = buffers->fill(part); !s) return s.error();
         if (Status s = session.run("forward", buffers->inputs(), size); !s) return s.error();
+        if (Status s = session.wait(); !s) return s.error();
         if (Status s = add_extremes(session, entry, all); !s) return s.error();
     }
     std::vector<ValueRange> ranges;

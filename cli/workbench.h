@@ -80,6 +80,11 @@ ProgramSource make_source(const Model& model, const TrainSection* section, const
                           CompileOptions compile_options, std::shared_ptr<PassRunner> run,
                           bool with_kernels);
 
+// The GPU that --device names; none for the CPU. Error (status 2): no such device.
+Result<std::optional<int>> gpu_number(const Options& options);
+// Error (status 2) where --device is another: `what` does not run there.
+Status needs_cpu(const Options& options, std::string_view what);
+
 PassRunner make_pass_runner(const Options& options);
 CpuTarget cpu_target(const Options& options);
 int thread_count(const Options& options);

@@ -62,8 +62,12 @@ constexpr std::string_view kMemoryPrefix = "memory/";
 Status write_state(const RunDirectory& directory, const Session& session, const Progress& progress,
                    const std::vector<Memory>& memory, const std::string& identity,
                    Metadata metadata) {
-    std::vector<TensorView> tensors = weight_tensors(session);
-    for (TensorView& slot : slot_tensors(session)) {
+    Result<std::vector<TensorView>> weights = weight_tensors(session);
+    if (!weights) return weights.error();
+    Result<std::vector<TensorView>> slots = slot_tensors(session);
+    if (!slots) return slots.error();
+    std::vector<TensorView> tensors = std::move(*weights);
+    for (TensorView& slot : *slots) {
         slot.name = "optimizer/" + slot.name;
         tensors.push_back(std::move(slot));
     }
@@ -128,9 +132,11 @@ Result<Progress> read_state(const RunDirectory& directory, Session& session,
     return from_json(progress->second, path);
 }
 
-Snapshot take_snapshot(const Session& session) {
+Result<Snapshot> take_snapshot(const Session& session) {
+    Result<std::vector<TensorView>> tensors = weight_tensors(session);
+    if (!tensors) return tensors.error();
     Snapshot snapshot;
-    for (const TensorView& tensor : weight_tensors(session)) {
+    for (const TensorView& tensor : *tensors) {
         snapshot.bytes.insert(snapshot.bytes.end(), tensor.bytes.begin(), tensor.bytes.end());
     }
     return snapshot;
@@ -138,14 +144,16 @@ Snapshot take_snapshot(const Session& session) {
 
 Status write_weights(const std::string& path, const Session& session, const Snapshot& snapshot,
                      const Metadata& metadata) {
-    std::vector<TensorView> tensors = weight_tensors(session);
+    // Of their names and shapes only.
+    Result<std::vector<TensorView>> tensors = weight_tensors(session);
+    if (!tensors) return tensors.error();
     std::size_t offset = 0;
-    for (TensorView& tensor : tensors) {
+    for (TensorView& tensor : *tensors) {
         const std::size_t size = tensor.bytes.size();
         tensor.bytes = std::span(snapshot.bytes).subspan(offset, size);
         offset += size;
     }
-    return write_safetensors(path, tensors, metadata);
+    return write_safetensors(path, *tensors, metadata);
 }
 
 }  // namespace netc

@@ -47,7 +47,7 @@ struct Snapshot {
     std::vector<std::byte> bytes;
     bool empty() const { return bytes.empty(); }
 };
-Snapshot take_snapshot(const Session& session);
+Result<Snapshot> take_snapshot(const Session& session);
 Status write_weights(const std::string& path, const Session& session, const Snapshot& snapshot,
                      const Metadata& metadata);
 

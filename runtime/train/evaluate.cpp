@@ -48,6 +48,7 @@ Status measure(Session& session, const Entry& entry, const Dataset& data,
         memory.push_back(std::move(*all));
     }
     Status ran = session.run(entry.name, inputs, static_cast<std::int64_t>(rows.size()));
+    if (ran) ran = session.wait();
     if (!ran) return ran;
     for (std::size_t i = 0; i < entry.outputs.size(); ++i)
         results.push_back(measurement_of(entry.outputs[i], session.output(i)));
@@ -81,6 +82,7 @@ Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
         if (Status status = session.run("evaluate", buffers->inputs(), size); !status) {
             return status.error();
         }
+        if (Status status = session.wait(); !status) return status.error();
         for (Measurement& result : results)
             result.values[0] += session.number(result.name) * static_cast<double>(size);
         for (std::size_t i = 0; i < entry->outputs.size(); ++i) {

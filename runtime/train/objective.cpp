@@ -73,6 +73,7 @@ Result<Objective::Value> Objective::value() {
             rows_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
         if (Status s = buffers_.fill(rows); !s) return s.error();
         if (Status s = session_->run("gradient", buffers_.inputs(), size); !s) return s.error();
+        if (Status s = session_->wait(); !s) return s.error();
         const double weight = static_cast<double>(size) / static_cast<double>(count);
         sum.loss += weight * session_->number("loss");
         const double penalty = session_->number("penalty");
@@ -99,7 +100,8 @@ Status copy_numbers(const Session& from, Session& to) {
             put_number(other->dtype, target, i, number_at(place.dtype, source, i));
         }
     }
-    return {};
+    if (Status s = from.wait(); !s) return s;
+    return to.wait();
 }
 
 }  // namespace netc

@@ -27,19 +27,8 @@ std::int64_t bytes_of(const EntryArgument& argument, std::int64_t batch) {
     return count;
 }
 
-// The first flag that a check of --check-finite raised.
-Status find_not_finite(const Entry& entry, const std::byte* workspace, std::int64_t batch) {
-    for (const Call& call : entry.calls) {
-        if (!call.label.starts_with(kFiniteCheck)) continue;
-        std::int32_t flag = 0;
-        std::memcpy(&flag, workspace + call.arguments[1].offset.at(batch), sizeof flag);
-        if (flag == static_cast<std::int32_t>(Finite::all)) continue;
-        const bool nan = flag == static_cast<std::int32_t>(Finite::nan);
-        return Error{kExitRun,
-                     std::string(nan ? "the first NaN is in " : "the first infinity is in ") +
-                         call.label.substr(kFiniteCheck.size())};
-    }
-    return {};
+RegionKind region_of(const VariablePlace& place) {
+    return place.kind == VariableKind::slot ? RegionKind::optimizer : RegionKind::weights;
 }
 
 }  // namespace
@@ -90,17 +79,22 @@ Result<Session> Session::create(const Program& program, Executable& executable) 
     write_header(session.weights_.data(), program.model_hash, program.weights_size);
     write_header(session.prepared_.data(), program.model_hash, program.prepared_size);
     write_header(session.optimizer_.data(), program.model_hash, program.optimizer_size);
+    for (const RegionKind region :
+         {RegionKind::weights, RegionKind::prepared, RegionKind::optimizer})
+        executable.host_changed(region);
     session.set_rate(std::numeric_limits<float>::quiet_NaN());
     return session;
 }
 
-void Session::set_seed(std::uint64_t seed) {
-    std::memcpy(hyper_.data() + kHyperSeed, &seed, sizeof seed);
+void Session::put_hyper(std::int64_t offset, const void* value, std::size_t size) {
+    std::memcpy(hyper_.data() + offset, value, size);
+    executable_->host_changed(RegionKind::hyper);
 }
+void Session::set_seed(std::uint64_t seed) { put_hyper(kHyperSeed, &seed, sizeof seed); }
 void Session::set_steps_per_epoch(std::int64_t steps) {
-    std::memcpy(hyper_.data() + kHyperStepsPerEpoch, &steps, sizeof steps);
+    put_hyper(kHyperStepsPerEpoch, &steps, sizeof steps);
 }
-void Session::set_rate(float rate) { std::memcpy(hyper_.data() + kHyperRate, &rate, sizeof rate); }
+void Session::set_rate(float rate) { put_hyper(kHyperRate, &rate, sizeof rate); }
 
 Status Session::init(std::uint64_t seed) {
     set_seed(seed);
@@ -112,7 +106,7 @@ Status Session::init(std::uint64_t seed) {
 
 Status Session::reserve_workspace(const Entry& entry, std::int64_t batch) {
     const std::int64_t needed = entry.workspace.at(batch);
-    if (needed <= workspace_.size()) return {};
+    if (needed <= workspace_.size() || executable_->has_own_memory()) return {};
     Result<AlignedMemory> memory = AlignedMemory::allocate(needed);
     if (!memory) return memory.error();
     workspace_ = std::move(*memory);
@@ -120,6 +114,7 @@ Status Session::reserve_workspace(const Entry& entry, std::int64_t batch) {
 }
 
 Status Session::prepare_call(std::string_view name, std::int64_t batch) {
+    if (Status status = wait(); !status) return status;  // for the outputs that go now
     last_ = nullptr;
     direct_ = nullptr;
     const Entry* entry = program_->find(name);
@@ -151,28 +146,76 @@ Status Session::run(std::string_view name, std::span<const std::byte* const> inp
             direct_(weights_.data(), prepared_.data(), optimizer_.data(), workspace_.data(),
                     hyper_.data(), inputs.data(), output_pointers_.data(), batch);
         if (fault != 0) return index_out_of_range(name);
-    } else {
-        CallMemory memory;
-        memory.weights = weights_.data();
-        memory.prepared = prepared_.data();
-        memory.optimizer = optimizer_.data();
-        memory.workspace = workspace_.data();
-        memory.hyper = hyper_.data();
-        memory.inputs = inputs;
-        memory.outputs = output_pointers_;
-        if (Status status = executable_->run(name, memory, batch); !status) return status;
-        direct_ = executable_->direct(name, batch);
+    } else if (Status status = call(name, inputs, batch); !status) {
+        return status;
     }
     if (!checks_finite_) return {};
-    return find_not_finite(*last_, workspace_.data(), batch);
+    if (Status status = wait(); !status) return status;
+    return find_not_finite();
+}
+
+Status Session::call(std::string_view name, std::span<const std::byte* const> inputs,
+                     std::int64_t batch) {
+    if (Status status = std::exchange(failure_, Status()); !status) return status;
+    CallMemory memory;
+    memory.weights = weights_.data();
+    memory.prepared = prepared_.data();
+    memory.optimizer = optimizer_.data();
+    memory.workspace = workspace_.data();
+    memory.hyper = hyper_.data();
+    memory.inputs = inputs;
+    memory.outputs = output_pointers_;
+    if (executable_->has_own_memory()) {
+        waiting_ = true;
+        weights_behind_ |= last_->writes_weights;
+        optimizer_behind_ |= last_->writes_optimizer;
+    }
+    Status status = executable_->start(name, memory, batch);
+    direct_ = executable_->direct(name, batch);
+    return status;
+}
+
+void Session::keep(Status status) const {
+    if (failure_ && !status) failure_ = std::move(status);
+}
+void Session::settle() const {
+    if (std::exchange(waiting_, false)) keep(executable_->wait());
+}
+Status Session::wait() const {
+    settle();
+    return std::exchange(failure_, Status());
+}
+
+// The first flag that a check of --check-finite raised.
+Status Session::find_not_finite() const {
+    for (const Call& call : last_->calls) {
+        if (!call.label.starts_with(kFiniteCheck)) continue;
+        const std::int64_t offset = call.arguments[1].offset.at(last_batch_);
+        std::int32_t flag = static_cast<std::int32_t>(Finite::all);
+        if (executable_->has_own_memory()) {
+            Status status = executable_->fetch(
+                RegionKind::workspace, reinterpret_cast<std::byte*>(&flag), offset, sizeof flag);
+            if (!status) return status;
+        } else {
+            std::memcpy(&flag, workspace_.data() + offset, sizeof flag);
+        }
+        if (flag == static_cast<std::int32_t>(Finite::all)) continue;
+        const bool nan = flag == static_cast<std::int32_t>(Finite::nan);
+        return Error{kExitRun,
+                     std::string(nan ? "the first NaN is in " : "the first infinity is in ") +
+                         call.label.substr(kFiniteCheck.size())};
+    }
+    return {};
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {
+    settle();
     return {outputs_[i].data(), static_cast<std::size_t>(outputs_[i].size())};
 }
 
 double Session::number(std::string_view name) const {
     if (last_ == nullptr) return std::numeric_limits<double>::quiet_NaN();
+    settle();
     for (std::size_t i = 0; i < last_->outputs.size(); ++i) {
         if (last_->outputs[i].name != name) continue;
         if (last_->outputs[i].dtype == DType::f64) {
@@ -187,12 +230,29 @@ double Session::number(std::string_view name) const {
     return std::numeric_limits<double>::quiet_NaN();
 }
 
-std::span<std::byte> Session::variable(const VariablePlace& place) {
-    std::byte* region = place.kind == VariableKind::slot ? optimizer_.data() : weights_.data();
+std::span<std::byte> Session::memory_of(const VariablePlace& place) const {
+    std::byte* const region =
+        place.kind == VariableKind::slot ? optimizer_.data() : weights_.data();
     return {region + place.offset, static_cast<std::size_t>(place.size)};
 }
+
+// Takes the device's bytes where they are newer.
+void Session::catch_up(RegionKind region) const {
+    const bool weights = region == RegionKind::weights;
+    if (!std::exchange(weights ? weights_behind_ : optimizer_behind_, false)) return;
+    settle();
+    const AlignedMemory& memory = weights ? weights_ : optimizer_;
+    keep(executable_->fetch(region, memory.data(), 0, memory.size()));
+}
+
+std::span<std::byte> Session::variable(const VariablePlace& place) {
+    catch_up(region_of(place));
+    executable_->host_changed(region_of(place));
+    return memory_of(place);
+}
 std::span<const std::byte> Session::variable(const VariablePlace& place) const {
-    return const_cast<Session*>(this)->variable(place);
+    catch_up(region_of(place));
+    return memory_of(place);
 }
 
 const VariablePlace* Session::find_weight(std::string_view name) const {
@@ -205,8 +265,13 @@ const VariablePlace* Session::find_weight(std::string_view name) const {
 std::int64_t Session::steps_done() const {
     for (const VariablePlace& place : program_->slots) {
         if (place.name != "step") continue;
-        std::int64_t steps;
-        std::memcpy(&steps, variable(place).data(), sizeof steps);
+        std::int64_t steps = 0;
+        std::memcpy(&steps, memory_of(place).data(), sizeof steps);
+        if (!optimizer_behind_) return steps;
+        // Not all of the optimizer's state for one number.
+        settle();
+        keep(executable_->fetch(RegionKind::optimizer, reinterpret_cast<std::byte*>(&steps),
+                                place.offset, sizeof steps));
         return steps;
     }
     return 0;

@@ -54,15 +54,20 @@ public:
     void set_rate(float rate);
 
     // Runs an entry. `inputs` in the order of Entry::inputs, row-major; results are kept until the
-    // next run, see output().
+    // next run, see output(). On a GPU it returns while the entry still runs; the inputs may be changed then.
     Status run(std::string_view entry, std::span<const std::byte* const> inputs,
                std::int64_t batch);
+    // Waits until the last run has its outputs. Error: of that run, or of anything on a GPU since the last call of
+    // run() or wait(). Reading outputs or variables waits as well; what it read is then good if this is.
+    Status wait() const;
+    // Whether the last run may still be under way, on a GPU, and not waited for.
+    bool is_busy() const { return waiting_; }
     // Bytes of the i-th output of the last run of `entry`, row-major, for its batch.
     std::span<const std::byte> output(std::size_t i) const;
     // A rank-0 f32 or f64 output as a number, by name; NaN where there is none.
     double number(std::string_view name) const;
 
-    // Parameters, state, slots: their bytes.
+    // Parameters, state, slots: their bytes, until the next run. Where they may be changed, it is to be at once.
     std::span<std::byte> variable(const VariablePlace& place);
     std::span<const std::byte> variable(const VariablePlace& place) const;
     const VariablePlace* find_weight(std::string_view name) const;
@@ -72,6 +77,14 @@ public:
 private:
     Status reserve_workspace(const Entry& entry, std::int64_t batch);
     Status prepare_call(std::string_view entry, std::int64_t batch);
+    Status call(std::string_view entry, std::span<const std::byte* const> inputs,
+                std::int64_t batch);
+    Status find_not_finite() const;
+    void put_hyper(std::int64_t offset, const void* value, std::size_t size);
+    void settle() const;
+    void keep(Status status) const;
+    std::span<std::byte> memory_of(const VariablePlace& place) const;
+    void catch_up(RegionKind region) const;
 
     const Program* program_ = nullptr;
     Executable* executable_ = nullptr;
@@ -82,13 +95,17 @@ private:
     std::vector<AlignedMemory> outputs_;
     std::vector<std::byte*> output_pointers_;  // of outputs_
     bool checks_finite_ = false;               // `last_` has checks of --check-finite
+    // On a GPU, which has its own weights and optimizer's state and goes on while we do:
+    mutable bool weights_behind_ = false, optimizer_behind_ = false;  // its are newer
+    mutable bool waiting_ = false;  // the outputs of the last run may not be there yet
+    mutable Status failure_;        // of something that was read; the next wait() or run() gives it
 };
 
 // ---- weights and files --------------------------------------------------------------------------
 
-// Views of all parameters and state (and slots), named as in the file.
-std::vector<TensorView> weight_tensors(const Session& session);
-std::vector<TensorView> slot_tensors(const Session& session);
+// Views of all parameters and state (and slots), named as in the file. Error (status 4): a GPU does not give them.
+Result<std::vector<TensorView>> weight_tensors(const Session& session);
+Result<std::vector<TensorView>> slot_tensors(const Session& session);
 
 // Takes the tensors of a file. Weights of another model are refused with a table of what differs,
 // unless `partial`: then what matches in name, shape and dtype is taken and `report` says what was.

@@ -45,13 +45,15 @@ public:
         if (!ordered_ || epoch_ != at.epoch) order(drawing);
         epoch_ = at.epoch;
         ordered_ = true;
-        const auto count = static_cast<std::int64_t>(order_.size());
-        const std::int64_t begin = at.step_in_epoch * plan_.batch;
-        const std::int64_t size = std::min(plan_.batch, count - begin);
-        const auto rows = std::span(order_).subspan(static_cast<std::size_t>(begin),
-                                                    static_cast<std::size_t>(size));
-        if (Status s = buffers_.fill(rows, &drawing); !s) return s.error();
+        if (filled_ != at.step_in_epoch) fill(at.step_in_epoch, drawing);
+        filled_.reset();
+        if (!filling_) return filling_.error();
+        const auto size = static_cast<std::int64_t>(rows_of(at.step_in_epoch).size());
         if (Status s = session_.run("train_step", buffers_.inputs(), size); !s) return s.error();
+        // A GPU has its copy of the inputs and works: time to gather those of the next step.
+        const std::int64_t next = at.step_in_epoch + 1;
+        if (session_.is_busy() && next < steps_) fill(next, drawing);
+        if (Status s = session_.wait(); !s) return s.error();
         return StepResult{session_.number("loss"), session_.number("penalty"),
                           session_.number("rate"), size};
     }
@@ -62,6 +64,18 @@ private:
             plan_.classes.empty()
                 ? epoch_rows(plan_.train_rows, plan_.section->shuffle, drawing.seed, drawing.epoch)
                 : balanced_rows(plan_.train_rows, plan_.classes, drawing.seed, drawing.epoch);
+        filled_.reset();
+    }
+    std::span<const std::int64_t> rows_of(std::int64_t step) const {
+        const auto count = static_cast<std::int64_t>(order_.size());
+        const std::int64_t begin = step * plan_.batch;
+        const std::int64_t size = std::min(plan_.batch, count - begin);
+        return std::span(order_).subspan(static_cast<std::size_t>(begin),
+                                         static_cast<std::size_t>(size));
+    }
+    void fill(std::int64_t step, const Drawing& drawing) {
+        filling_ = buffers_.fill(rows_of(step), &drawing);
+        filled_ = step;
     }
 
     Session& session_;
@@ -71,6 +85,8 @@ private:
     std::vector<std::int64_t> order_;
     std::int64_t epoch_ = 0;
     bool ordered_ = false;
+    std::optional<std::int64_t> filled_;  // the step of the epoch whose samples are in the buffers
+    Status filling_;                      // what became of gathering them
 };
 
 class LbfgsStepper : public Stepper {

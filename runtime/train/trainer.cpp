@@ -194,7 +194,7 @@ private:
         r.within = !epoch_done && !last;
         if (scheduled || last) {
             if (Status s = measure(session_, plan_, r); !s) return s.error();
-            take_best(r);
+            if (Status s = take_best(r); !s) return s.error();
             // A limit within an epoch does not count for patience: a resumed run measures when it is due.
             if (scheduled) note_improvement(r);
         }
@@ -293,16 +293,20 @@ private:
         return watch.direction == Direction01::min ? value < than : value > than;
     }
 
-    void take_best(EpochReport& r) {
+    Status take_best(EpochReport& r) {
         const Watch watch = section().best.value_or(
             Watch{plan_.valid_rows.empty() ? "loss" : "valid.loss", Direction01::min, {}});
         const auto value = find(r, watch.name);
-        if (!value || !std::isfinite(*value)) return;
-        if (progress_.best && !improves(watch, *value, *progress_.best)) return;
+        if (!value || !std::isfinite(*value)) return {};
+        if (progress_.best && !improves(watch, *value, *progress_.best)) return {};
         progress_.best = *value;
         progress_.best_restart = progress_.restart;
         r.best = true;
-        if (plan_.directory != nullptr) best_ = take_snapshot(session_);
+        if (plan_.directory == nullptr) return {};
+        Result<Snapshot> snapshot = take_snapshot(session_);
+        if (!snapshot) return snapshot.error();
+        best_ = std::move(*snapshot);
+        return {};
     }
 
     void note_improvement(const EpochReport& r) {
@@ -348,8 +352,13 @@ private:
         const std::string restart =
             shown_restart() > 0 ? fmt::format("{}-", shown_restart()) : std::string{};
         const std::string name = fmt::format("{}-{}{}.safetensors", save.file, restart, number);
-        return write_safetensors(plan_.directory->file(name), weight_tensors(session_),
-                                 plan_.metadata);
+        return write_weights_now(name);
+    }
+
+    Status write_weights_now(const std::string& name) {
+        Result<std::vector<TensorView>> tensors = weight_tensors(session_);
+        if (!tensors) return tensors.error();
+        return write_safetensors(plan_.directory->file(name), *tensors, plan_.metadata);
     }
 
     // Best first, state last: what a resumed run reads never promises a file that is not there.
@@ -358,11 +367,7 @@ private:
         if (plan_.directory == nullptr) return {};
         const RunDirectory& directory = *plan_.directory;
         if (Status s = write_best(); !s) return s;
-        if (Status s = write_safetensors(directory.file("last.safetensors"),
-                                         weight_tensors(session_), plan_.metadata);
-            !s) {
-            return s;
-        }
+        if (Status s = write_weights_now("last.safetensors"); !s) return s;
         Progress now = progress_;
         now.seconds += seconds_since(start_);
         written_ = true;

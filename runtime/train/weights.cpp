@@ -38,17 +38,19 @@ std::string difference_table(const LoadReport& report, const std::string& path) 
 
 }  // namespace
 
-std::vector<TensorView> weight_tensors(const Session& session) {
+Result<std::vector<TensorView>> weight_tensors(const Session& session) {
     std::vector<TensorView> tensors;
     for (const VariablePlace& place : session.program().weights)
         tensors.push_back(view(session, place));
+    if (Status s = session.wait(); !s) return s.error();
     return tensors;
 }
 
-std::vector<TensorView> slot_tensors(const Session& session) {
+Result<std::vector<TensorView>> slot_tensors(const Session& session) {
     std::vector<TensorView> tensors;
     for (const VariablePlace& place : session.program().slots)
         tensors.push_back(view(session, place));
+    if (Status s = session.wait(); !s) return s.error();
     return tensors;
 }
 

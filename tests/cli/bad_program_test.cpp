@@ -52,8 +52,15 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"dump", "xor.net", "--stage=nosuch"}, {"--stage"});
     refused({"explain", "E9999"}, {"E9999"});
     refused({"bench"}, {"FILE"});
-    expect_refusal(run_netc({"train", "xor.net", "--device", "gpu"}, directory.path()), 4,
-                   {"gpu", "cpu"});
+    refused({"train", "xor.net", "--device", "gpu:"}, {"gpu:", "cpu"});
+    refused({"train", "xor.net", "--device", "gpu:-1"}, {"gpu:-1", "cpu"});
+    refused({"train", "xor.net", "--device", "gpu:1x"}, {"gpu:1x", "cpu"});
+    refused({"train", "xor.net", "--device", "gpu", "--gpu", "sm_70"}, {"sm_70", "sm_80"});
+    refused({"train", "xor.net", "--device", "gpu", "--profile"}, {"--profile", "CPU"});
+    refused({"bench", "xor.net", "--device", "gpu", "--kernels"}, {"CPU"});
+    Command on_gpu = netc_command({"train", "xor.net", "--device", "gpu"}, directory.path());
+    on_gpu.environment.push_back("NETC_CUDA_DRIVER=/nowhere/libcuda.so.1");
+    expect_refusal(run_command(on_gpu), 4, {"no driver", "/nowhere/libcuda.so.1", "cpu"});
 }
 
 TEST_CASE("what there is, is shown") {

@@ -145,6 +145,7 @@ public:
     }
     Region(Region&&) = default;
     std::byte* data() const { return data_; }
+    std::int64_t size() const { return size_; }
     bool intact() const {
         for (std::int64_t i = 0; i < 64; ++i) {
             if (data_[-1 - i] != std::byte{kGuard} || data_[size_ + i] != std::byte{kGuard})
@@ -239,7 +240,17 @@ public:
         memory.hyper = hyper_.data();
         memory.inputs = in_pointers;
         memory.outputs = out_pointers;
-        const Status status = executable.run(name, memory, batch);
+        // A device with memory of its own takes ours, and gives back what its calls changed.
+        const std::pair<RegionKind, const Region*> regions[] = {
+            {RegionKind::weights, &weights_},
+            {RegionKind::prepared, &prepared_},
+            {RegionKind::optimizer, &optimizer_}};
+        executable.host_changed(RegionKind::hyper);
+        for (const auto& [kind, region] : regions) executable.host_changed(kind);
+        Status status = executable.run(name, memory, batch);
+        for (const auto& [kind, region] : regions) {
+            if (status) status = executable.fetch(kind, region->data(), 0, region->size());
+        }
         if (!status) FAIL(name << ": " << to_string(status.error()));
         for (const auto* regions : {&in, &out}) {
             for (const Region& region : *regions) CHECK(region.intact());

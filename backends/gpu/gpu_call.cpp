@@ -1,0 +1,224 @@
+#include "backends/gpu/gpu_call.h"
+
+#include <cstring>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace netc {
+namespace {
+
+// Of pieces of a block; loads of vectors may go on behind the last element.
+constexpr std::int64_t kPieceAlignment = 256;
+constexpr std::int64_t kBehind = 128;
+// Inputs of so many bytes take longer to copy than a second stream takes to ask for: about 3 microseconds.
+constexpr std::int64_t kLargeInputs = 64 * 1024;
+constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+
+std::int64_t size_of(const EntryArgument& argument, std::int64_t batch) {
+    std::int64_t bytes = size_of(argument.dtype);
+    for (const Extent& extent : argument.dims) bytes *= extent.at(batch);
+    return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GpuCall>> GpuCall::make(SharedDevice device, const Entry& entry,
+                                               std::int64_t batch, const GpuModule& module,
+                                               const std::vector<std::vector<Param>>& params) {
+    if (batch > kMost)
+        return Error{kExitRun, fmt::format("a batch of {} is too large for a GPU", batch)};
+    std::unique_ptr<GpuCall> call(new GpuCall(std::move(device), entry, batch));
+    call->lay_out();
+    const auto add = [&](const Call& each, const std::vector<std::int64_t>& steps) {
+        return call->add_launch(each, steps, module, params);
+    };
+    if (Status s = run_calls(entry, add); !s) return s.error();
+    return call;
+}
+
+void GpuCall::lay_out() {
+    const auto place = [&](std::int64_t size) {
+        const std::int64_t offset = block_;
+        const std::int64_t pieces = (size + kBehind + kPieceAlignment - 1) / kPieceAlignment;
+        block_ += pieces * kPieceAlignment;
+        return Piece{offset, size};
+    };
+    for (const EntryArgument& input : entry_.inputs)
+        inputs_.push_back(place(size_of(input, batch_)));
+    flag_ = place(sizeof(std::int32_t)).offset;
+    copies_beside_ = flag_ >= kLargeInputs;
+    for (const EntryArgument& output : entry_.outputs)
+        outputs_.push_back(place(size_of(output, batch_)));
+}
+
+Status GpuCall::add_launch(const Call& call, const std::vector<std::int64_t>& steps,
+                           const GpuModule& module, const std::vector<std::vector<Param>>& params) {
+    const std::vector<Param>& own = params[call.kernel];
+    if (module.kernels.size() <= call.kernel || !module.kernels[call.kernel] ||
+        own.size() != call.arguments.size())
+        return Error{kExitInternal, fmt::format("no code for {} of {}", call.label, entry_.name)};
+    const GpuKernel& kernel = *module.kernels[call.kernel];
+    // Kernels count elements of a tensor in 32 bits.
+    for (const Param& param : own) {
+        const std::int64_t count = element_count(param, batch_);
+        if (count <= kMost) continue;
+        return Error{
+            kExitRun,
+            fmt::format("{}: a tensor of {} elements is too large for a GPU", call.label, count),
+            std::nullopt, "at most 2^31 - 1 are possible: a smaller --batch may fit"};
+    }
+    const std::int64_t blocks = kernel.launch.blocks(batch_);
+    if (blocks > kMost)
+        return Error{kExitRun,
+                     fmt::format("{}: {} blocks are too many for a GPU", call.label, blocks),
+                     std::nullopt, "a smaller --batch may fit"};
+    if (blocks <= 0) return {};
+    Launch launch{&call, &kernel, static_cast<unsigned>(blocks), {}};
+    for (const BufferRef& buffer : call.arguments) {
+        launch.offsets.push_back(buffer.offset_at(batch_, steps));
+        regions_ |= bit(buffer.region);
+    }
+    launches_.push_back(std::move(launch));
+    return {};
+}
+
+cuda::Address GpuCall::address(const BufferRef& buffer, const Slot& slot,
+                               const GpuRegions& regions) const {
+    const auto in_block = [&](const Piece& piece) {
+        return slot.device.get() + static_cast<cuda::Address>(piece.offset);
+    };
+    switch (buffer.region) {
+        case RegionKind::weights: return regions.weights;
+        case RegionKind::prepared: return regions.prepared;
+        case RegionKind::optimizer: return regions.optimizer;
+        case RegionKind::workspace: return regions.workspace;
+        case RegionKind::hyper: return regions.hyper;
+        case RegionKind::input: return in_block(inputs_[buffer.number]);
+        case RegionKind::output: return in_block(outputs_[buffer.number]);
+    }
+    return 0;
+}
+
+Status GpuCall::launch(const Launch& launch, const Slot& slot, cuda::Stream stream,
+                       const GpuRegions& regions) const {
+    std::vector<cuda::Address> addresses;
+    for (std::size_t i = 0; i < launch.offsets.size(); ++i) {
+        const cuda::Address base = address(launch.call->arguments[i], slot, regions);
+        addresses.push_back(base + static_cast<cuda::Address>(launch.offsets[i]));
+    }
+    auto batch = static_cast<std::uint32_t>(batch_);
+    cuda::Address flag = slot.device.get() + static_cast<cuda::Address>(flag_);
+    std::vector<void*> parameters;
+    for (cuda::Address& each : addresses) parameters.push_back(&each);
+    parameters.push_back(&batch);
+    parameters.push_back(&flag);
+    const GpuLaunch& how = launch.kernel->launch;
+    return device_->check(device_->functions().launch(launch.kernel->function, launch.blocks, 1, 1,
+                                                      static_cast<unsigned>(how.threads), 1, 1,
+                                                      static_cast<unsigned>(how.shared_bytes),
+                                                      stream, parameters.data(), nullptr),
+                          launch.call->label);
+}
+
+Status GpuCall::copy_inputs(const Slot& slot, cuda::Stream stream) const {
+    const auto bytes = static_cast<std::size_t>(flag_) + sizeof(std::int32_t);
+    return device_->check(
+        device_->functions().copy_to_device(slot.device.get(), host(slot), bytes, stream),
+        "copying the inputs");
+}
+
+Status GpuCall::record(const Slot& slot, cuda::Stream stream, const GpuRegions& regions) const {
+    const cuda::Functions& f = device_->functions();
+    if (!copies_beside_) {
+        if (Status s = copy_inputs(slot, stream); !s) return s;
+    }
+    for (const Launch& each : launches_) {
+        if (Status s = launch(each, slot, stream, regions); !s) return s;
+    }
+    const auto from = static_cast<std::size_t>(flag_);
+    const auto end = outputs_.empty()
+                         ? from + sizeof(std::int32_t)
+                         : static_cast<std::size_t>(outputs_.back().offset + outputs_.back().size);
+    return device_->check(
+        f.copy_to_host(host(slot) + from, slot.device.get() + from, end - from, stream),
+        "copying the outputs");
+}
+
+Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions) {
+    if (!slot.device) {
+        Result<DeviceMemory> device = allocate(device_, block_, "inputs and outputs");
+        if (!device) return device.error();
+        Result<PinnedMemory> host = allocate_pinned(device_, block_);
+        if (!host) return host.error();
+        Result<DeviceEvent> arrived = make_event(device_);
+        if (!arrived) return arrived.error();
+        Result<DeviceEvent> done = make_event(device_);
+        if (!done) return done.error();
+        slot.device = std::move(*device);
+        slot.host = std::move(*host);
+        slot.arrived = std::move(*arrived);
+        slot.done = std::move(*done);
+    }
+    if (slot.graph) return {};
+    Result<DeviceGraph> graph =
+        capture(device_, stream, [&] { return record(slot, stream, regions); });
+    if (!graph) return graph.error();
+    slot.graph = std::move(*graph);
+    recorded_ += 1;
+    return {};
+}
+
+Status GpuCall::start(const GpuStreams& streams, const GpuRegions& regions,
+                      std::span<const std::byte* const> inputs) {
+    // One pair is enough while each run is waited for.
+    if (under_way_ == 0) next_ = 0;
+    Slot& slot = slots_[next_];
+    if (Status s = prepare(slot, streams.work, regions); !s) return s;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        if (inputs_[i].size == 0) continue;
+        std::memcpy(host(slot) + inputs_[i].offset, inputs[i],
+                    static_cast<std::size_t>(inputs_[i].size));
+    }
+    std::memset(host(slot) + flag_, 0, sizeof(std::int32_t));
+    const cuda::Functions& f = device_->functions();
+    const auto check = [&](cuda::Code code) {
+        return device_->check(code, "starting " + entry_.name);
+    };
+    if (copies_beside_) {
+        if (Status s = copy_inputs(slot, streams.copies); !s) return s;
+        if (Status s = check(f.event_record(slot.arrived.get(), streams.copies)); !s) return s;
+        if (Status s = check(f.stream_wait(streams.work, slot.arrived.get(), 0)); !s) return s;
+    }
+    if (Status s = check(f.graph_launch(slot.graph.get(), streams.work)); !s) return s;
+    if (Status s = check(f.event_record(slot.done.get(), streams.work)); !s) return s;
+    next_ = (next_ + 1) % kSlots;
+    under_way_ += 1;
+    return {};
+}
+
+Status GpuCall::finish() {
+    finished_ = (next_ + kSlots - under_way_) % kSlots;
+    under_way_ -= 1;
+    const Slot& slot = slots_[finished_];
+    const cuda::Code code = device_->functions().event_synchronize(slot.done.get());
+    if (Status s = device_->check(code, fmt::format("running {}", entry_.name)); !s) return s;
+    std::int32_t flag = 0;
+    std::memcpy(&flag, host(slot) + flag_, sizeof flag);
+    if (flag != 0) return index_out_of_range(entry_.name);
+    return {};
+}
+
+void GpuCall::copy_outputs(std::span<std::byte* const> outputs) const {
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+        if (outputs_[i].size == 0) continue;
+        std::memcpy(outputs[i], host(slots_[finished_]) + outputs_[i].offset,
+                    static_cast<std::size_t>(outputs_[i].size));
+    }
+}
+
+void GpuCall::forget_graphs() {
+    for (Slot& slot : slots_) slot.graph.reset();
+}
+
+}  // namespace netc
