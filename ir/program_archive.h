@@ -12,7 +12,7 @@ void archive_fields(Archive& archive, Bytes& bytes) {
 }
 template <class Archive>
 void archive_fields(Archive& archive, Extent& extent) {
-    archive(extent.per_batch, extent.constant);
+    archive(extent.per_batch, extent.constant, extent.divisor);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Span& span) {

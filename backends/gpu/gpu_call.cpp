@@ -31,7 +31,7 @@ Result<std::unique_ptr<GpuCall>> GpuCall::make(SharedDevice device, const Entry&
     std::unique_ptr<GpuCall> call(new GpuCall(std::move(device), entry, batch));
     call->lay_out();
     const auto add = [&](const Call& each, const std::vector<std::int64_t>& steps) {
-        return call->add_launch(each, steps, module, params);
+        return call->add_launches(each, steps, module, params);
     };
     if (Status s = run_calls(entry, add); !s) return s.error();
     return call;
@@ -52,13 +52,14 @@ void GpuCall::lay_out() {
         outputs_.push_back(place(size_of(output, batch_)));
 }
 
-Status GpuCall::add_launch(const Call& call, const std::vector<std::int64_t>& steps,
-                           const GpuModule& module, const std::vector<std::vector<Param>>& params) {
+Status GpuCall::add_launches(const Call& call, const std::vector<std::int64_t>& steps,
+                             const GpuModule& module,
+                             const std::vector<std::vector<Param>>& params) {
     const std::vector<Param>& own = params[call.kernel];
-    if (module.kernels.size() <= call.kernel || !module.kernels[call.kernel] ||
+    if (module.kernels.size() <= call.kernel || module.kernels[call.kernel].functions.empty() ||
         own.size() != call.arguments.size())
         return Error{kExitInternal, fmt::format("no code for {} of {}", call.label, entry_.name)};
-    const GpuKernel& kernel = *module.kernels[call.kernel];
+    const LoadedKernel& loaded = module.kernels[call.kernel];
     // Kernels count elements of a tensor in 32 bits.
     for (const Param& param : own) {
         const std::int64_t count = element_count(param, batch_);
@@ -68,18 +69,26 @@ Status GpuCall::add_launch(const Call& call, const std::vector<std::int64_t>& st
             fmt::format("{}: a tensor of {} elements is too large for a GPU", call.label, count),
             std::nullopt, "at most 2^31 - 1 are possible: a smaller --batch may fit"};
     }
-    const std::int64_t blocks = kernel.launch.blocks(batch_);
-    if (blocks > kMost)
-        return Error{kExitRun,
-                     fmt::format("{}: {} blocks are too many for a GPU", call.label, blocks),
-                     std::nullopt, "a smaller --batch may fit"};
-    if (blocks <= 0) return {};
-    Launch launch{&call, &kernel, static_cast<unsigned>(blocks), {}};
+    std::vector<std::int64_t> offsets, scratch;
     for (const BufferRef& buffer : call.arguments) {
-        launch.offsets.push_back(buffer.offset_at(batch_, steps));
+        offsets.push_back(buffer.offset_at(batch_, steps));
         regions_ |= bit(buffer.region);
     }
-    launches_.push_back(std::move(launch));
+    for (const Param& param : loaded.kernel.scratch) {
+        scratch.push_back(scratch_bytes_);
+        scratch_bytes_ += GpuKernel::scratch_bytes(param, batch_);
+    }
+    for (std::size_t k = 0; k < loaded.functions.size(); ++k) {
+        const GpuLaunch& how = loaded.kernel.launches[k];
+        const std::int64_t blocks = how.blocks(batch_);
+        if (blocks > kMost)
+            return Error{kExitRun,
+                         fmt::format("{}: {} blocks are too many for a GPU", call.label, blocks),
+                         std::nullopt, "a smaller --batch may fit"};
+        if (blocks <= 0) continue;
+        launches_.push_back(
+            {&call, &how, loaded.functions[k], static_cast<unsigned>(blocks), offsets, scratch});
+    }
     return {};
 }
 
@@ -107,18 +116,19 @@ Status GpuCall::launch(const Launch& launch, const Slot& slot, cuda::Stream stre
         const cuda::Address base = address(launch.call->arguments[i], slot, regions);
         addresses.push_back(base + static_cast<cuda::Address>(launch.offsets[i]));
     }
+    for (const std::int64_t offset : launch.scratch)
+        addresses.push_back(scratch_.get() + static_cast<cuda::Address>(offset));
     auto batch = static_cast<std::uint32_t>(batch_);
     cuda::Address flag = slot.device.get() + static_cast<cuda::Address>(flag_);
     std::vector<void*> parameters;
     for (cuda::Address& each : addresses) parameters.push_back(&each);
     parameters.push_back(&batch);
     parameters.push_back(&flag);
-    const GpuLaunch& how = launch.kernel->launch;
-    return device_->check(device_->functions().launch(launch.kernel->function, launch.blocks, 1, 1,
-                                                      static_cast<unsigned>(how.threads), 1, 1,
-                                                      static_cast<unsigned>(how.shared_bytes),
-                                                      stream, parameters.data(), nullptr),
-                          launch.call->label);
+    return device_->check(
+        device_->functions().launch(
+            launch.function, launch.blocks, 1, 1, static_cast<unsigned>(launch.how->threads), 1, 1,
+            static_cast<unsigned>(launch.how->shared_bytes), stream, parameters.data(), nullptr),
+        launch.call->label);
 }
 
 Status GpuCall::copy_inputs(const Slot& slot, cuda::Stream stream) const {
@@ -146,6 +156,11 @@ Status GpuCall::record(const Slot& slot, cuda::Stream stream, const GpuRegions& 
 }
 
 Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions) {
+    if (!scratch_ && scratch_bytes_ > 0) {
+        Result<DeviceMemory> scratch = allocate(device_, scratch_bytes_, "parts of sums");
+        if (!scratch) return scratch.error();
+        scratch_ = std::move(*scratch);
+    }
     if (!slot.device) {
         Result<DeviceMemory> device = allocate(device_, block_, "inputs and outputs");
         if (!device) return device.error();

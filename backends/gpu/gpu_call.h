@@ -24,13 +24,13 @@
 namespace netc {
 
 // Code that is in the device, by number of the kernel.
-struct GpuKernel {
-    GpuLaunch launch;
-    cuda::Function function = nullptr;
+struct LoadedKernel {
+    GpuKernel kernel;
+    std::vector<cuda::Function> functions;  // of its launches
 };
 struct GpuModule {
     DeviceModule module;
-    std::vector<std::optional<GpuKernel>> kernels;
+    std::vector<LoadedKernel> kernels;
 };
 
 // Where the regions of a program lie in device memory; inputs and outputs are each call's.
@@ -83,17 +83,19 @@ private:
     };
     struct Launch {
         const Call* call = nullptr;
-        const GpuKernel* kernel = nullptr;
+        const GpuLaunch* how = nullptr;
+        cuda::Function function = nullptr;
         unsigned blocks = 1;
         std::vector<std::int64_t> offsets;  // of its buffers, each within its region
+        std::vector<std::int64_t> scratch;  // offsets within the scratch memory
     };
 
     GpuCall(SharedDevice device, const Entry& entry, std::int64_t batch)
         : device_(std::move(device)), entry_(entry), batch_(batch) {}
     void lay_out();
     Status copy_inputs(const Slot& slot, cuda::Stream stream) const;
-    Status add_launch(const Call& call, const std::vector<std::int64_t>& steps,
-                      const GpuModule& module, const std::vector<std::vector<Param>>& params);
+    Status add_launches(const Call& call, const std::vector<std::int64_t>& steps,
+                        const GpuModule& module, const std::vector<std::vector<Param>>& params);
     Status prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions);
     Status record(const Slot& slot, cuda::Stream stream, const GpuRegions& regions) const;
     Status launch(const Launch& launch, const Slot& slot, cuda::Stream stream,
@@ -108,7 +110,9 @@ private:
     unsigned regions_ = 0;
     std::vector<Piece> inputs_, outputs_;
     std::int64_t flag_ = 0, block_ = 0;  // offset of the flag, size of the block
-    bool copies_beside_ = false;         // the inputs, in a stream of their own
+    std::int64_t scratch_bytes_ = 0;     // each call has its own
+    DeviceMemory scratch_;
+    bool copies_beside_ = false;  // the inputs, in a stream of their own
     std::vector<Launch> launches_;
     std::array<Slot, kSlots> slots_;
     std::size_t next_ = 0, under_way_ = 0, finished_ = 0;  // slots, and how many of them run

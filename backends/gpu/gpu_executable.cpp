@@ -131,12 +131,14 @@ Status GpuExecutable::load(const std::vector<EntryCode*>& entries) {
     Result<DeviceModule> module = load_module(device_, image->bytes);
     if (!module) return module.error();
     GpuModule loaded{std::move(*module), {}};
-    for (std::optional<GpuLaunch>& launch : image->launches) {
-        std::optional<GpuKernel>& kernel = loaded.kernels.emplace_back();
-        if (!launch) continue;
-        Result<cuda::Function> function = find_function(*device_, loaded.module.get(), *launch);
-        if (!function) return function.error();
-        kernel = GpuKernel{std::move(*launch), *function};
+    for (GpuKernel& kernel : image->kernels) {
+        LoadedKernel& in_device = loaded.kernels.emplace_back();
+        for (const GpuLaunch& launch : kernel.launches) {
+            Result<cuda::Function> function = find_function(*device_, loaded.module.get(), launch);
+            if (!function) return function.error();
+            in_device.functions.push_back(*function);
+        }
+        in_device.kernel = std::move(kernel);
     }
     modules_.push_back(std::move(loaded));
     for (EntryCode* code : entries) code->module = &modules_.back();

@@ -18,7 +18,7 @@ namespace netc {
 // Machine code, or PTX, of the kernels that some entries call.
 struct GpuImage {
     std::string bytes;
-    std::vector<std::optional<GpuLaunch>> launches;  // by number of the kernel
+    std::vector<GpuKernel> kernels;  // by number; without launches where there is none
 };
 using MakeGpuImage = std::function<Result<GpuImage>(const std::vector<std::string>& entries)>;
 

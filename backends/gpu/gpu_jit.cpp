@@ -12,7 +12,7 @@ namespace netc {
 
 template <class Archive>
 void archive_fields(Archive& archive, GridFactor& factor) {
-    archive(factor.extent, factor.points);
+    archive(factor.extent, factor.points, factor.unit, factor.times);
 }
 template <class Archive>
 void archive_fields(Archive& archive, GpuLaunch& launch) {
@@ -27,41 +27,26 @@ void archive_fields(Archive& archive, Param& param) {
     archive(param.direction, param.dtype, param.dims, param.layout);
 }
 
+template <class Archive>
+void archive_fields(Archive& archive, GpuKernel& kernel) {
+    archive(kernel.launches, kernel.scratch);
+}
+
 namespace {
 
 constexpr int kOldestCapability = 80;
 
-// Launches of the kernels that have one, and what they are written by.
-struct KeptLaunches {
-    std::uint64_t kernels = 0;  // of the program
-    std::vector<std::uint64_t> numbers;
-    std::vector<GpuLaunch> launches;
-};
-
 std::string pack(const GpuCode& code) {
-    KeptLaunches kept{code.launches.size(), {}, {}};
-    for (std::size_t k = 0; k < code.launches.size(); ++k) {
-        if (!code.launches[k]) continue;
-        kept.numbers.push_back(k);
-        kept.launches.push_back(*code.launches[k]);
-    }
     ArchiveWriter writer;
-    writer(code.ptx, kept.kernels, kept.numbers, kept.launches);
+    writer(code.ptx, code.kernels);
     return std::move(writer.bytes);
 }
 
 std::optional<GpuCode> unpack(const std::string& bytes) {
     ArchiveReader reader(bytes);
     GpuCode code;
-    KeptLaunches kept;
-    reader(code.ptx, kept.kernels, kept.numbers, kept.launches);
-    if (!reader.ok() || !reader.at_end() || kept.numbers.size() != kept.launches.size())
-        return std::nullopt;
-    code.launches.resize(static_cast<std::size_t>(kept.kernels));
-    for (std::size_t i = 0; i < kept.numbers.size(); ++i) {
-        if (kept.numbers[i] >= kept.kernels) return std::nullopt;
-        code.launches[static_cast<std::size_t>(kept.numbers[i])] = std::move(kept.launches[i]);
-    }
+    reader(code.ptx, code.kernels);
+    if (!reader.ok() || !reader.at_end()) return std::nullopt;
     return code;
 }
 
@@ -86,7 +71,7 @@ Result<GpuTarget> target_of(const Device& device, const std::string& wanted) {
 
 class ImageMaker {
 public:
-    ImageMaker(SharedDevice device, GpuTarget target, ProgramSource source, GpuEmitter emitter,
+    ImageMaker(SharedDevice device, GpuTarget target, ProgramSource source, EmitGpuCode emitter,
                const GpuOptions& options)
         : device_(std::move(device)), target_(target), source_(std::move(source)),
           emitter_(std::move(emitter)), cache_(options.cache_directory), threads_(options.threads),
@@ -120,7 +105,7 @@ public:
         Result<std::string> binary = binary_of(code->ptx);
         if (!binary) return binary.error();
         cache_.trim();
-        return GpuImage{std::move(*binary), std::move(code->launches)};
+        return GpuImage{std::move(*binary), std::move(code->kernels)};
     }
     void loaded() { times_ = nullptr; }  // the caller's times go
 
@@ -178,7 +163,7 @@ private:
     SharedDevice device_;
     GpuTarget target_;
     ProgramSource source_;
-    GpuEmitter emitter_;
+    EmitGpuCode emitter_;
     CodeCache cache_;
     int threads_;
     CompileTimes* times_;  // of the caller, while the program is loaded
@@ -189,7 +174,7 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<GpuExecutable>> gpu_jit_with(ProgramSource source, const GpuOptions& options,
-                                                    GpuEmitter emitter) {
+                                                    EmitGpuCode emitter) {
     Result<std::shared_ptr<const Driver>> driver = Driver::load(options.driver);
     if (!driver) return driver.error();
     Result<SharedDevice> device = Device::open(std::move(*driver), options.device);

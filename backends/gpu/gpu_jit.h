@@ -8,10 +8,10 @@
 
 namespace netc {
 
-using GpuEmitter = std::function<Result<GpuCode>(
+using EmitGpuCode = std::function<Result<GpuCode>(
     const Program&, const std::vector<std::string>& entries, const GpuTarget&, int threads)>;
 
 Result<std::unique_ptr<GpuExecutable>> gpu_jit_with(ProgramSource source, const GpuOptions& options,
-                                                    GpuEmitter emitter);
+                                                    EmitGpuCode emitter);
 
 }  // namespace netc

@@ -106,8 +106,11 @@ Result<GpuCode> code(const Program& program, const std::vector<std::string>&,
     GpuCode made;
     made.ptx = ".version 8.0\n.target " + target.name() + "\n" + kKernels;
     for (std::size_t k = 0; k < program.kernels.size(); ++k) {
-        made.launches.push_back(GpuLaunch{
-            k == 0 ? "scale" : "step", 128, k == 0 ? std::int64_t{64} * 1024 : 0, {{{1, 0}, 64}}});
+        made.kernels.push_back({{GpuLaunch{k == 0 ? "scale" : "step",
+                                           128,
+                                           k == 0 ? std::int64_t{64} * 1024 : 0,
+                                           {{{1, 0}, 64}}}},
+                                {}});
     }
     return made;
 }

@@ -86,13 +86,13 @@ inline Result<GpuCode> fake_code(const Program& program, const std::vector<std::
                                  const GpuTarget& target, int) {
     GpuCode code;
     code.ptx = ".version 7.0\n.target " + target.name() + "\n";
-    code.launches.resize(program.kernels.size());
+    code.kernels.resize(program.kernels.size());
     for (const std::string& name : entries) {
         for (const Call& call : program.find(name)->calls) {
-            std::optional<GpuLaunch>& launch = code.launches[call.kernel];
-            if (launch) continue;
-            launch =
-                GpuLaunch{call.label, 128, call.label == "scale" ? 64 * 1024 : 0, {{{1, 0}, 64}}};
+            std::vector<GpuLaunch>& launches = code.kernels[call.kernel].launches;
+            if (!launches.empty()) continue;
+            launches = {
+                GpuLaunch{call.label, 128, call.label == "scale" ? 64 * 1024 : 0, {{{1, 0}, 64}}}};
             code.ptx += ".visible .entry " + call.label + "(\n";
             for (std::size_t i = 0; i < call.arguments.size(); ++i)
                 code.ptx += ".param .u64 p" + std::to_string(i) + ",\n";
@@ -103,7 +103,7 @@ inline Result<GpuCode> fake_code(const Program& program, const std::vector<std::
 }
 
 inline Result<std::unique_ptr<GpuExecutable>> fake_executable(GpuOptions options = {},
-                                                              GpuEmitter emitter = fake_code,
+                                                              EmitGpuCode emitter = fake_code,
                                                               const std::string& key = {}) {
     if (options.driver.empty()) options.driver = NETC_FAKE_CUDA;
     const auto make = []() -> Result<Program> { return fake_program(); };
