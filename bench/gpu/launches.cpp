@@ -31,12 +31,13 @@ Result<double> median_seconds(double seconds, const std::function<Status(std::in
         if (Status s = work(times); !s && failed) failed = s;
         return std::chrono::duration<double>(Clock::now() - begin).count();
     };
-    block(2);
+    // What takes longer than all of the time is measured once, after a run that loads what it needs.
     std::int64_t times = 1;
+    block(times);
     double last = 0;
     while (failed && (last = block(times)) < std::min(kBlock, seconds / kFewest)) times *= 2;
-    std::vector<double> blocks;
-    for (double spent = 0; failed && (spent < seconds || blocks.size() < kFewest);) {
+    std::vector<double> blocks = {last / static_cast<double>(times)};
+    for (double spent = last; failed && spent < seconds * (blocks.size() < kFewest ? 3 : 1);) {
         last = block(times);
         spent += last;
         blocks.push_back(last / static_cast<double>(times));
@@ -198,7 +199,8 @@ Status Launches::run_once(const std::string& name) {
 }
 
 // Of all of them, one after the other.
-Result<double> Launches::time(const std::vector<Launch>& launches, int repetitions) const {
+Result<double> Launches::time(const std::vector<Launch>& launches, int repetitions,
+                              double seconds) const {
     const cuda::Functions& f = device_->functions();
     const auto graph = capture(device_, stream_.get(), [&]() -> Status {
         for (int i = 0; i < repetitions; ++i) {
@@ -217,20 +219,20 @@ Result<double> Launches::time(const std::vector<Launch>& launches, int repetitio
         }
         return device_->check(f.stream_synchronize(stream_.get()), "running");
     };
-    const auto seconds =
-        median_seconds(repetitions == 1 ? kSecondsOfEntry : kSecondsOfKernel, work);
-    if (!seconds) return seconds.error();
-    return *seconds / repetitions;
+    const auto taken = median_seconds(seconds, work);
+    if (!taken) return taken.error();
+    return *taken / repetitions;
 }
 
 Result<double> Launches::seconds() {
     const auto launches = list(*workload_->program.find(workload_->entry), workload_->batch);
     if (!launches) return launches.error();
-    return time(*launches, 1);
+    return time(*launches, 1, kSecondsOfEntry);
 }
 
 Result<std::vector<KernelTime>> Launches::of_kernels() {
-    constexpr int kRepetitions = 10;
+    constexpr int kRepetitions = 20;
+    constexpr double kShort = 200e-6;  // so that launching a graph counts
     const Entry& entry = *workload_->program.find(workload_->entry);
     const auto launches = list(entry, workload_->batch);
     if (!launches) return launches.error();
@@ -257,7 +259,12 @@ Result<std::vector<KernelTime>> Launches::of_kernels() {
         row.launches = static_cast<std::int64_t>(mine.size());
         row.blocks = mine.back().blocks;
         row.threads = mine.back().how->threads;
-        const auto seconds = time(mine, kRepetitions);
+        auto seconds = time(mine, 1, 0);
+        if (seconds && *seconds < kShort) {
+            seconds = time(mine, kRepetitions, kSecondsOfKernel);
+        } else if (seconds) {
+            seconds = time(mine, 1, kSecondsOfKernel);
+        }
         if (!seconds) return seconds.error();
         row.seconds = *seconds;
     }

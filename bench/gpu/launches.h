@@ -43,7 +43,7 @@ private:
     Result<std::vector<Launch>> list(const Entry& entry, std::int64_t batch);
     Status add(const Launch& launch, std::int64_t batch) const;
     Status run_once(const std::string& entry);
-    Result<double> time(const std::vector<Launch>& launches, int repetitions) const;
+    Result<double> time(const std::vector<Launch>& launches, int repetitions, double seconds) const;
 
     SharedDevice device_;
     const Workload* workload_;
@@ -56,7 +56,7 @@ private:
     cuda::Address flag_ = 0;
 };
 
-// The median of how long `work` takes, by blocks of at least 10 ms, for about `seconds`, after a warm-up.
+// The median of how long `work` takes, by blocks of 10 ms or more, for about `seconds`, after a warm-up.
 Result<double> median_seconds(double seconds, const std::function<Status(std::int64_t)>& work);
 
 }  // namespace netc::gpu_bench

@@ -13,7 +13,7 @@ constexpr int kUnrolled = 8;          // of each, between two jumps
 constexpr int kRounds = 4096;         // jumps
 constexpr int kBlocks = 132 * 8 * 4;  // so many that the last ones do not count
 constexpr int kPieces = 4;            // of 16 bytes that a thread copies
-constexpr std::int64_t kBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kBytes = std::int64_t{1} << 28;
 
 std::string text() {
     std::string ptx = R"(.version 8.0

@@ -6,6 +6,7 @@
 // The batch hint of a program guides schedules and nothing else, so a hint of thousands tests the schedules of large
 // batches on small ones.
 #include <set>
+#include <tuple>
 
 #include "backends/gpu/split_reduction.h"
 #include "backends/gpu/tile_schedule.h"
@@ -33,7 +34,7 @@ std::set<std::string> tiles_of(const Program& program, const std::string& entry,
 
 // An entry on the emulator, scheduled for another batch than those it runs on, against the CPU.
 void check_entry(const Module& module, Form form, std::int64_t hint, const std::string& entry,
-                 const SmallNetwork& network, std::initializer_list<std::int64_t> batches,
+                 const SmallNetwork& network, const std::vector<std::int64_t>& batches,
                  bool tiles = true) {
     Bench wanted(module, form);
     Bench found(module, form, [&](const Program& program) {
@@ -58,40 +59,57 @@ constexpr std::int64_t kHints[] = {1, 8, 16, 32, 64, 256, 1000, 4000, 20'000, 10
 }  // namespace
 
 TEST_CASE("every tile computes a product with ragged edges") {
+    // Tiles that are wide, and those of many products at once, are for products of a shape of their own.
+    struct Row {
+        std::string model;
+        std::vector<std::int64_t> hints, batches;
+    };
+    std::vector<Row> rows;
+    for (const std::int64_t columns : {3, 30, 33, 100, 130, 600, 4100}) {
+        const std::string n = std::to_string(columns);
+        rows.push_back(
+            {"model M(x: f32[B, 37]) -> f32[B, " + n + "] = x |> linear(" + n + ", bias = false)",
+             {16, 1000, 4000, 8000, 40'000, 100'000},
+             {1, columns < 200 ? 129 : 17}});
+    }
+    for (const auto& [m, n, hint] :
+         {std::tuple(24, 122, 64), std::tuple(45, 4150, 4), std::tuple(10, 15'240, 4)}) {
+        const std::string rows_of = std::to_string(m), columns = std::to_string(n);
+        rows.push_back({"model M(x: f32[B, " + rows_of + ", 5], y: f32[B, 5, " + columns +
+                            "]) -> f32[B, " + rows_of + ", " + columns + "] = x @ y",
+                        {hint},
+                        {1, 2}});
+    }
     std::set<std::string> seen;
-    for (const std::int64_t columns : {3, 16, 30, 33, 64, 100, 130, 600, 4100}) {
-        const SmallNetwork subject =
-            forward_of("model M(x: f32[B, 37]) -> f32[B, " + std::to_string(columns) +
-                       "] = x |> linear(" + std::to_string(columns) + ", bias = false)");
+    for (const Row& row : rows) {
+        const SmallNetwork subject = forward_of(row.model);
         const Module module = built(checked(subject), {"init", "forward"});
         const Program program = program_of(module, Form::rows, kHint);
-        for (const std::int64_t hint : kHints) {
+        for (const std::int64_t hint : row.hints) {
             const std::set<std::string> tiles = tiles_of(program, "forward", hint);
             bool fresh = false;
             for (const std::string& tile : tiles) fresh |= seen.insert(tile).second;
             if (!fresh) continue;
-            INFO("N = " << columns << ", hint " << hint << ": " << *tiles.begin());
-            if (columns < 1000) {
-                check_entry(module, Form::rows, hint, "forward", subject, {1, 31, 129});
-            } else {
-                check_entry(module, Form::rows, hint, "forward", subject, {1, 17});
-            }
+            INFO(row.model << ", hint " << hint << ": " << *tiles.begin());
+            check_entry(module, Form::rows, hint, "forward", subject, row.batches);
         }
     }
-    for (const std::string& tile : seen) UNSCOPED_INFO(tile);
+    std::string all;
+    for (const std::string& tile : seen) all += tile + "\n";
+    INFO(all);
     CHECK(seen.size() >= 12);
 }
 
 TEST_CASE("tiles of windows, their gradients, products in batches, sums in blocks") {
     struct Row {
         std::string model;
-        std::initializer_list<std::int64_t> batches;
+        std::vector<std::int64_t> batches;
     };
     const Row rows[] = {
         {"model M(x: f32[B, 3, 9, 7]) -> f32[B, 5, 9, 7] = x |> conv(5, k=3, pad=1)", {1, 3}},
         {"model M(x: f32[B, 4, 9, 9]) -> f32[B, 18, 5, 5] = x |> conv(18, k=3, pad=1, stride=2)",
          {1, 3}},
-        {"model M(x: f32[B, 6, 10]) -> f32[B, 6, 6] = x @ transpose(x, [0, 2, 1])", {1, 5}},
+        {"model M(x: f32[B, 6, 10]) -> f32[B, 6, 6] = x @ permute(x, [0, 2, 1])", {1, 5}},
         {"model M(x: f32[B, 20, 5]) -> f32[B, 20, 7] = x |> linear(7)", {1, 5}},
         {"model M(x: f32[B, 1100]) -> f32[B, 19] = x |> linear(19)", {1, 18}},
     };
@@ -121,6 +139,7 @@ TEST_CASE("sums whose parts are a kernel of their own") {
     const SmallNetwork rows[] = {
         of_image("weights of a convolution", "conv(5, k=3, pad=1) |> tanh |> flatten |> linear(4)"),
         of_image("means of channels", "conv(3, k=3) |> batch_norm |> relu |> flatten |> linear(4)"),
+        of_image("means of many channels", "conv(33, k=3) |> batch_norm |> flatten |> linear(4)"),
         of_vector("weights and bias of a layer", "linear(20) |> tanh |> linear(3)"),
         of_vector("scales of a norm", "linear(8) |> layer_norm |> linear(3)"),
     };
