@@ -45,6 +45,9 @@ Numbering number_points(const Kernel& kernel, const std::vector<AxisId>& axes,
 struct TeamSchedule : Numbering {
     std::int64_t inner_per_block = 1, outer_per_block = 1;  // of the last outer digit
     std::int64_t vector = 1;  // points along the fastest digit that one thread takes
+    // Outer axes of which a thread takes several points, whose sums it computes side by side: what they share it
+    // reads once. Only with teams of one.
+    std::vector<std::pair<AxisId, std::int64_t>> tile;
     std::int64_t team = 1;
     bool members_fastest = false;  // neighbouring threads are of one team
     int threads() const;
