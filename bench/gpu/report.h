@@ -21,10 +21,11 @@ struct Outcome {
     double largest = 0;                  // relative difference of a loss
     // Seconds; 0: not measured.
     double load = 0;
-    double step = 0;      // a call after the other, inputs from the host's memory
-    double alone = 0;     // a call that is waited for
-    double launches = 0;  // its kernels as a graph, data in the device's memory
-    double counted = 0;   // those of them that the rate is about
+    double step = 0;           // a call after the other, inputs from the host's memory
+    double alone = 0;          // a call that is waited for
+    double launches = 0;       // its kernels as a graph, data in the device's memory
+    double counted = 0;        // those of them that the rate is about
+    bool kernel_only = false;  // not all of them are
     std::vector<KernelTime> kernels;
 };
 

@@ -160,6 +160,7 @@ Status measure(const Workload& workload, const SharedDevice& device, const Packe
     if (!kernels) return kernels.error();
     outcome.kernels = std::move(*kernels);
     if (workload.kernel.empty()) return {};
+    outcome.kernel_only = true;
     outcome.counted = 0;
     for (const KernelTime& row : outcome.kernels) {
         if (row.label.find(workload.kernel) != std::string::npos)

@@ -109,7 +109,7 @@ TEST_CASE("tiles of windows, their gradients, products in batches, sums in block
         {"model M(x: f32[B, 3, 9, 7]) -> f32[B, 5, 9, 7] = x |> conv(5, k=3, pad=1)", {1, 3}},
         {"model M(x: f32[B, 4, 9, 9]) -> f32[B, 18, 5, 5] = x |> conv(18, k=3, pad=1, stride=2)",
          {1, 3}},
-        {"model M(x: f32[B, 6, 10]) -> f32[B, 6, 6] = x @ permute([0, 2, 1])(x)", {1, 5}},
+        {"model M(x: f32[B, 6, 10]) -> f32[B, 6, 6] = x @ (x |> permute([0, 2, 1]))", {1, 5}},
         {"model M(x: f32[B, 20, 5]) -> f32[B, 20, 7] = x |> linear(7)", {1, 5}},
         {"model M(x: f32[B, 1100]) -> f32[B, 19] = x |> linear(19)", {1, 18}},
     };
@@ -147,7 +147,7 @@ TEST_CASE("sums whose parts are a kernel of their own") {
     for (const SmallNetwork& subject : rows) {
         INFO(subject.name);
         const CheckedFile file = checked(subject);
-        for (const std::int64_t hint : {64, 4096, 200'000}) {
+        for (const std::int64_t hint : {64, 4096}) {
             // What the order of a sum is follows from its shape, and what a hint makes of it from the hint.
             const Module module = built(file, {"init", "gradient"}, hint);
             for (const Form form : {Form::rows, Form::channels}) {
@@ -168,7 +168,8 @@ TEST_CASE("sums whose parts are a kernel of their own") {
                 Bench wanted(module, form, on_cpu(1), hint);
                 Bench found(module, form, on_emulator({}), hint);
                 found.instance.set_variables(wanted.instance.variables());
-                for (const std::int64_t batch : {1, 16, 17, 33, 100, 260}) {
+                // Leaves of 128 samples or so: two of them and a part of a third.
+                for (const std::int64_t batch : {1, 16, 17, 33, 260}) {
                     INFO("B = " << batch);
                     const Numbers inputs = wanted.inputs("gradient", subject, batch, 5);
                     CHECK(different_bits(found.run("gradient", inputs, batch),
