@@ -3,11 +3,13 @@
 // code that runs on the host (simt_ops.cpp). Emitters know no other difference between the two.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "backends/gpu/gpu_code.h"
+#include "backends/gpu/gpu_thresholds.h"
 #include "backends/llvm.h"
 
 namespace netc {
@@ -31,6 +33,13 @@ public:
     virtual void barrier(Builder& b) = 0;         // of all threads of the block
     // The i32 of the thread whose number differs by `mask` (< 32); all threads of a warp take part.
     virtual llvm::Value* shuffle_xor(Builder& b, llvm::Value* value, unsigned mask) = 0;
+
+    // One product of a warp's matrices, 16 x k by k x 8, added to c: k is 16 for bf16, two to a word, and 8 for tf32. The
+    // words and sums of a thread are those of PTX's mma.m16n8k16 and m16n8k8: 4 of a, 2 of b, 4 of c.
+    virtual std::array<llvm::Value*, 4> multiply_matrices(Builder& b, MatrixUnit unit,
+                                                          llvm::ArrayRef<llvm::Value*> x,
+                                                          llvm::ArrayRef<llvm::Value*> y,
+                                                          llvm::ArrayRef<llvm::Value*> c) = 0;
 
     virtual llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                                      llvm::Align align) = 0;

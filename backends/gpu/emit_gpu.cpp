@@ -94,6 +94,8 @@ Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::str
     GpuCode code;
     code.kernels.resize(program.kernels.size());
     const auto ops = make_nvptx_ops();
+    GpuThresholds thresholds;
+    thresholds.tf32 = target.tf32;
     for (const Entry& entry : program.entries) {
         if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
         for (const Call& call : entry.calls) {
@@ -101,7 +103,7 @@ Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::str
             Kernel kernel = program.kernels[call.kernel];
             expand_functions(kernel);
             auto made = emit_gpu_kernel(kernel, fmt::format("netc_kernel_{}", call.kernel),
-                                        program.batch_hint, *ops, module);
+                                        program.batch_hint, *ops, module, thresholds);
             if (!made) return made.error();
             code.kernels[call.kernel] = std::move(*made);
         }

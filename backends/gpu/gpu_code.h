@@ -58,6 +58,7 @@ struct GpuKernel {
 struct GpuTarget {
     int sm = 80;        // 90 for sm_90
     bool arch = false;  // sm_90a: instructions of this architecture alone
+    bool tf32 = false;  // products of f32 by matrix units, which round their operands
     std::string name() const { return "sm_" + std::to_string(sm) + (arch ? "a" : ""); }
 };
 

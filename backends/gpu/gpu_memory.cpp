@@ -45,9 +45,11 @@ GpuEmitter::Place GpuEmitter::place_of(const Param& param, const std::vector<Ind
     return place;
 }
 
-llvm::Value* GpuEmitter::address_of(const Read& read) {
+llvm::Value* GpuEmitter::address_of(const Read& read, llvm::Value* used) {
     const Place place = place_of(kernel_.params[read.source.index], read.index, -1, nullptr, false);
-    return global_address(read.source.index, place.offset);
+    llvm::Value* offset = place.offset;
+    if (used != nullptr) offset = builder_.CreateSelect(used, offset, number(0));
+    return global_address(read.source.index, offset);
 }
 
 void GpuEmitter::raise_fault(llvm::Value* bad) {

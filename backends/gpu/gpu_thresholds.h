@@ -1,5 +1,5 @@
-// From where on which schedule of a GPU pays. Guides only: any choice gives the same bits, which tests check with the
-// extremes.
+// From where on which schedule of a GPU pays. Guides only, but for tf32: any choice gives the same bits, which tests check
+// with the extremes.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,9 @@ namespace netc {
 // Multiprocessors of a large device of today.
 inline constexpr std::int64_t kMultiprocessors = 132;
 
+// Of the device: which products of f32 tiles are left to its matrix units. Those of bf16 always are.
+enum class MatrixUnit : std::uint8_t { none, bf16, tf32 };
+
 struct GpuThresholds {
     // Multiply-adds below which a contraction is not worth the barriers of tiles in shared memory.
     double tile_work = 1e5;
@@ -19,6 +22,8 @@ struct GpuThresholds {
     std::int64_t part_terms = 64;
     // Points from which on a thread of an elementwise kernel takes four.
     std::int64_t vector_points = kMultiprocessors * 512;
+    // Whether matrix units may round the operands of f32 to the 11 bits of tf32. Changes bits.
+    bool tf32 = false;
 };
 
 // Each contraction by tiles, sums in parts wherever they have any, vectors everywhere.

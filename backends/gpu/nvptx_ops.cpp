@@ -68,6 +68,20 @@ public:
         return b.CreateIntrinsic(llvm::Intrinsic::nvvm_shfl_sync_bfly_i32, {},
                                  {b.getInt32(0xffffffff), value, b.getInt32(mask), b.getInt32(31)});
     }
+    std::array<llvm::Value*, 4> multiply_matrices(Builder& b, MatrixUnit unit,
+                                                  llvm::ArrayRef<llvm::Value*> x,
+                                                  llvm::ArrayRef<llvm::Value*> y,
+                                                  llvm::ArrayRef<llvm::Value*> c) override {
+        const auto id = unit == MatrixUnit::bf16 ? llvm::Intrinsic::nvvm_mma_m16n8k16_row_col_bf16
+                                                 : llvm::Intrinsic::nvvm_mma_m16n8k8_row_col_tf32;
+        llvm::SmallVector<llvm::Value*, 10> operands(x.begin(), x.end());
+        operands.append(y.begin(), y.end());
+        operands.append(c.begin(), c.end());
+        llvm::Value* sums = b.CreateIntrinsic(id, {}, operands);
+        std::array<llvm::Value*, 4> result{};
+        for (unsigned k = 0; k < 4; ++k) result[k] = b.CreateExtractValue(sums, k);
+        return result;
+    }
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                              llvm::Align align) override {
         return b.CreateAlignedLoad(type, pointer, align);

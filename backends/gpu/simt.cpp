@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -17,7 +18,7 @@ namespace {
 constexpr int kWarp = 32;
 constexpr std::size_t kStack = 256 * 1024;
 
-enum class State : std::uint8_t { ready, at_barrier, at_shuffle, done };
+enum class State : std::uint8_t { ready, at_barrier, at_shuffle, at_product, done };
 
 struct Fiber {
     SimtThread thread;
@@ -25,7 +26,14 @@ struct Fiber {
     State state = State::ready;
     std::uint32_t value = 0;  // given to a shuffle, then got from it
     std::uint32_t mask = 0;
+    std::uint32_t* words = nullptr;  // of a product of matrices
 };
+
+float number_of(std::uint32_t bits) {
+    float number;
+    std::memcpy(&number, &bits, sizeof number);
+    return number;
+}
 
 // Who touched a byte of shared memory, and after how many barriers.
 struct Touch {
@@ -170,9 +178,18 @@ private:
             const auto at_shuffle = [&](const Fiber& fiber) {
                 return fiber.state == State::at_shuffle && fiber.mask == fibers_[first].mask;
             };
-            if (!std::all_of(fibers_.begin() + static_cast<std::ptrdiff_t>(first),
-                             fibers_.begin() + static_cast<std::ptrdiff_t>(end), at_shuffle))
+            const auto begin = fibers_.begin() + static_cast<std::ptrdiff_t>(first);
+            const auto past = fibers_.begin() + static_cast<std::ptrdiff_t>(end);
+            const auto at_product = [&](const Fiber& fiber) {
+                return fiber.state == State::at_product && fiber.mask == fibers_[first].mask;
+            };
+            if (end - first == kWarp && std::all_of(begin, past, at_product)) {
+                // The sums are new words: all have read the old ones when the first goes on.
+                multiply(first);
+                any = true;
                 continue;
+            }
+            if (!std::all_of(begin, past, at_shuffle)) continue;
             std::vector<std::uint32_t> values;
             for (std::size_t t = first; t < end; ++t) values.push_back(fibers_[t].value);
             for (std::size_t t = first; t < end; ++t) {
@@ -183,6 +200,34 @@ private:
             any = true;
         }
         return any;
+    }
+
+    // As PTX's mma.m16n8k16 of bf16 and m16n8k8 of tf32 share the matrices out among 32 threads; the sum runs from the
+    // first term to the last, in f32.
+    void multiply(std::size_t first) {
+        const bool bf16 = fibers_[first].mask != 0;
+        const std::size_t depth = bf16 ? 16 : 8;
+        const auto element = [&](std::size_t group, std::size_t k, bool upper, std::size_t from) {
+            // `group`: row of the first matrix, column of the second, modulo 8.
+            const std::size_t half = depth / 2;
+            const std::size_t thread = group * 4 + (bf16 ? k % half / 2 : k % half);
+            const std::size_t word = from + (from == 0 ? 2 : 1) * (k / half) + (upper ? 1 : 0);
+            const std::uint32_t bits = fibers_[first + thread].words[word];
+            if (!bf16) return number_of(bits);
+            return number_of(k % 2 == 0 ? bits << 16 : bits & 0xffff0000);
+        };
+        for (std::size_t row = 0; row < 16; ++row) {
+            for (std::size_t column = 0; column < 8; ++column) {
+                Fiber& owner = fibers_[first + row % 8 * 4 + column / 2];
+                std::uint32_t& place = owner.words[6 + row / 8 * 2 + column % 2];
+                float sum = number_of(place);
+                for (std::size_t k = 0; k < depth; ++k)
+                    sum = std::fma(element(row % 8, k, row >= 8, 0), element(column, k, false, 4),
+                                   sum);
+                std::memcpy(&place, &sum, sizeof sum);
+            }
+        }
+        for (std::size_t t = 0; t < kWarp; ++t) fibers_[first + t].state = State::ready;
     }
 
     bool release_block() {
@@ -229,6 +274,13 @@ std::uint32_t netc_simt_shuffle_xor(netc::SimtThread* thread, std::uint32_t valu
     fiber.mask = mask;
     thread->owner->wait(fiber, netc::State::at_shuffle);
     return fiber.value;
+}
+
+void netc_simt_multiply(netc::SimtThread* thread, std::uint32_t is_bf16, std::uint32_t* words) {
+    netc::Fiber& fiber = netc::SimtBlock::fiber_of(thread);
+    fiber.mask = is_bf16;
+    fiber.words = words;
+    thread->owner->wait(fiber, netc::State::at_product);
 }
 
 void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t bytes,

@@ -33,6 +33,8 @@ extern "C" {
 void netc_simt_barrier(netc::SimtThread* thread);
 std::uint32_t netc_simt_shuffle_xor(netc::SimtThread* thread, std::uint32_t value,
                                     std::uint32_t mask);
+// Of a warp: words 0..3 of one matrix, 4 and 5 of the other, 6..9 the sums, which are replaced.
+void netc_simt_multiply(netc::SimtThread* thread, std::uint32_t is_bf16, std::uint32_t* words);
 void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
                     std::uint32_t alignment);
 void netc_simt_write(netc::SimtThread* thread, const void* place, std::uint32_t bytes,

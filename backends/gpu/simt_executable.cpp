@@ -54,6 +54,7 @@ Status SimtExecutable::load() {
     };
     add("netc_simt_barrier", netc_simt_barrier);
     add("netc_simt_shuffle_xor", netc_simt_shuffle_xor);
+    add("netc_simt_multiply", netc_simt_multiply);
     add("netc_simt_read", netc_simt_read);
     add("netc_simt_write", netc_simt_write);
     if (auto error = jit_->getMainJITDylib().define(llvm::orc::absoluteSymbols(symbols)))

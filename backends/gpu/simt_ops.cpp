@@ -43,6 +43,24 @@ public:
         return call(b, "netc_simt_shuffle_xor", b.getInt32Ty(),
                     {function_->getArg(1), value, b.getInt32(mask)});
     }
+    std::array<llvm::Value*, 4> multiply_matrices(Builder& b, MatrixUnit unit,
+                                                  llvm::ArrayRef<llvm::Value*> x,
+                                                  llvm::ArrayRef<llvm::Value*> y,
+                                                  llvm::ArrayRef<llvm::Value*> c) override {
+        Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+        llvm::Value* words = entry.CreateAlloca(llvm::ArrayType::get(b.getInt32Ty(), 10));
+        unsigned count = 0;
+        const auto word = [&](unsigned k) {
+            return b.CreateConstGEP1_32(b.getInt32Ty(), words, k);
+        };
+        for (const llvm::ArrayRef<llvm::Value*> part : {x, y, c})
+            for (llvm::Value* value : part) b.CreateStore(value, word(count++));
+        call(b, "netc_simt_multiply", b.getVoidTy(),
+             {function_->getArg(1), b.getInt32(unit == MatrixUnit::bf16 ? 1 : 0), words});
+        std::array<llvm::Value*, 4> result{};
+        for (unsigned k = 0; k < 4; ++k) result[k] = b.CreateLoad(b.getFloatTy(), word(6 + k));
+        return result;
+    }
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                              llvm::Align align) override {
         note(b, "netc_simt_read", type, pointer, align);

@@ -23,8 +23,6 @@ constexpr std::int64_t kFragment = 4;  // neighbouring elements that a thread lo
 Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
     begin(name, how_.threads());
     thread_ = ops_.thread(builder_);
-    thread_n_ = modulo(thread_, how_.block_n / how_.thread_n, true);
-    thread_m_ = divide(thread_, how_.block_n / how_.thread_n, true);
     a_ = {.value = how_.a,
           .numbering = &how_.m,
           .guards = &how_.guards_a,
@@ -39,6 +37,7 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
           .along_k = how_.b_along_k};
     plan(a_);
     plan(b_);
+    find_thread();
     find_block();
     find_elements(a_);
     find_elements(b_);
@@ -82,11 +81,39 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
     return GpuLaunch{name, how_.threads(), shared_bytes_, how_.grid()};
 }
 
+// Where the results of this thread begin in the tile, and with a matrix unit where the words begin that it multiplies.
+void TileEmitter::find_thread() {
+    if (!by_matrices()) {
+        const std::int64_t across = how_.block_n / how_.thread_n;
+        a_.thread = builder_.CreateNUWMul(divide(thread_, across, true),
+                                          number(std::min(how_.thread_m, kFragment)));
+        b_.thread = builder_.CreateNUWMul(modulo(thread_, across, true),
+                                          number(std::min(how_.thread_n, kFragment)));
+        return;
+    }
+    llvm::Value* warp = divide(thread_, 32, true);
+    llvm::Value* lane = modulo(thread_, 32, true);
+    llvm::Value* group = divide(lane, 4, true);
+    in_group_ = modulo(lane, 4, true);
+    const std::int64_t across = how_.block_n / how_.warp_n();
+    llvm::Value* m = builder_.CreateNUWMul(divide(warp, across, true), number(how_.warp_m()));
+    llvm::Value* n = builder_.CreateNUWMul(modulo(warp, across, true), number(how_.warp_n()));
+    a_.thread = a_.words = builder_.CreateNUWAdd(m, group);
+    b_.words = builder_.CreateNUWAdd(n, group);
+    b_.thread = builder_.CreateNUWAdd(n, builder_.CreateNUWMul(in_group_, number(2)));
+}
+
 void TileEmitter::plan(Operand& operand) {
     const DType dtype = kernel_.scalars.type(operand.value);
-    operand.type = value_type(context_, dtype);
-    operand.pitch = operand.block + kPad;
+    operand.type =
+        how_.unit == MatrixUnit::tf32 ? builder_.getInt32Ty() : value_type(context_, dtype);
     operand.start = shared_bytes_;
+    if (by_matrices()) {
+        operand.pitch = how_.block_k + 16 / size_of(dtype);
+        shared_bytes_ += 2 * operand.block * operand.pitch * size_of(dtype);
+        return;
+    }
+    operand.pitch = operand.block + kPad;
     shared_bytes_ += 2 * how_.block_k * operand.pitch * size_of(dtype);
 }
 
@@ -160,7 +187,9 @@ void TileEmitter::set_point(const Numbering& numbering, llvm::Value* point) {
 // Elements side by side in memory that a thread brings together, in one wide load where their addresses allow: steps
 // of a row of the sum, or points along an axis.
 std::int64_t TileEmitter::run_of(const Operand& operand) const {
-    if (operand.along_k) return steps_stay_in_row() && how_.block_k % kRun == 0 ? kRun : 1;
+    // Sixteen bytes of what is narrow.
+    const std::int64_t most = size_of(kernel_.scalars.type(operand.value)) == 2 ? 2 * kRun : kRun;
+    if (operand.along_k) return steps_stay_in_row() && how_.block_k % most == 0 ? most : 1;
     const Numbering& numbering = *operand.numbering;
     if (numbering.inner.empty() || numbering.inner.back().count % kRun != 0) return 1;
     const bool samples = std::ranges::any_of(numbering.outer, [&](const Digit& digit) {
@@ -255,18 +284,29 @@ TileEmitter::Values TileEmitter::bring(Operand& operand, llvm::Value* k, llvm::V
             places.push_back(coordinate_);
         }
         enter();
-        for (const ScalarId id : operand.wide) load_run(operand, id, places);
-        for (const Values& place : places) {
-            coordinate_ = place;
-            llvm::Value* exists = nullptr;
-            for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
+        coordinate_ = places[0];
+        llvm::Value* exists = nullptr;
+        for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
+        for (std::size_t e = 0; e < places.size(); ++e) {
+            coordinate_ = places[e];
+            if (e > 0 && !operand.run_is_one) {
+                exists = nullptr;
+                for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
+            }
             mask_ = exists;  // where a guard fails an index may be outside of its buffer
+            if (e == 0)
+                for (const ScalarId id : operand.wide) load_run(operand, id, places);
+            coordinate_ = places[e];
             llvm::Value* value = evaluate(operand.value);
             mask_ = nullptr;
-            if (exists != nullptr)
-                value = builder_.CreateSelect(exists, value,
+            llvm::Value* term = exists;
+            if (by_matrices() && !steps_stay_in_row())
+                term = both(term, builder_.CreateICmpSLT(
+                                      builder_.CreateAdd(k, operand.step[first + e]), limit));
+            if (term != nullptr)
+                value = builder_.CreateSelect(term, value,
                                               llvm::Constant::getNullValue(value->getType()));
-            values.push_back(value);
+            values.push_back(how_.unit == MatrixUnit::tf32 ? rounded_to_tf32(value) : value);
         }
         leave();
     }
@@ -281,8 +321,9 @@ void TileEmitter::load_run(const Operand& operand, ScalarId id, const std::vecto
     const std::uint64_t bytes =
         element->getPrimitiveSizeInBits() / 8 * static_cast<std::uint64_t>(operand.run);
     coordinate_ = places[0];
+    llvm::Value* address = address_of(read, mask_);
     llvm::Value* vector = builder_.CreateAlignedLoad(
-        llvm::FixedVectorType::get(element, static_cast<unsigned>(operand.run)), address_of(read),
+        llvm::FixedVectorType::get(element, static_cast<unsigned>(operand.run)), address,
         llvm::Align(std::min<std::uint64_t>(bytes, 16)));
     for (std::size_t k = 0; k < places.size(); ++k) {
         coordinate_ = places[k];
@@ -292,11 +333,14 @@ void TileEmitter::load_run(const Operand& operand, ScalarId id, const std::vecto
 
 // Reads of the operand whose elements of a run lie side by side, from a multiple of its length on.
 void TileEmitter::find_wide(Operand& operand) {
-    if (operand.run == 1 || !operand.guards->empty()) return;
+    if (operand.run == 1) return;
     const AxisId along =
         operand.along_k ? reduction_.axes.back() : operand.numbering->inner.back().axis;
-    const auto multiple = [](Extent extent) {
-        return extent.per_batch % kRun == 0 && extent.constant % kRun == 0;
+    operand.run_is_one = std::ranges::none_of(
+        *operand.guards, [&](const Guard& guard) { return guard.index.depends_on(along); });
+    if (!operand.run_is_one) return;
+    const auto multiple = [&](Extent extent) {
+        return extent.per_batch % operand.run == 0 && extent.constant % operand.run == 0;
     };
     const auto is_wide = [&](const Read& read) {
         if (read.source.kind != Buffer::Kind::param || read.indirect >= 0 ||
@@ -328,17 +372,31 @@ void TileEmitter::find_wide(Operand& operand) {
     }
 }
 
+// Whether each tile's steps are one run of the innermost axis, and the sum has no others.
 bool TileEmitter::steps_stay_in_row() const {
     const auto extent = static_extent(reduction_.axes.back());
-    return extent && *extent % how_.block_k == 0;
+    const bool in_leaves =
+        reduction_.order.kind != OrderKind::sequential && reduction_.axes.size() == 1;
+    return extent && *extent % how_.block_k == 0 && !in_leaves;
+}
+
+// To nearest, away from zero in between; what is not finite stays.
+llvm::Value* TileEmitter::rounded_to_tf32(llvm::Value* value) {
+    llvm::Value* bits = builder_.CreateBitCast(value, builder_.getInt32Ty());
+    llvm::Value* rounded = builder_.CreateAnd(builder_.CreateAdd(bits, builder_.getInt32(0x1000)),
+                                              builder_.getInt32(0xffffe000));
+    llvm::Value* exponent = builder_.CreateAnd(bits, builder_.getInt32(0x7f800000));
+    return builder_.CreateSelect(builder_.CreateICmpEQ(exponent, builder_.getInt32(0x7f800000)),
+                                 bits, rounded);
 }
 
 llvm::Value* TileEmitter::shared_place(const Operand& operand, llvm::Value* buffer,
                                        llvm::Value* step, llvm::Value* point) {
     llvm::Value* base = builder_.CreateConstInBoundsGEP1_64(
         builder_.getInt8Ty(), ops_.shared(builder_), static_cast<std::uint64_t>(operand.start));
-    llvm::Value* row =
-        builder_.CreateNUWAdd(builder_.CreateNUWMul(buffer, number(how_.block_k)), step);
+    if (by_matrices()) std::swap(step, point);  // steps side by side
+    const std::int64_t rows = by_matrices() ? operand.block : how_.block_k;
+    llvm::Value* row = builder_.CreateNUWAdd(builder_.CreateNUWMul(buffer, number(rows)), step);
     llvm::Value* place =
         builder_.CreateNUWAdd(builder_.CreateNUWMul(row, number(operand.pitch)), point);
     return builder_.CreateInBoundsGEP(operand.type, base,
@@ -358,7 +416,7 @@ void TileEmitter::keep(Operand& operand, const Values& values, llvm::Value* buff
             const auto place = [&](std::size_t k) {
                 return shared_place(operand, buffer, operand.step[k], operand.point[k]);
             };
-            if (operand.along_k || run == 1) {
+            if (operand.along_k != by_matrices() || run == 1) {
                 for (std::size_t k = e; k < e + run; ++k)
                     ops_.store_shared(builder_, values[k], place(k), llvm::Align(bytes));
                 return;
@@ -376,19 +434,21 @@ void TileEmitter::keep(Operand& operand, const Values& values, llvm::Value* buff
 // Of the results of a thread along one operand: the number's place in the tile, less that of the thread. Runs of
 // neighbours are apart by what all threads together cover, so that a warp's loads lie side by side.
 std::int64_t TileEmitter::point_of(const Operand& operand, std::int64_t which) const {
+    if (by_matrices())
+        return &operand == &a_ ? which / 2 * 16 + which % 2 * 8 : which / 2 * 8 + which % 2;
     const std::int64_t run = std::min(operand.per_thread, kFragment);
     return which / run * (operand.block / operand.per_thread * run) + which % run;
 }
 
 TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* buffer,
-                                          llvm::Value* step, llvm::Value* thread) {
+                                          llvm::Value* step) {
     const std::int64_t run = std::min(operand.per_thread, kFragment);
-    llvm::Value* first = builder_.CreateNUWMul(thread, number(run));
     const std::uint64_t bytes = operand.type->getPrimitiveSizeInBits() / 8;
     Values values;
     for (std::int64_t from = 0; from < operand.per_thread; from += run) {
-        llvm::Value* place = shared_place(
-            operand, buffer, step, builder_.CreateNUWAdd(first, number(point_of(operand, from))));
+        llvm::Value* place =
+            shared_place(operand, buffer, step,
+                         builder_.CreateNUWAdd(operand.thread, number(point_of(operand, from))));
         if (run == 1) {
             values.push_back(ops_.load_shared(builder_, operand.type, place, llvm::Align(bytes)));
             continue;
@@ -404,8 +464,8 @@ TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* b
 }
 
 void TileEmitter::multiply_step(llvm::Value* buffer, llvm::Value* step) {
-    const Values a = fragment(a_, buffer, step, thread_m_);
-    const Values b = fragment(b_, buffer, step, thread_n_);
+    const Values a = fragment(a_, buffer, step);
+    const Values b = fragment(b_, buffer, step);
     for (std::size_t m = 0; m < a.size(); ++m) {
         for (std::size_t n = 0; n < b.size(); ++n) {
             llvm::AllocaInst* sum = sums_[m * b.size() + n];
@@ -416,8 +476,53 @@ void TileEmitter::multiply_step(llvm::Value* buffer, llvm::Value* step) {
     }
 }
 
+// Words of a tile that a product of 16 x 8 takes from this thread, of `rows` rows 8 apart, from this step on.
+TileEmitter::Values TileEmitter::matrix_words(const Operand& operand, llvm::Value* buffer,
+                                              std::int64_t row, std::int64_t rows,
+                                              std::int64_t step) {
+    const std::int64_t a_word = how_.unit == MatrixUnit::bf16 ? 2 : 1;  // elements
+    Values words;
+    for (std::int64_t half = 0; half < 2; ++half) {
+        for (std::int64_t k = 0; k < rows; ++k) {
+            llvm::Value* at = builder_.CreateNUWAdd(
+                builder_.CreateNUWMul(in_group_, number(a_word)), number(step + half * 4 * a_word));
+            llvm::Value* point = builder_.CreateNUWAdd(operand.words, number(row + k * 8));
+            words.push_back(ops_.load_shared(builder_, builder_.getInt32Ty(),
+                                             shared_place(operand, buffer, at, point),
+                                             llvm::Align(4)));
+        }
+    }
+    return words;
+}
+
+void TileEmitter::multiply_by_matrices(llvm::Value* buffer) {
+    const std::int64_t depth = how_.unit == MatrixUnit::bf16 ? 16 : 8;
+    const auto rows = static_cast<std::size_t>(how_.warp_m() / 16);
+    const auto columns = static_cast<std::size_t>(how_.warp_n() / 8);
+    for (std::int64_t step = 0; step < how_.block_k; step += depth) {
+        std::vector<Values> a, b;
+        for (std::size_t m = 0; m < rows; ++m)
+            a.push_back(matrix_words(a_, buffer, static_cast<std::int64_t>(m) * 16, 2, step));
+        for (std::size_t n = 0; n < columns; ++n)
+            b.push_back(matrix_words(b_, buffer, static_cast<std::int64_t>(n) * 8, 1, step));
+        for (std::size_t m = 0; m < rows; ++m) {
+            for (std::size_t n = 0; n < columns; ++n) {
+                std::array<llvm::AllocaInst*, 4> places{};
+                Values before;
+                for (std::size_t k = 0; k < 4; ++k) {  // two rows, two columns
+                    places[k] = sums_[(2 * m + k / 2) * 2 * columns + 2 * n + k % 2];
+                    before.push_back(load_variable(places[k]));
+                }
+                const auto sums = ops_.multiply_matrices(builder_, how_.unit, a[m], b[n], before);
+                for (std::size_t k = 0; k < 4; ++k) builder_.CreateStore(sums[k], places[k]);
+            }
+        }
+    }
+}
+
 // `steps` of the tile in this half of shared memory; null: all of them.
 void TileEmitter::multiply(llvm::Value* buffer, llvm::Value* steps) {
+    if (by_matrices()) return multiply_by_matrices(buffer);
     if (steps != nullptr) {
         return loop(number(0), steps, number(1),
                     [&](llvm::Value* step) { multiply_step(buffer, step); });
@@ -427,8 +532,11 @@ void TileEmitter::multiply(llvm::Value* buffer, llvm::Value* steps) {
 
 // Adds the terms from `from` to `to` to the sums.
 void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
-    llvm::Value* whole = builder_.CreateMul(
-        divide(builder_.CreateSub(to, from), how_.block_k, true), number(how_.block_k));
+    // Matrix units take whole tiles: what is beyond the end is zeros.
+    llvm::Value* length = builder_.CreateSub(to, from);
+    if (by_matrices()) length = builder_.CreateAdd(length, number(how_.block_k - 1));
+    llvm::Value* whole =
+        builder_.CreateMul(divide(length, how_.block_k, true), number(how_.block_k));
     llvm::Value* tail = builder_.CreateAdd(from, whole);
     const auto bring_both = [&](llvm::Value* k) {
         return std::pair{bring(a_, k, to), bring(b_, k, to)};
@@ -450,8 +558,8 @@ void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
         builder_.CreateStore(other, half);
         ops_.barrier(builder_);
     });
-    if (const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(builder_.CreateSub(to, tail));
-        fixed == nullptr || !fixed->isZero()) {
+    const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(builder_.CreateSub(to, tail));
+    if (!by_matrices() && (fixed == nullptr || !fixed->isZero())) {
         multiply(load_variable(half), builder_.CreateSub(to, tail));
     }
     // The first tiles of the next range go into the half that may still be read.
@@ -462,13 +570,10 @@ void TileEmitter::store_results() {
     const Values before = coordinate_;
     std::vector<Values> places_n;
     Values exist_n;
-    const auto points = [&](const Operand& operand, llvm::Value* thread,
-                            std::vector<Values>& places, Values& exist) {
-        const std::int64_t run = std::min(operand.per_thread, kFragment);
+    const auto points = [&](const Operand& operand, std::vector<Values>& places, Values& exist) {
         for (std::int64_t k = 0; k < operand.per_thread; ++k) {
             llvm::Value* point = builder_.CreateNSWAdd(
-                builder_.CreateNSWAdd(operand.first, builder_.CreateNUWMul(thread, number(run))),
-                number(point_of(operand, k)));
+                builder_.CreateNSWAdd(operand.first, operand.thread), number(point_of(operand, k)));
             exist.push_back(exists(operand, point));
             coordinate_ = before;
             set_point(*operand.numbering, point);
@@ -477,8 +582,8 @@ void TileEmitter::store_results() {
     };
     std::vector<Values> places_m;
     Values exist_m;
-    points(a_, thread_m_, places_m, exist_m);
-    points(b_, thread_n_, places_n, exist_n);
+    points(a_, places_m, exist_m);
+    points(b_, places_n, exist_n);
     const Stage& stage = kernel_.stages[0];
     llvm::Value* const active = active_;
     for (std::size_t m = 0; m < places_m.size(); ++m) {

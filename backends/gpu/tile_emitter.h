@@ -21,13 +21,17 @@ private:
         std::int64_t block = 0;       // points of the tile
         std::int64_t per_thread = 0;  // results of a thread along it
         bool along_k = false;
-        std::int64_t run = 1;          // elements side by side that a thread brings
-        std::vector<ScalarId> wide{};  // reads that are one load for a run
-        llvm::Value* first = nullptr;  // point that the tile begins with
-        llvm::Value* count = nullptr;  // points that exist
+        std::int64_t run = 1;           // elements side by side that a thread brings
+        std::vector<ScalarId> wide{};   // reads that are one load for a run
+        bool run_is_one = false;        // its elements exist together or not at all
+        llvm::Value* thread = nullptr;  // where this thread's results begin in the tile
+        llvm::Value* words = nullptr;   // and its rows of matrices
+        llvm::Value* first = nullptr;   // point that the tile begins with
+        llvm::Value* count = nullptr;   // points that exist
         llvm::Type* type = nullptr;
-        std::int64_t start = 0;        // bytes into shared memory, of the first of two buffers
-        std::int64_t pitch = 0;        // elements from one step of the sum to the next
+        std::int64_t start = 0;  // bytes into shared memory, of the first of two buffers
+        std::int64_t pitch =
+            0;  // elements of a row of the tile: of a step, or of a point for matrices
         std::vector<Values> places{};  // of the points that this thread brings: coordinates by axis
         Values point{}, step{};        // each element's place in the tile
     };
@@ -46,8 +50,13 @@ private:
     void keep(Operand& operand, const Values& values, llvm::Value* buffer);
     void multiply(llvm::Value* buffer, llvm::Value* steps);
     void multiply_step(llvm::Value* buffer, llvm::Value* step);
-    Values fragment(const Operand& operand, llvm::Value* buffer, llvm::Value* step,
-                    llvm::Value* thread);
+    Values fragment(const Operand& operand, llvm::Value* buffer, llvm::Value* step);
+    bool by_matrices() const { return how_.unit != MatrixUnit::none; }
+    void find_thread();
+    void multiply_by_matrices(llvm::Value* buffer);
+    Values matrix_words(const Operand& operand, llvm::Value* buffer, std::int64_t row,
+                        std::int64_t rows, std::int64_t step);
+    llvm::Value* rounded_to_tf32(llvm::Value* value);
     void sum_range(llvm::Value* from, llvm::Value* to);
     void store_results();
     llvm::Value* shared_place(const Operand& operand, llvm::Value* buffer, llvm::Value* step,
@@ -60,9 +69,8 @@ private:
     const Reduction& reduction_;
     Operand a_, b_;
     llvm::Value* thread_ = nullptr;
-    llvm::Value* thread_m_ = nullptr;
-    llvm::Value* thread_n_ = nullptr;
-    std::int64_t rest_ = 1;  // terms for one value of the first axis of the sum
+    llvm::Value* in_group_ = nullptr;  // of four threads that share a row of matrices
+    std::int64_t rest_ = 1;            // terms for one value of the first axis of the sum
     std::vector<llvm::AllocaInst*> sums_;
     std::int64_t shared_bytes_ = 0;
 };

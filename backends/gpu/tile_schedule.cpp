@@ -25,6 +25,35 @@ constexpr std::array kTiles = {
     Tile{64, 8, 16, 4, 1},    Tile{8, 64, 16, 1, 4},   Tile{32, 8, 32, 2, 1},
     Tile{8, 32, 32, 1, 2}};
 
+// With a matrix unit, see TileSchedule::warp_m.
+constexpr std::array kMatrixTiles = {Tile{128, 128, 32, 4, 16}, Tile{128, 64, 32, 4, 8},
+                                     Tile{64, 128, 32, 4, 8},   Tile{64, 64, 32, 4, 8},
+                                     Tile{64, 32, 32, 4, 4},    Tile{32, 64, 32, 2, 8},
+                                     Tile{32, 32, 32, 2, 4}};
+
+// Multiply-adds a cycle of a multiprocessor's matrix units.
+double rate_of(MatrixUnit unit) { return unit == MatrixUnit::bf16 ? 1024 : 512; }
+
+double matrix_cycles(const Tile& tile, MatrixUnit unit, double m, double n, double batch) {
+    const double blocks = batch * std::ceil(m / static_cast<double>(tile.m)) *
+                          std::ceil(n / static_cast<double>(tile.n));
+    const double multiply = static_cast<double>(tile.m * tile.n) / rate_of(unit);
+    const double bring = static_cast<double>(tile.m + tile.n) / 8;
+    // One block alone waits for what it brings; several hide that from each other.
+    const double one = multiply + bring + 8;
+    const double waves = std::ceil(blocks / kMultiprocessors);
+    return waves <= 1 ? one : std::max(one, waves * std::max(multiply, bring));
+}
+
+// bf16 that is widened before it is multiplied.
+std::optional<ScalarId> widened(const Kernel& kernel, ScalarId id) {
+    const Scalar& cast = kernel.scalars[id];
+    if (cast.op != ScalarOp::cast || cast.type != DType::f32 ||
+        kernel.scalars.type(cast.operands[0]) != DType::bf16)
+        return std::nullopt;
+    return cast.operands[0];
+}
+
 void collect(const Index& index, std::set<AxisId>& axes) {
     for (const IndexTerm& term : index.terms()) {
         if (term.kind == IndexTerm::Kind::axis) {
@@ -154,21 +183,36 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     if (m * n * batch * terms < thresholds.tile_work) return std::nullopt;
     if (thresholds.tile_work > 0 && (m < 8 || n < 8 || terms < 8)) return std::nullopt;
 
-    const Tile& best = *std::ranges::min_element(
-        kTiles, {}, [&](const Tile& tile) { return cycles(tile, m, n, batch); });
+    const auto wide_a = widened(kernel, how.a);
+    const auto wide_b = widened(kernel, how.b);
+    if (wide_a && wide_b) {
+        how.unit = MatrixUnit::bf16;
+        how.a = *wide_a;
+        how.b = *wide_b;
+    } else if (thresholds.tf32 && kernel.scalars.type(how.a) == DType::f32) {
+        how.unit = MatrixUnit::tf32;
+    }
+    const Tile& best =
+        how.unit == MatrixUnit::none
+            ? *std::ranges::min_element(kTiles, {},
+                                        [&](const Tile& tile) { return cycles(tile, m, n, batch); })
+            : *std::ranges::min_element(kMatrixTiles, {}, [&](const Tile& tile) {
+                  return matrix_cycles(tile, how.unit, m, n, batch);
+              });
     how.block_m = best.m;
     how.block_n = best.n;
     how.block_k = best.k;
+    how.thread_m = best.thread_m;
+    how.thread_n = best.thread_n;
+    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
+    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
+    if (how.unit != MatrixUnit::none) return how;
     // Tiles whose steps stay within one run of the innermost axis are found without divisions.
     if (const Extent inner = kernel.axes[reduction.axes.back()].extent; inner.is_static()) {
         std::int64_t k = best.k;
         while (k >= 4 && inner.constant % k != 0) --k;
         if (k >= 4) how.block_k = k;
     }
-    how.thread_m = best.thread_m;
-    how.thread_n = best.thread_n;
-    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
-    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
     return how;
 }
 
@@ -189,8 +233,11 @@ std::vector<GridFactor> TileSchedule::grid() const {
 }
 
 std::string to_text(const TileSchedule& how) {
-    return fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time", how.block_m,
-                       how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k);
+    const char* const unit = how.unit == MatrixUnit::bf16   ? "bf16 "
+                             : how.unit == MatrixUnit::tf32 ? "tf32 "
+                                                            : "";
+    return unit + fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time", how.block_m,
+                              how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k);
 }
 
 }  // namespace netc

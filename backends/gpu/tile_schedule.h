@@ -22,7 +22,15 @@ struct TileSchedule {
     std::int64_t block_m = 64, block_n = 64, block_k = 16;
     std::int64_t thread_m = 4, thread_n = 4;    // results of a thread
     bool a_along_k = false, b_along_k = false;  // which way neighbouring threads bring elements
-    int threads() const { return static_cast<int>(block_m / thread_m * (block_n / thread_n)); }
+    // With a matrix unit each warp has products of 16 x 8 side by side: a thread has two rows and two columns of each.
+    MatrixUnit unit = MatrixUnit::none;
+    std::int64_t warp_m() const { return 8 * thread_m; }
+    std::int64_t warp_n() const { return 4 * thread_n; }
+    int threads() const {
+        if (unit != MatrixUnit::none)
+            return static_cast<int>(block_m / warp_m() * (block_n / warp_n()) * 32);
+        return static_cast<int>(block_m / thread_m * (block_n / thread_n));
+    }
     std::vector<GridFactor> grid() const;
 };
 
