@@ -57,6 +57,10 @@ protected:
     llvm::Value* evaluate(ScalarId id);
     Values evaluate_all(const std::vector<ScalarId>& ids);
     void set_state(Values states);
+    // The value of a scalar at the current place, where it is known in another way.
+    void remember(ScalarId id, llvm::Value* value) { memo_.back()[key_of(id)] = value; }
+    // Address of a read at the current place, which is inside.
+    llvm::Value* address_of(const Read& read);
     void enter() { memo_.emplace_back(); }
     void leave() { memo_.pop_back(); }
     void store(const Store& store, llvm::Value* value, llvm::Value* position, llvm::Value* allowed);

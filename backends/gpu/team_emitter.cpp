@@ -7,6 +7,12 @@
 #include "backends/scalar_ops.h"
 
 namespace netc {
+namespace {
+
+// Points of a stage that a thread works on together.
+constexpr std::int64_t kPointsAtOnce = 8;
+
+}  // namespace
 
 Result<GpuLaunch> TeamEmitter::emit(const std::string& name) {
     begin(name, how_.threads());
@@ -259,7 +265,7 @@ void TeamEmitter::emit_own(const Stage& stage) {
         }
     }
     total = total == nullptr ? number(inner) : builder_.CreateMul(total, number(inner));
-    const auto at_point = [&](llvm::Value* at) {
+    const auto go_to_point = [&](llvm::Value* at) {
         for (std::size_t k = axes.size(); k-- > 0;) {
             const auto extent = static_extent(axes[k]);
             if (k == 0) {
@@ -269,10 +275,45 @@ void TeamEmitter::emit_own(const Stage& stage) {
                 at = divide(at, *extent, true);
             }
         }
-        run_alone(stage);
+    };
+    const auto leave_points = [&] {
         for (AxisId axis : axes) coordinate_[axis] = nullptr;
     };
-    loop(member_, total, number(how_.team), at_point);
+    const auto one = [&](llvm::Value* at) {
+        go_to_point(at);
+        run_alone(stage);
+        leave_points();
+    };
+    llvm::Value* step = number(how_.team);
+    const bool scatters =
+        std::ranges::any_of(stage.stores, [](const Store& each) { return each.indirect >= 0; });
+    if (stage.reduction || scatters) return loop(member_, total, step, one);
+    // Several points a round, all values before the first is stored: their loads are under way together.
+    const auto several = [&](llvm::Value* first) {
+        std::vector<Values> values;
+        Values places;
+        for (std::int64_t k = 0; k < kPointsAtOnce; ++k) {
+            places.push_back(builder_.CreateAdd(first, number(k * how_.team)));
+            go_to_point(places.back());
+            values.push_back({});
+            for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
+        }
+        for (std::size_t k = 0; k < places.size(); ++k) {
+            go_to_point(places[k]);
+            for (std::size_t n = 0; n < stage.stores.size(); ++n)
+                store(stage.stores[n], values[k][n], nullptr, active_);
+        }
+        leave_points();
+    };
+    // The last round that is full begins below this.
+    llvm::Value* full = builder_.CreateSub(total, number((kPointsAtOnce - 1) * how_.team));
+    llvm::AllocaInst* next = variable(builder_.getInt32Ty(), "next");
+    builder_.CreateStore(member_, next);
+    loop(member_, full, number(kPointsAtOnce * how_.team), [&](llvm::Value* first) {
+        several(first);
+        builder_.CreateStore(builder_.CreateAdd(first, number(kPointsAtOnce * how_.team)), next);
+    });
+    loop(load_variable(next), total, step, one);
 }
 
 // ---- sums that a team shares ------------------------------------------------------------------------------

@@ -12,15 +12,13 @@ namespace netc {
 namespace {
 
 // What a device of today wants at least: threads to keep its multiprocessors busy. Guides only.
-constexpr std::int64_t kMultiprocessors = 132;
 constexpr std::int64_t kWantedThreads = kMultiprocessors * 512;
 constexpr std::int64_t kMostThreads = 256;
 constexpr std::int64_t kSharedLimit = 48 * 1024;
 constexpr std::int64_t kVector = 4;
-// Of tiles that a thread computes: sums at most, values of a stage's own axes, threads that should remain.
+// Of tiles that a thread computes: sums at most, values of a stage's own axes.
 constexpr double kMostTilePoints = 32;
 constexpr std::int64_t kMostOwn = 16;
-constexpr std::int64_t kTileThreads = kMultiprocessors * 192;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -221,7 +219,7 @@ const Stage* stage_for_tile(const Kernel& kernel, std::int64_t batch_hint) {
 
 // Loads cost about four times what multiply-adds do, and what is too few threads for the device costs in proportion.
 void choose_tile(const Kernel& kernel, std::optional<AxisId> fastest, std::int64_t points,
-                 std::int64_t batch_hint, TeamSchedule& how) {
+                 std::int64_t batch_hint, const GpuThresholds& thresholds, TeamSchedule& how) {
     const Stage* const stage = stage_for_tile(kernel, batch_hint);
     if (stage == nullptr) return;
     const std::vector<std::uint32_t> reads = reads_of(kernel, stage->reduction->step);
@@ -256,7 +254,7 @@ void choose_tile(const Kernel& kernel, std::optional<AxisId> fastest, std::int64
         }
         const double threads = static_cast<double>(points) / all;
         const double cost = (0.25 + loads / (all * own)) *
-                            std::max(1.0, static_cast<double>(kTileThreads) / threads);
+                            std::max(1.0, static_cast<double>(thresholds.threads) / threads);
         if (all * own <= kMostTilePoints && (best == 0 || cost < 0.95 * best)) {
             best = cost;
             how.tile.clear();
@@ -279,7 +277,8 @@ void choose_tile(const Kernel& kernel, std::optional<AxisId> fastest, std::int64
 
 }  // namespace
 
-TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
+                           const GpuThresholds& thresholds) {
     TeamSchedule how;
     const std::vector<int> units = unit_steps(kernel, batch_hint);
     const std::optional<AxisId> fastest = fastest_of(kernel, kernel.outer, units);
@@ -293,11 +292,11 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
         if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
     }
     if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
-        how.inner.back().count % kVector == 0 && points >= kVector * kWantedThreads / 4) {
+        how.inner.back().count % kVector == 0 && points >= thresholds.vector_points) {
         how.vector = kVector;
     }
     if (how.team == 1 && how.vector == 1 && !scatters(kernel)) {
-        choose_tile(kernel, fastest, points, batch_hint, how);
+        choose_tile(kernel, fastest, points, batch_hint, thresholds, how);
         points = std::max<std::int64_t>(1, how.points(batch_hint));
     }
     int inside = 0;

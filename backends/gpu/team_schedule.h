@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backends/gpu/gpu_code.h"
+#include "backends/gpu/gpu_thresholds.h"
 #include "ir/kernel.h"
 
 namespace netc {
@@ -55,7 +56,8 @@ struct TeamSchedule : Numbering {
     std::vector<GridFactor> grid() const;
 };
 
-TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint);
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
+                           const GpuThresholds& thresholds = {});
 
 std::string to_text(const TeamSchedule& schedule);
 

@@ -13,8 +13,6 @@
 namespace netc {
 namespace {
 
-constexpr std::int64_t kMultiprocessors = 132;
-
 struct Tile {
     std::int64_t m, n, k, thread_m, thread_n;
 };
@@ -88,7 +86,7 @@ double cycles(const Tile& tile, double m, double n, double batch) {
 }  // namespace
 
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
-                                          double least_work) {
+                                          const GpuThresholds& thresholds) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty()) return std::nullopt;
     const Stage& stage = kernel.stages[0];
     if (!stage.axes.empty() || !stage.reduction || stage.reduction->states.size() != 1)
@@ -153,8 +151,8 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     const auto m = static_cast<double>(how.m.points(batch_hint));
     const auto n = static_cast<double>(how.n.points(batch_hint));
     const auto batch = static_cast<double>(how.batch.points(batch_hint));
-    if (m * n * batch * terms < least_work) return std::nullopt;
-    if (least_work > 0 && (m < 4 || n < 4 || terms < 8)) return std::nullopt;
+    if (m * n * batch * terms < thresholds.tile_work) return std::nullopt;
+    if (thresholds.tile_work > 0 && (m < 8 || n < 8 || terms < 8)) return std::nullopt;
 
     const Tile& best = *std::ranges::min_element(
         kTiles, {}, [&](const Tile& tile) { return cycles(tile, m, n, batch); });

@@ -80,8 +80,8 @@ using Backend = std::function<std::unique_ptr<Executable>(const Program&)>;
 inline Backend on_cpu(int threads, const std::string& cpu = "native") {
     return [=](const Program& program) { return jitted(program, threads, cpu); };
 }
-inline Backend on_emulator(bool tiles) {
-    return [=](const Program& program) { return emulated(program, tiles); };
+inline Backend on_emulator(const GpuThresholds& thresholds) {
+    return [=](const Program& program) { return emulated(program, thresholds); };
 }
 
 // A program in one form, with its memory and an interpreter beside it, both after `init`.

@@ -24,9 +24,11 @@ void check(const std::vector<SmallNetwork>& networks, std::initializer_list<Form
             const CheckedFile file = checked(network);
             const Module module = built(file);
             const auto wanted = results(module, form, on_cpu(1), network);
-            for (const bool tiles : {false, true}) {
-                INFO((tiles ? "tiles" : "teams"));
-                check_bits(results(module, form, on_emulator(tiles), network), wanted);
+            const std::pair<const char*, GpuThresholds> ways[] = {
+                {"chosen", {}}, {"tiles", kTilesEverywhere}, {"places", kPlacesEverywhere}};
+            for (const auto& [name, thresholds] : ways) {
+                INFO(name);
+                check_bits(results(module, form, on_emulator(thresholds), network), wanted);
             }
         }
     }

@@ -19,7 +19,8 @@ void check_operator(OpId op) {
         const auto cpu = jitted(program);
         std::map<std::string, std::unique_ptr<Executable>> backends;
         backends["teams"] = emulated(program);
-        if (form == Form::rows) backends["tiles"] = emulated(program, true);
+        if (form == Form::rows) backends["tiles"] = emulated(program, kTilesEverywhere);
+        if (form == Form::lanes) backends["places"] = emulated(program, kPlacesEverywhere);
         Instance instance(program);
         for (std::size_t s = 0; s < subjects.all.size(); ++s) {
             const Subject& subject = subjects.all[s];

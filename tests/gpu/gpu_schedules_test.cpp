@@ -26,7 +26,7 @@ std::set<std::string> tiles_of(const Program& program, const std::string& entry,
                                std::int64_t hint) {
     std::set<std::string> tiles;
     for (const Call& call : program.find(entry)->calls) {
-        if (const auto how = tile_schedule(program.kernels[call.kernel], hint, 0))
+        if (const auto how = tile_schedule(program.kernels[call.kernel], hint, kTilesEverywhere))
             tiles.insert(to_text(*how));
     }
     return tiles;
@@ -40,7 +40,7 @@ void check_entry(const Module& module, Form form, std::int64_t hint, const std::
     Bench found(module, form, [&](const Program& program) {
         Program scheduled = program;
         scheduled.batch_hint = hint;
-        return emulated(scheduled, tiles);
+        return emulated(scheduled, tiles ? kTilesEverywhere : GpuThresholds{});
     });
     found.instance.set_variables(wanted.instance.variables());
     for (Bench* bench : {&wanted, &found}) {
@@ -166,7 +166,7 @@ TEST_CASE("sums whose parts are a kernel of their own") {
                 if (!any) continue;
                 INFO(name_of(form) << ", hint " << hint);
                 Bench wanted(module, form, on_cpu(1), hint);
-                Bench found(module, form, on_emulator(false), hint);
+                Bench found(module, form, on_emulator({}), hint);
                 found.instance.set_variables(wanted.instance.variables());
                 // Leaves of 128 samples or so: two of them and a part of a third.
                 for (const std::int64_t batch : {1, 16, 17, 33, 260}) {
