@@ -144,6 +144,7 @@ private:
     void add_term(const Terms& terms);
     void loop_terms(const Terms& terms, std::size_t depth);
     bool differs(const Guard& guard, const Places& places) const;
+    std::int64_t loads_of_term(const Terms& terms) const;
 
     std::vector<std::vector<AxisId>> depends_;  // axes that a scalar depends on
     std::vector<bool> has_state_;

@@ -1,18 +1,30 @@
 // Sums by one thread, in the order that the kernel says (ir/kernel.h): the same terms in the same order as on any
 // other target, so the same bits.
 #include <algorithm>
+#include <set>
 
+#include "backends/cpu/schedule.h"
 #include "backends/gpu/gpu_emitter.h"
 #include "backends/scalar_ops.h"
 
 namespace netc {
 namespace {
 
-// A loop of a long sum takes about so many terms a round, of all places together.
-constexpr std::int64_t kTermsAtOnce = 32;
+// Loads of a long sum that are under way together, about.
+constexpr std::int64_t kLoadsAtOnce = 48;
 // Loops of so few terms are not loops: what they read is shared between places and terms.
 constexpr std::int64_t kMostUnrolled = 32;
-constexpr std::int64_t kMostUnrolledTerms = 256;
+// Steps in a row, of all places and terms.
+constexpr std::int64_t kMostSteps = 512;
+
+// How many rounds of a loop to put behind each other, where `wanted` would be right: a divisor of what is known.
+std::int64_t unroll_count(std::int64_t wanted, std::optional<std::int64_t> extent) {
+    if (!extent || wanted <= 1) return std::max<std::int64_t>(1, wanted);
+    for (std::int64_t count = wanted; count <= std::min(*extent, 2 * wanted); ++count)
+        if (*extent % count == 0) return count;
+    while (*extent % wanted != 0) --wanted;
+    return wanted;
+}
 
 // The deepest loop of `axes` that the guard needs; 0 in front of all.
 std::size_t depth_of(const Index& index, const std::vector<AxisId>& axes) {
@@ -125,7 +137,7 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     const bool by_leaf = terms.leaf != nullptr && depth == 0;
     // How many terms the loops from here on have, where it is known.
     const auto places = static_cast<std::int64_t>(terms.places.values.size());
-    const auto extents_from = [&](std::size_t from) -> std::optional<std::int64_t> {
+    const auto terms_from = [&](std::size_t from) -> std::optional<std::int64_t> {
         std::int64_t count = 1;
         for (std::size_t k = from; k < reduction.axes.size(); ++k) {
             const auto extent = static_extent(reduction.axes[k]);
@@ -134,9 +146,8 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         }
         return count;
     };
-    if (const auto count = extents_from(depth); count && !by_lane && !by_leaf &&
-                                                *count <= kMostUnrolled &&
-                                                *count * places <= kMostUnrolledTerms) {
+    if (const auto count = terms_from(depth);
+        count && !by_lane && !by_leaf && *count <= kMostUnrolled && *count * places <= kMostSteps) {
         for (std::int64_t k = 0; k < *static_extent(axis); ++k) at(number(k));
         return;
     }
@@ -153,11 +164,33 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         from = builder_.CreateAdd(begin, from);
         to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
     }
-    // Loads of the terms of one round are under way together.
-    const std::int64_t inner = extents_from(depth + 1).value_or(kTermsAtOnce);
-    const bool innermost = inner * places <= kTermsAtOnce / 2;
-    loop(from, to, step, at,
-         innermost ? static_cast<unsigned>(kTermsAtOnce / (inner * places)) : 0);
+    std::int64_t rounds = 1;
+    const std::optional<std::int64_t> inner = terms_from(depth + 1);
+    if (inner && (depth + 1 == reduction.axes.size() || *inner <= kMostUnrolled)) {
+        const std::int64_t loads = *inner * loads_of_term(terms);
+        rounds = unroll_count(std::min(kLoadsAtOnce / loads, kMostSteps / (*inner * places)),
+                              by_leaf || by_lane ? std::nullopt : static_extent(axis));
+    }
+    loop(from, to, step, at, rounds > 1 ? static_cast<unsigned>(rounds) : 0);
+}
+
+// Of one term at all places: what several places read at the same address counts once.
+std::int64_t GpuEmitter::loads_of_term(const Terms& terms) const {
+    std::set<std::vector<std::uintptr_t>> loads;
+    for (const std::uint32_t number : reads_of(kernel_, terms.reduction.step)) {
+        const Read& read = kernel_.reads[number];
+        for (const Values& place : terms.places.values) {
+            std::vector<std::uintptr_t> load{number};
+            for (std::size_t k = 0; k < place.size(); ++k) {
+                const AxisId axis = terms.places.axes[k];
+                const bool depends = std::ranges::any_of(
+                    read.index, [&](const Index& index) { return index.depends_on(axis); });
+                if (depends) load.push_back(reinterpret_cast<std::uintptr_t>(place[k]));
+            }
+            loads.insert(std::move(load));
+        }
+    }
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(loads.size()));
 }
 
 std::vector<llvm::AllocaInst*> GpuEmitter::variables(const Values& start, const char* name) {

@@ -253,7 +253,12 @@ void choose_tile(const Kernel& kernel, std::optional<AxisId> fastest, std::int64
             loads += each;
         }
         const double threads = static_cast<double>(points) / all;
-        const double cost = (0.25 + loads / (all * own)) *
+        // A term that exists at some of the places only is chosen or not at each.
+        bool chosen = false;
+        for (const Guard& guard : stage->reduction->guards)
+            for (std::size_t k = 0; k < axes.size(); ++k)
+                if (sizes[k][choice[k]] > 1 && guard.index.depends_on(axes[k])) chosen = true;
+        const double cost = ((chosen ? 0.5 : 0.25) + loads / (all * own)) *
                             std::max(1.0, static_cast<double>(thresholds.threads) / threads);
         if (all * own <= kMostTilePoints && (best == 0 || cost < 0.95 * best)) {
             best = cost;
