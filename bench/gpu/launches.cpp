@@ -47,6 +47,23 @@ Result<double> median_seconds(double seconds, const std::function<Status(std::in
     return blocks[blocks.size() / 2];
 }
 
+Result<cuda::Function> find_function(const SharedDevice& device, cuda::Module module,
+                                     const std::string& symbol, std::int64_t shared_bytes) {
+    const cuda::Functions& f = device->functions();
+    const std::string doing = "looking for " + symbol;
+    cuda::Function function = nullptr;
+    Status s = device->check(f.module_function(&function, module, symbol.c_str()), doing);
+    // The driver loads a function when something of it is wanted, which is not to be while launches are recorded.
+    int registers = 0;
+    if (s) s = device->check(f.function_get(&registers, cuda::kRegisters, function), doing);
+    if (s && shared_bytes > kDefaultShared)
+        s = device->check(
+            f.function_set(function, cuda::kMaxDynamicSharedBytes, static_cast<int>(shared_bytes)),
+            doing);
+    if (!s) return s.error();
+    return function;
+}
+
 Result<Launches> Launches::make(SharedDevice device, const Workload& workload,
                                 const PackedCode& code) {
     Launches made(std::move(device), workload, code);
@@ -125,13 +142,14 @@ Result<cuda::Address> Launches::reserve(std::int64_t bytes) {
 
 Result<std::vector<Launches::Launch>> Launches::list(const Entry& entry, std::int64_t batch) {
     std::vector<Launch> launches;
-    const cuda::Functions& f = device_->functions();
     const auto add = [&](const Call& call, const std::vector<std::int64_t>& steps) -> Status {
         const std::int64_t number = &call - entry.calls.data();
         const GpuKernel& kernel = code_->kernels[call.kernel];
         std::vector<cuda::Address> addresses;
         for (const BufferRef& buffer : call.arguments) {
-            addresses.push_back(regions_.at({buffer.region, buffer.number}).first +
+            const bool numbered =
+                buffer.region == RegionKind::input || buffer.region == RegionKind::output;
+            addresses.push_back(regions_.at({buffer.region, numbered ? buffer.number : 0}).first +
                                 static_cast<cuda::Address>(buffer.offset_at(batch, steps)));
         }
         for (std::size_t k = 0; k < kernel.scratch.size(); ++k) {
@@ -149,19 +167,10 @@ Result<std::vector<Launches::Launch>> Launches::list(const Entry& entry, std::in
             Launch launch{&how, nullptr, static_cast<unsigned>(how.blocks(batch)), addresses,
                           number};
             if (launch.blocks == 0) continue;
-            const std::string doing = "looking for " + how.symbol;
-            if (Status s = device_->check(
-                    f.module_function(&launch.function, module_.get(), how.symbol.c_str()), doing);
-                !s)
-                return s;
-            if (how.shared_bytes > kDefaultShared) {
-                const auto bytes = static_cast<int>(how.shared_bytes);
-                if (Status s = device_->check(
-                        f.function_set(launch.function, cuda::kMaxDynamicSharedBytes, bytes),
-                        doing);
-                    !s)
-                    return s;
-            }
+            Result<cuda::Function> function =
+                find_function(device_, module_.get(), how.symbol, how.shared_bytes);
+            if (!function) return function.error();
+            launch.function = *function;
             launches.push_back(std::move(launch));
         }
         return {};

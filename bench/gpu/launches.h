@@ -56,6 +56,10 @@ private:
     cuda::Address flag_ = 0;
 };
 
+// A function of the code, loaded and with the shared memory that it wants.
+Result<cuda::Function> find_function(const SharedDevice& device, cuda::Module module,
+                                     const std::string& symbol, std::int64_t shared_bytes);
+
 // The median of how long `work` takes, by blocks of 10 ms or more, for about `seconds`, after a warm-up.
 Result<double> median_seconds(double seconds, const std::function<Status(std::int64_t)>& work);
 

@@ -159,7 +159,7 @@ void compute(const Row& row, const Program& program, Workload& packed) {
         expect(session.run(call.entry, pointers, call.batch), row.name);
         for (std::size_t k = 0; k < entry.outputs.size(); ++k) {
             const std::span<const std::byte> bytes = session.output(k);
-            call.outputs.push_back(hash_of(bytes.data(), bytes.size()));
+            call.outputs.push_back(hash_of(entry.outputs[k].dtype, bytes.data(), bytes.size()));
             float first = 0;
             if (bytes.size() >= sizeof first && entry.outputs[k].dtype == DType::f32)
                 std::memcpy(&first, bytes.data(), sizeof first);
@@ -170,7 +170,7 @@ void compute(const Row& row, const Program& program, Workload& packed) {
     for (const auto* places : {&program.weights, &program.slots}) {
         for (const VariablePlace& place : *places) {
             const std::span<const std::byte> bytes = read.variable(place);
-            packed.variables.push_back(hash_of(bytes.data(), bytes.size()));
+            packed.variables.push_back(hash_of(place.dtype, bytes.data(), bytes.size()));
         }
     }
 }

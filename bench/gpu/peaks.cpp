@@ -88,17 +88,14 @@ Result<Peaks> measure_peaks(const SharedDevice& device) {
         !s)
         return s.error();
     const auto seconds = [&](const char* name, unsigned blocks, int launches) -> Result<double> {
-        cuda::Function function = nullptr;
-        if (Status s =
-                device->check(f.module_function(&function, module->get(), name), "looking up");
-            !s)
-            return s.error();
+        const Result<cuda::Function> function = find_function(device, module->get(), name, 0);
+        if (!function) return function.error();
         cuda::Address first = to->get(), second = from->get();
         void* parameters[] = {&first, &second};
         const auto graph = capture(device, stream->get(), [&]() -> Status {
             Status status;
             for (int i = 0; i < launches && status; ++i)
-                status = device->check(f.launch(function, blocks, 1, 1, kThreads, 1, 1, 0,
+                status = device->check(f.launch(*function, blocks, 1, 1, kThreads, 1, 1, 0,
                                                 stream->get(), parameters, nullptr),
                                        "launching");
             return status;

@@ -20,12 +20,13 @@ struct PackedCode {
     std::vector<GpuKernel> kernels;
 };
 
-// A call and what it gave on the CPU. Its inputs are made from the seed.
+// A call and what it gave on the CPU.
 struct Expected {
     std::string entry;
     std::int64_t batch = 1;
-    std::uint32_t seed = 0;
-    std::vector<std::uint64_t> outputs;  // hashes of their bytes
+    std::uint32_t seed = 0;              // that its inputs are made from,
+    std::vector<std::string> inputs;     // if they are not here
+    std::vector<std::uint64_t> outputs;  // hashes
     std::vector<double> firsts;          // first numbers of f32 outputs: losses
 };
 
@@ -49,7 +50,7 @@ void archive_fields(Archive& archive, PackedCode& code) {
 }
 template <class Archive>
 void archive_fields(Archive& archive, Expected& call) {
-    archive(call.entry, call.batch, call.seed, call.outputs, call.firsts);
+    archive(call.entry, call.batch, call.seed, call.inputs, call.outputs, call.firsts);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Workload& workload) {
@@ -59,13 +60,22 @@ void archive_fields(Archive& archive, Workload& workload) {
 }
 
 inline constexpr std::uint64_t kSeed = 7;  // of initial weights
+// Names of what has the samples of one operator begin so.
+inline constexpr std::string_view kOperator = "operator ";
 
-// Of bytes, a word at a time: two results that differ in a bit differ here.
-inline std::uint64_t hash_of(const std::byte* bytes, std::size_t size) {
+// Of a tensor, an element at a time: two that differ in a bit differ here. A NaN is as good as any other.
+inline std::uint64_t hash_of(DType dtype, const std::byte* bytes, std::size_t size) {
     std::uint64_t hash = 0xcbf29ce484222325u ^ size;
-    for (std::size_t i = 0; i < size; i += sizeof(std::uint64_t)) {
+    const auto step = static_cast<std::size_t>(size_of(dtype));
+    for (std::size_t i = 0; i < size; i += step) {
         std::uint64_t word = 0;
-        std::memcpy(&word, bytes + i, std::min(sizeof word, size - i));
+        std::memcpy(&word, bytes + i, step);
+        float single = 0;
+        std::memcpy(&single, bytes + i, std::min(step, sizeof single));
+        double wide = 0;
+        std::memcpy(&wide, bytes + i, std::min(step, sizeof wide));
+        if ((dtype == DType::f32 && single != single) || (dtype == DType::f64 && wide != wide))
+            word = ~std::uint64_t{0};
         hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
         hash ^= hash >> 29;
     }
