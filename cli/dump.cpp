@@ -57,8 +57,9 @@ std::string kernels_text(const Program& program) {
 }
 
 GpuTarget gpu_target(const Options& options) {
-    if (options.gpu == "sm_90a") return {90, true};
-    return {options.gpu == "sm_90" ? 90 : 80, false};
+    const bool tf32 = options.matmul == Precision::tf32;
+    if (options.gpu == "sm_90a") return {90, true, tf32};
+    return {options.gpu == "sm_90" ? 90 : 80, false, tf32};
 }
 
 // How the functions of the text behind it are launched, as comments of PTX.
@@ -141,6 +142,9 @@ int verb_dump(Options options) {
         if (!kernels) return report(kernels.error());
         print_out(run.choices + report_text(*program, *kernels, bench->sources));
         return kExitDone;
+    }
+    if (options.stage != "ptx" && options.stage != "kernels") {
+        if (Status status = knows_precision(options); !status) return report(status.error());
     }
     if (options.stage == "ptx") {
         const auto code = emit_gpu_code(*program, compile_options.entries, gpu_target(options));

@@ -18,12 +18,12 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name) {
 void add_matmul_option(CLI::App& verb, Options& options) {
     std::map<std::string, Precision> words;
     for (const Precision precision :
-         {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6})
+         {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6, Precision::tf32})
         words.emplace(name_of(precision), precision);
     verb.add_option(
             "--matmul", options.matmul,
             "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
-            "parts of bf16; default: the section's precision")
+            "parts of bf16; on a GPU also tf32; default: the section's precision")
         ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
     const std::map<std::string, std::int64_t> tiles{{"off", 0}, {"2", 2}, {"4", 4}};
     verb.add_option("--winograd", options.winograd_tile,

@@ -71,6 +71,7 @@ Result<std::unique_ptr<Runnable>> make_gpu_runnable(ProgramSource source, const 
     GpuOptions gpu_options;
     gpu_options.device = number;
     gpu_options.target = options.gpu;
+    gpu_options.tf32 = options.matmul == Precision::tf32;
     gpu_options.threads = thread_count(options);
     gpu_options.cache_directory = cache_directory(options);
     gpu_options.times = &times;
@@ -104,6 +105,12 @@ Result<std::optional<int>> gpu_number(const Options& options) {
         return std::optional(number);
     return Error{kExitUsage, fmt::format("there is no device `{}`", device), std::nullopt,
                  "cpu, gpu, gpu:N where there are several, from 0, or gpu-emulator"};
+}
+
+Status knows_precision(const Options& options) {
+    if (options.matmul != Precision::tf32) return {};
+    return Error{kExitUsage, "only the matrix units of a GPU multiply in tf32", std::nullopt,
+                 "`--device gpu`, or --matmul=bf16, which every processor has"};
 }
 
 Status needs_cpu(const Options& options, std::string_view what) {
@@ -142,6 +149,9 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
                                                 bool with_kernels, bool double_precision) {
     const Result<std::optional<int>> gpu = gpu_number(options);
     if (!gpu) return gpu.error();
+    if (!*gpu && options.device != kEmulator) {
+        if (Status s = knows_precision(options); !s) return s.error();
+    }
     CompileOptions compile_options = compile_options_of(options, std::move(entries), batch_hint);
     compile_options.log_results = log_results;
     compile_options.double_precision = double_precision;
@@ -152,7 +162,9 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     if (options.device == kEmulator) {
         Result<Program> program = source.make();
         if (!program) return program.error();
-        Result<std::unique_ptr<Executable>> executable = emulate_gpu(*program);
+        GpuThresholds thresholds;
+        thresholds.tf32 = options.matmul == Precision::tf32;
+        Result<std::unique_ptr<Executable>> executable = emulate_gpu(*program, thresholds);
         if (!executable) return executable.error();
         return std::make_unique<Runnable>(std::move(*executable));
     }

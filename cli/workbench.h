@@ -83,6 +83,8 @@ ProgramSource make_source(const Model& model, const TrainSection* section, const
 // The GPU that --device names; none for the CPU. Error (status 2): no such device.
 Result<std::optional<int>> gpu_number(const Options& options);
 // Error (status 2) where --device is another: `what` does not run there.
+// Whether the CPU has the arithmetic that --matmul asks for.
+Status knows_precision(const Options& options);
 Status needs_cpu(const Options& options, std::string_view what);
 
 PassRunner make_pass_runner(const Options& options);

@@ -78,8 +78,8 @@ struct SaveEvery {
 };
 
 // What contractions of f32 multiply, see passes/precision.h: the operands, rounded to bf16, or split into
-// two or three parts in bf16.
-enum class Precision : std::uint8_t { f32, bf16, bf16x3, bf16x6 };
+// two or three parts in bf16. tf32: to the 11 bits that the matrix units of a GPU take; only code for one knows it.
+enum class Precision : std::uint8_t { f32, bf16, bf16x3, bf16x6, tf32 };
 
 // A model, elaborated once with training = false. Its variables are shared by all functions; a train
 // section has its own Module because the training graph may have further state.

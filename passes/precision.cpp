@@ -109,12 +109,13 @@ std::string_view name_of(Precision precision) {
         case Precision::bf16: return "bf16";
         case Precision::bf16x3: return "bf16x3";
         case Precision::bf16x6: return "bf16x6";
+        case Precision::tf32: return "tf32";
     }
     return "?";
 }
 
 void precision(Function& function, Precision precision) {
-    if (precision == Precision::f32) return;
+    if (precision == Precision::f32 || precision == Precision::tf32) return;
     for (Function& body : function.bodies) netc::precision(body, precision);
     std::vector<bool> contraction;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {

@@ -99,7 +99,8 @@ private:
     CompileTimes& times() { return times_ != nullptr ? *times_ : unasked_; }
 
     Result<GpuCode> code_of(const std::vector<std::string>& entries) {
-        std::vector<std::string> parts{"gpu code", source_.key, target_.name()};
+        std::vector<std::string> parts{"gpu code", source_.key, target_.name(),
+                                       target_.tf32 ? "tf32" : "f32"};
         parts.insert(parts.end(), entries.begin(), entries.end());
         const std::string key = code_key(parts);
         times().objects += 1;
@@ -159,6 +160,7 @@ Result<std::unique_ptr<GpuExecutable>> gpu_jit_with(ProgramSource source, const 
     if (!device) return device.error();
     Result<GpuTarget> target = target_of(**device, options.target);
     if (!target) return target.error();
+    target->tf32 = options.tf32;
     const auto maker = std::make_shared<ImageMaker>(*device, *target, std::move(source),
                                                     std::move(emitter), options);
     Program program;

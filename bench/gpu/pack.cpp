@@ -39,6 +39,8 @@ struct Row {
     int steps = 3;
     std::vector<std::pair<std::string, std::int64_t>> dims = {};
     const char* kernel = "";
+    Precision precision = Precision::f32;
+    double bound = 0;  // see Workload
 };
 
 constexpr const char* kTrain = "train_step";
@@ -80,6 +82,84 @@ const Row kRows[] = {
     {"gelu", "bandwidth", "Gelu", kForward, 16'384, 0, 16.0 * 4096, 19, 1},
     {"softmax_1000", "bandwidth", "Softmax", kForward, 65'536, 0, 8.0 * 1000, 19, 1},
     {"layer_norm_1024", "bandwidth", "LayerNorm", kForward, 65'536, 0, 8.0 * 1024, 19, 1},
+    {"mlp_b1024_tf32",
+     "mlp",
+     "Mlp",
+     kTrain,
+     1024,
+     3'209'216,
+     0,
+     1024,
+     2,
+     {},
+     "",
+     Precision::tf32,
+     1e-3},
+    {"matmul_4096_tf32",
+     "matmul",
+     "MatMul",
+     kForward,
+     4096,
+     2.0 * 4096 * 4096,
+     12.0 * 4096,
+     70,
+     1,
+     {{"K", 4096}, {"N", 4096}},
+     "",
+     Precision::tf32,
+     2e-2},
+    {"matmul_4096_bf16",
+     "matmul",
+     "MatMul",
+     kForward,
+     4096,
+     2.0 * 4096 * 4096,
+     12.0 * 4096,
+     70,
+     1,
+     {{"K", 4096}, {"N", 4096}},
+     "einsum",
+     Precision::bf16,
+     2e-2},
+    {"chargpt_bf16",
+     "chargpt",
+     "CharGpt",
+     kTrain,
+     16,
+     711'032'832,
+     0,
+     3,
+     2,
+     {},
+     "",
+     Precision::bf16,
+     1e-3},
+    {"resnet18_bf16",
+     "resnet18_cifar",
+     "ResNet18Cifar",
+     kTrain,
+     32,
+     3'328'997'376,
+     0,
+     5,
+     2,
+     {},
+     "",
+     Precision::bf16,
+     1e-2},
+    {"resnet50_b64_bf16",
+     "resnet",
+     "ResNet50",
+     kTrain,
+     64,
+     24'299'077'632,
+     0,
+     2,
+     1,
+     {},
+     "",
+     Precision::bf16,
+     1e-2},
     {"adam_25m", "bandwidth", "Adam", kTrain, 1, 0, 28 * kAdam, 1, 1, {}, "sqrt"},
 };
 
@@ -116,6 +196,7 @@ Program program_of(const Row& row) {
     // Those that the others begin with, where there are any.
     if (row.entry == std::string_view(kTrain)) options.entries.emplace_back("init");
     options.batch_hint = row.batch;
+    if (row.precision != Precision::f32) options.precision = row.precision;
     PassRunner run;
     return expect(
         compile(*model, section == file->sections.end() ? nullptr : &*section, options, run),
@@ -184,11 +265,13 @@ std::size_t pack(const Row& row, const fs::path& file) {
     packed.flops = row.flops * static_cast<double>(row.batch);
     packed.bytes = row.bytes * static_cast<double>(row.batch);
     packed.kernel = row.kernel;
+    packed.bound = row.bound;
     packed.program = program;
     packed.program.kernels.clear();
     packed.program.kernel_texts.clear();
     for (const Kernel& kernel : program.kernels) packed.params.push_back(kernel.params);
-    for (const GpuTarget& target : {GpuTarget{80, false}, GpuTarget{90, true}}) {
+    const bool tf32 = row.precision == Precision::tf32;
+    for (const GpuTarget& target : {GpuTarget{80, false, tf32}, GpuTarget{90, true, tf32}}) {
         GpuCode code = expect(emit_gpu_code(program, {}, target), row.name);
         packed.code.push_back(
             {target.name(),

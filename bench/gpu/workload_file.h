@@ -36,6 +36,8 @@ struct Workload {
     std::int64_t batch = 1;  // at which it is timed, and for which the code was scheduled
     double flops = 0,
            bytes = 0;  // of a call: multiply-adds count two; what must be read and written at least
+    // Where not 0, of modes that matrix units compute: how far a first number may be from the CPU's, relative to it.
+    double bound = 0;
     std::string kernel;  // where not empty, the time of kernels with this in their label counts
     Program program;     // without kernels
     std::vector<std::vector<Param>> params;
@@ -55,8 +57,8 @@ void archive_fields(Archive& archive, Expected& call) {
 template <class Archive>
 void archive_fields(Archive& archive, Workload& workload) {
     archive(workload.name, workload.entry, workload.batch, workload.flops, workload.bytes,
-            workload.kernel, workload.program, workload.params, workload.code, workload.calls,
-            workload.variables);
+            workload.bound, workload.kernel, workload.program, workload.params, workload.code,
+            workload.calls, workload.variables);
 }
 
 inline constexpr std::uint64_t kSeed = 7;  // of initial weights
