@@ -133,7 +133,7 @@ struct ObjectOptions {
     std::string prefix;       // lenet5
     std::string source_name;  // lenet5.net, for the header
     std::string doc;          // the model's documentation comment, for the header
-    std::string gpu;  // of emit_gpu_object: sm_80, sm_90, sm_90a
+    std::string gpu;          // of emit_gpu_object: sm_80, sm_90, sm_90a
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text

@@ -18,6 +18,12 @@ static_assert(NETC_E_WEIGHTS == static_cast<int>(ObjectStatus::weights) &&
 
 constexpr ObjectStatus kShared[] = {ObjectStatus::ok, ObjectStatus::weights, ObjectStatus::align,
                                     ObjectStatus::batch, ObjectStatus::index};
+const char* message(ObjectStatus status) {
+    if (status == ObjectStatus::batch)
+        return "the batch is 0, too large for a GPU, or not what an `as` of the model says";
+    return info(status).message;
+}
+
 // Of -1, -2, ...
 constexpr std::array<ObjectStatusInfo, 8> kOwn{{
     {"E_DRIVER", "there is no NVIDIA driver, or it does not work"},
@@ -94,7 +100,7 @@ struct GpuHeader : HeaderText {
         line("enum {{");
         for (const ObjectStatus status : kShared)
             line("    {}_{} = {},   /* {} */", P, info(status).name, static_cast<int>(status),
-                 info(status).message);
+                 message(status));
         for (std::size_t i = 0; i < kOwn.size(); ++i)
             line("    {}_{} = {}{}   /* {} */", P, kOwn[i].name, -static_cast<int>(i) - 1,
                  i + 1 < kOwn.size() ? "," : "", kOwn[i].message);
@@ -169,7 +175,7 @@ struct GpuHeader : HeaderText {
 std::vector<std::string> gpu_status_messages() {
     std::vector<std::string> texts;
     for (int i = 0; i < kObjectStatusCount; ++i)
-        texts.emplace_back(info(static_cast<ObjectStatus>(i)).message);
+        texts.emplace_back(message(static_cast<ObjectStatus>(i)));
     for (const ObjectStatusInfo& each : kOwn) texts.emplace_back(each.message);
     texts.emplace_back("unknown status");
     return texts;
