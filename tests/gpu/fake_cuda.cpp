@@ -216,6 +216,7 @@ NETC_FAKE void netc_fake_reset() {
     for (auto* set : {&s.streams, &s.events, &s.modules, &s.graphs, &s.execs, &s.links})
         set->clear();
     s.contexts = 0;
+    t_pushed.clear();
     s.used = 0;
     s.failures.clear();
     s.calls.clear();
