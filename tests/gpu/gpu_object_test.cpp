@@ -15,7 +15,7 @@ using namespace netc;
 namespace {
 
 using ByteList = std::vector<std::byte>;
-constexpr std::size_t kBatch = 4;
+constexpr std::size_t kBatch = 40;
 
 const std::string kImages =
     "net 1\nmodel M(x: f32[B, 1, 8, 8]) -> f32[B, 3] =\n"
@@ -56,7 +56,11 @@ struct Results {
 };
 
 constexpr int kSteps = 3;
-const std::vector<std::int32_t> kLabels{0, 1, 1, 0};
+const std::vector<std::int32_t> kLabels = [] {
+    std::vector<std::int32_t> labels;
+    for (std::size_t i = 0; i < kBatch; ++i) labels.push_back(static_cast<std::int32_t>(i % 2));
+    return labels;
+}();
 
 // By the emulator: init, gradient, three steps, prepare, forward.
 Results emulated(const Program& program) {
@@ -274,6 +278,7 @@ TEST_CASE("both forms give the bits of the emulator and leave nothing behind") {
     CHECK(driver.problems() == "");
     check_same(in_stream(object, program, driver), wanted);
     CHECK(driver.problems() == "");
+    if (images) CHECK(kernels.scratch_used() > 0);
 }
 
 TEST_CASE("wrong arguments are refused before anything is written") {

@@ -29,7 +29,7 @@ inline Program program_of(const std::string& text, bool train) {
     CompileOptions options;
     options.entries = {"init", "prepare", "forward"};
     if (train) options.entries.insert(options.entries.end(), {"gradient", "train_step"});
-    options.batch_hint = 4;
+    options.batch_hint = 64;  // sums over it are split
     options.for_object = true;
     PassRunner run;
     Result<Program> program =
@@ -71,6 +71,8 @@ public:
     HostKernels& operator=(const HostKernels&) = delete;
     ~HostKernels() { current() = nullptr; }
 
+    std::size_t scratch_used() const { return scratch_used_; }  // bytes, by all launches
+
     // For netc_fake_launch.
     static void launch(const char* name, unsigned, unsigned, unsigned, void** parameters) {
         if (current() != nullptr) current()->run(name, parameters);
@@ -87,7 +89,15 @@ private:
         const std::string number = symbol.substr(prefix.size());
         const auto k = static_cast<std::size_t>(std::stoi(number));
         const std::size_t count = kernels_[k].params.size();
-        // The emulator runs all launches of a kernel at once.
+        // The emulator runs all launches of a kernel at once, with scratch memory of its own; ours is nobody else's.
+        for (std::size_t i = 0; i < code_[k].scratch.size(); ++i) {
+            const auto bytes = static_cast<std::size_t>(GpuKernel::scratch_bytes(
+                code_[k].scratch[i],
+                value<std::uint32_t>(parameters[count + code_[k].scratch.size()])));
+            std::memset(reinterpret_cast<void*>(value<std::uint64_t>(parameters[count + i])), 0xff,
+                        bytes);
+            scratch_used_ += bytes;
+        }
         if (symbol != code_[k].launches.back().symbol) return;
         std::vector<std::byte*> arrays;
         for (std::size_t i = 0; i < count; ++i)
@@ -111,6 +121,7 @@ private:
     std::vector<Kernel> kernels_;
     std::vector<GpuKernel> code_;
     std::unique_ptr<Executable> executable_;
+    std::size_t scratch_used_ = 0;
 };
 
 // What FakeGpu of fake_gpu.h is to netc's own runtime.
