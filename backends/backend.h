@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/gpu/gpu_thresholds.h"
 #include "ir/program.h"
 #include "ir/result.h"
 
@@ -149,9 +150,9 @@ struct ObjectFiles {
 
 // The reference: runs kernels in double precision, element by element.
 Result<std::unique_ptr<Executable>> interpret(const Program& program);
-// Code for a GPU on an emulator of its threads, for tests: slow, and strict about races. `tiles`: contractions are
-// computed by tiles however small they are.
-Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program, bool tiles = false);
+// Code for a GPU on an emulator of its threads, for tests: slow, and strict about races.
+Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program,
+                                                const GpuThresholds& thresholds = {});
 // A program that need not be made where the cache has its code. `key` names all that `make` depends on; an
 // empty one keeps nothing. `make` gives the same program each time.
 struct ProgramSource {

@@ -56,6 +56,24 @@ std::string kernels_text(const Program& program) {
     return text;
 }
 
+GpuTarget gpu_target(const Options& options) {
+    if (options.gpu == "sm_90a") return {90, true};
+    return {options.gpu == "sm_90" ? 90 : 80, false};
+}
+
+// How the functions of the text behind it are launched, as comments of PTX.
+std::string launches_text(const GpuCode& code, std::int64_t batch) {
+    std::string text = fmt::format("// launches at a batch of {}:\n", batch);
+    for (const GpuKernel& kernel : code.kernels) {
+        for (const GpuLaunch& launch : kernel.launches) {
+            text += fmt::format(
+                "//   {}: {} blocks of {} threads, {} bytes of shared memory each\n", launch.symbol,
+                launch.blocks(batch), launch.threads, launch.shared_bytes);
+        }
+    }
+    return text;
+}
+
 // The module as `--format` says.
 int print_module(const Module& module, const Options& options) {
     if (options.format == "text") {
@@ -125,9 +143,9 @@ int verb_dump(Options options) {
         return kExitDone;
     }
     if (options.stage == "ptx") {
-        const auto code = emit_gpu_code(*program, compile_options.entries, GpuTarget{});
+        const auto code = emit_gpu_code(*program, compile_options.entries, gpu_target(options));
         if (!code) return report(code.error());
-        print_out(code->ptx);
+        print_out(launches_text(*code, program->batch_hint) + code->ptx);
         return kExitDone;
     }
     const CodeStage stage = options.stage == "schedule" ? CodeStage::schedule

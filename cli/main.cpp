@@ -140,9 +140,11 @@ void declare_compile(CLI::App& verb, Options& o) {
 void declare_dump(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_target_options(verb, o);
-    verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule report llvm asm")
+    verb.add_option("--stage", o.stage, "ast graph optimized kernels schedule report llvm asm ptx")
         ->check(CLI::IsMember(
             {"ast", "graph", "optimized", "kernels", "schedule", "report", "llvm", "asm", "ptx"}));
+    verb.add_option("--gpu", o.gpu, "for ptx: sm_80 (default), sm_90 or sm_90a")
+        ->check(CLI::IsMember({"sm_80", "sm_90", "sm_90a"}));
     verb.add_option("--format", o.format, "of graphs: text, dot or svg (Graphviz)")
         ->check(CLI::IsMember({"text", "dot", "svg"}));
     verb.add_option("--print-after", o.print_after, "print the graph after this pass, or all");

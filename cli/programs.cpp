@@ -87,10 +87,13 @@ Result<std::unique_ptr<Runnable>> make_gpu_runnable(ProgramSource source, const 
 
 }  // namespace
 
+// Code for a GPU, a thread after the other on the processor: slow, and says what is wrong with it.
+constexpr std::string_view kEmulator = "gpu-emulator";
+
 Result<std::optional<int>> gpu_number(const Options& options) {
     constexpr std::string_view kGpu = "gpu", kNumbered = "gpu:";
     const std::string_view device = options.device;
-    if (device == "cpu") return std::optional<int>();
+    if (device == "cpu" || device == kEmulator) return std::optional<int>();
     if (device == kGpu) return std::optional(0);
     int number = 0;
     const std::string_view digits =
@@ -100,13 +103,13 @@ Result<std::optional<int>> gpu_number(const Options& options) {
     if (!digits.empty() && wrong == std::errc() && rest == end && number >= 0)
         return std::optional(number);
     return Error{kExitUsage, fmt::format("there is no device `{}`", device), std::nullopt,
-                 "cpu, gpu, or gpu:N where there are several, from 0"};
+                 "cpu, gpu, gpu:N where there are several, from 0, or gpu-emulator"};
 }
 
 Status needs_cpu(const Options& options, std::string_view what) {
     const Result<std::optional<int>> gpu = gpu_number(options);
     if (!gpu) return gpu.error();
-    if (!*gpu) return {};
+    if (!*gpu && options.device != kEmulator) return {};
     return Error{kExitUsage, fmt::format("{} runs on the CPU only", what), std::nullopt,
                  "without --device"};
 }
@@ -146,6 +149,13 @@ Result<std::unique_ptr<Runnable>> make_runnable(const Model& model, const TrainS
     ProgramSource source =
         make_source(model, section, options, std::move(compile_options), run, with_kernels);
     if (*gpu) return make_gpu_runnable(std::move(source), options, **gpu, *run);
+    if (options.device == kEmulator) {
+        Result<Program> program = source.make();
+        if (!program) return program.error();
+        Result<std::unique_ptr<Executable>> executable = emulate_gpu(*program);
+        if (!executable) return executable.error();
+        return std::make_unique<Runnable>(std::move(*executable));
+    }
     JitOptions jit_options;
     jit_options.target = cpu_target(options);
     jit_options.threads = thread_count(options);

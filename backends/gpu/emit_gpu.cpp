@@ -36,10 +36,10 @@ namespace {
 
 Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
                               std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
-                              double least_tile_work) {
-    if (const auto tiles = tile_schedule(kernel, batch_hint, least_tile_work))
+                              const GpuThresholds& thresholds) {
+    if (const auto tiles = tile_schedule(kernel, batch_hint, thresholds))
         return TileEmitter(kernel, *tiles, ops, module).emit(name);
-    const TeamSchedule how = team_schedule(kernel, batch_hint);
+    const TeamSchedule how = team_schedule(kernel, batch_hint, thresholds);
     return TeamEmitter(kernel, how, ops, module).emit(name);
 }
 
@@ -47,10 +47,10 @@ Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
 
 Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
                                   std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
-                                  double least_tile_work) {
+                                  const GpuThresholds& thresholds) {
     GpuKernel made;
     std::vector<std::pair<const Kernel*, std::string>> steps;
-    const auto split = split_reduction(kernel, batch_hint);
+    const auto split = split_reduction(kernel, batch_hint, thresholds);
     if (split) {
         made.scratch = split->scratch;
         steps = {{&split->parts, name + "_parts"}, {&split->whole, name}};
@@ -58,7 +58,7 @@ Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
         steps = {{&kernel, name}};
     }
     for (const auto& [step, symbol] : steps) {
-        auto launch = emit_launch(*step, symbol, batch_hint, ops, module, least_tile_work);
+        auto launch = emit_launch(*step, symbol, batch_hint, ops, module, thresholds);
         if (!launch) return launch.error();
         made.launches.push_back(std::move(*launch));
     }

@@ -14,7 +14,7 @@ namespace netc {
 // Adds the functions of a kernel whose functions are expanded (expand_functions.h). `batch_hint` guides the schedule only.
 Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
                                   std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
-                                  double least_tile_work = kLeastTileWork);
+                                  const GpuThresholds& thresholds = {});
 
 // Scalars to registers, loops unrolled; the same for both.
 void optimize_gpu_module(llvm::Module& module, llvm::TargetMachine& target);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/gpu/launch_order.h"
+
 namespace netc {
 namespace {
 
@@ -13,6 +15,7 @@ constexpr std::int64_t kPieceAlignment = 256;
 constexpr std::int64_t kBehind = 128;
 // Inputs of so many bytes take longer to copy than a second stream takes to ask for: about 3 microseconds.
 constexpr std::int64_t kLargeInputs = 64 * 1024;
+constexpr std::size_t kMostOrdered = 1500;
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
 std::int64_t size_of(const EntryArgument& argument, std::int64_t batch) {
@@ -34,6 +37,7 @@ Result<std::unique_ptr<GpuCall>> GpuCall::make(SharedDevice device, const Entry&
         return call->add_launches(each, steps, module, params);
     };
     if (Status s = run_calls(entry, add); !s) return s.error();
+    call->order_launches(params);
     return call;
 }
 
@@ -86,10 +90,43 @@ Status GpuCall::add_launches(const Call& call, const std::vector<std::int64_t>& 
                          fmt::format("{}: {} blocks are too many for a GPU", call.label, blocks),
                          std::nullopt, "a smaller --batch may fit"};
         if (blocks <= 0) continue;
-        launches_.push_back(
-            {&call, &how, loaded.functions[k], static_cast<unsigned>(blocks), offsets, scratch});
+        launches_.push_back({&call,
+                             &how,
+                             loaded.functions[k],
+                             static_cast<unsigned>(blocks),
+                             offsets,
+                             scratch,
+                             {}});
     }
     return {};
+}
+
+// Which launches wait for which. Long loops keep the order they have: there is little beside it, and finding out takes
+// time by the square.
+void GpuCall::order_launches(const std::vector<std::vector<Param>>& params) {
+    if (launches_.size() > kMostOrdered) {
+        for (std::size_t k = 1; k < launches_.size(); ++k)
+            launches_[k].waits = {static_cast<std::uint32_t>(k - 1)};
+        return;
+    }
+    std::vector<std::vector<TouchedRange>> touched;
+    std::vector<std::uint32_t> groups;
+    for (const Launch& launch : launches_) {
+        std::vector<TouchedRange>& ranges = touched.emplace_back();
+        const std::vector<Param>& own = params[launch.call->kernel];
+        for (std::size_t i = 0; i < own.size(); ++i) {
+            const BufferRef& buffer = launch.call->arguments[i];
+            const std::int64_t bytes = element_count(own[i], batch_) * size_of(own[i].dtype);
+            ranges.push_back({buffer.region, buffer.number, launch.offsets[i],
+                              launch.offsets[i] + bytes, own[i].direction != Direction::in});
+        }
+        // The launches of one kernel stand side by side and share its scratch memory.
+        const bool same = touched.size() > 1 && !launch.scratch.empty() &&
+                          launches_[touched.size() - 2].scratch == launch.scratch;
+        groups.push_back(same ? groups.back() : static_cast<std::uint32_t>(touched.size()));
+    }
+    const auto order = launch_order(touched, groups);
+    for (std::size_t k = 0; k < launches_.size(); ++k) launches_[k].waits = order[k];
 }
 
 cuda::Address GpuCall::address(const BufferRef& buffer, const Slot& slot,
@@ -138,24 +175,77 @@ Status GpuCall::copy_inputs(const Slot& slot, cuda::Stream stream) const {
         "copying the inputs");
 }
 
-Status GpuCall::record(const Slot& slot, cuda::Stream stream, const GpuRegions& regions) const {
+// Each launch goes into the stream of one that it waits for, if that is the last there, else into another; it waits for
+// the others by events. At the end the first stream waits for all.
+Status GpuCall::record_launches(const Slot& slot, const GpuStreams& streams,
+                                const GpuRegions& regions) {
+    const cuda::Functions& f = device_->functions();
+    constexpr std::string_view kDoing = "recording the calls";
+    std::vector<cuda::Stream> all{streams.work};
+    all.insert(all.end(), streams.beside.begin(), streams.beside.end());
+    constexpr std::uint32_t kStart = ~0U;
+    std::vector<std::uint32_t> last(all.size(), kStart);  // launch in each stream
+    std::vector<bool> used(all.size(), false);
+    used[0] = true;
+    const auto record_event = [&](cuda::Stream stream) -> Status {
+        Result<DeviceEvent> event = make_event(device_);
+        if (!event) return event.error();
+        events_.push_back(std::move(*event));
+        return device_->check(f.event_record(events_.back().get(), stream), kDoing);
+    };
+    const auto wait = [&](std::size_t stream, std::size_t event) {
+        return device_->check(f.stream_wait(all[stream], events_[event].get(), 0), kDoing);
+    };
+    if (Status s = record_event(all[0]); !s) return s;  // number 0: the start
+    std::vector<std::size_t> stream_of(launches_.size());
+    std::size_t turn = 0;
+    for (std::size_t k = 0; k < launches_.size(); ++k) {
+        const std::vector<std::uint32_t>& waits = launches_[k].waits;
+        const auto goes_on = [&](std::size_t stream) {
+            return last[stream] != kStart && std::ranges::find(waits, last[stream]) != waits.end();
+        };
+        std::size_t stream = 0;
+        while (stream < all.size() && !goes_on(stream)) ++stream;
+        if (stream == all.size()) {
+            turn = (turn + 1) % all.size();
+            stream = turn;
+        }
+        if (!used[stream]) {
+            used[stream] = true;
+            if (Status s = wait(stream, 0); !s) return s;
+        }
+        for (const std::uint32_t other : waits) {
+            if (stream_of[other] == stream) continue;
+            if (Status s = wait(stream, other + 1); !s) return s;
+        }
+        if (Status s = launch(launches_[k], slot, all[stream], regions); !s) return s;
+        stream_of[k] = stream;
+        last[stream] = static_cast<std::uint32_t>(k);
+        if (Status s = record_event(all[stream]); !s) return s;
+    }
+    for (std::size_t stream = 1; stream < all.size(); ++stream) {
+        if (last[stream] == kStart) continue;
+        if (Status s = wait(0, last[stream] + 1); !s) return s;
+    }
+    return {};
+}
+
+Status GpuCall::record(const Slot& slot, const GpuStreams& streams, const GpuRegions& regions) {
     const cuda::Functions& f = device_->functions();
     if (!copies_beside_) {
-        if (Status s = copy_inputs(slot, stream); !s) return s;
+        if (Status s = copy_inputs(slot, streams.work); !s) return s;
     }
-    for (const Launch& each : launches_) {
-        if (Status s = launch(each, slot, stream, regions); !s) return s;
-    }
+    if (Status s = record_launches(slot, streams, regions); !s) return s;
     const auto from = static_cast<std::size_t>(flag_);
     const auto end = outputs_.empty()
                          ? from + sizeof(std::int32_t)
                          : static_cast<std::size_t>(outputs_.back().offset + outputs_.back().size);
     return device_->check(
-        f.copy_to_host(host(slot) + from, slot.device.get() + from, end - from, stream),
+        f.copy_to_host(host(slot) + from, slot.device.get() + from, end - from, streams.work),
         "copying the outputs");
 }
 
-Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions) {
+Status GpuCall::prepare(Slot& slot, const GpuStreams& streams, const GpuRegions& regions) {
     if (!scratch_ && scratch_bytes_ > 0) {
         Result<DeviceMemory> scratch = allocate(device_, scratch_bytes_, "parts of sums");
         if (!scratch) return scratch.error();
@@ -177,7 +267,8 @@ Status GpuCall::prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regio
     }
     if (slot.graph) return {};
     Result<DeviceGraph> graph =
-        capture(device_, stream, [&] { return record(slot, stream, regions); });
+        capture(device_, streams.work, [&] { return record(slot, streams, regions); });
+    events_.clear();
     if (!graph) return graph.error();
     slot.graph = std::move(*graph);
     recorded_ += 1;
@@ -189,7 +280,7 @@ Status GpuCall::start(const GpuStreams& streams, const GpuRegions& regions,
     // One pair is enough while each run is waited for.
     if (under_way_ == 0) next_ = 0;
     Slot& slot = slots_[next_];
-    if (Status s = prepare(slot, streams.work, regions); !s) return s;
+    if (Status s = prepare(slot, streams, regions); !s) return s;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
         if (inputs_[i].size == 0) continue;
         std::memcpy(host(slot) + inputs_[i].offset, inputs[i],

@@ -43,6 +43,7 @@ constexpr unsigned bit(RegionKind region) { return 1U << static_cast<unsigned>(r
 
 struct GpuStreams {
     cuda::Stream work = nullptr, copies = nullptr;
+    std::vector<cuda::Stream> beside;  // for launches that need not wait for each other
 };
 
 class GpuCall {
@@ -88,6 +89,7 @@ private:
         unsigned blocks = 1;
         std::vector<std::int64_t> offsets;  // of its buffers, each within its region
         std::vector<std::int64_t> scratch;  // offsets within the scratch memory
+        std::vector<std::uint32_t> waits;   // for which launches
     };
 
     GpuCall(SharedDevice device, const Entry& entry, std::int64_t batch)
@@ -96,8 +98,10 @@ private:
     Status copy_inputs(const Slot& slot, cuda::Stream stream) const;
     Status add_launches(const Call& call, const std::vector<std::int64_t>& steps,
                         const GpuModule& module, const std::vector<std::vector<Param>>& params);
-    Status prepare(Slot& slot, cuda::Stream stream, const GpuRegions& regions);
-    Status record(const Slot& slot, cuda::Stream stream, const GpuRegions& regions) const;
+    void order_launches(const std::vector<std::vector<Param>>& params);
+    Status prepare(Slot& slot, const GpuStreams& streams, const GpuRegions& regions);
+    Status record(const Slot& slot, const GpuStreams& streams, const GpuRegions& regions);
+    Status record_launches(const Slot& slot, const GpuStreams& streams, const GpuRegions& regions);
     Status launch(const Launch& launch, const Slot& slot, cuda::Stream stream,
                   const GpuRegions& regions) const;
     cuda::Address address(const BufferRef& buffer, const Slot& slot,
@@ -116,6 +120,7 @@ private:
     std::vector<Launch> launches_;
     std::array<Slot, kSlots> slots_;
     std::size_t next_ = 0, under_way_ = 0, finished_ = 0;  // slots, and how many of them run
+    std::vector<DeviceEvent> events_;                      // while launches are recorded
     std::size_t recorded_ = 0;
 };
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include <llvm/ADT/ScopeExit.h>
+
 #include "backends/scalar_ops.h"
 
 namespace netc {
@@ -219,6 +221,8 @@ void GpuEmitter::find_dependencies() {
         if (scalar.op == ScalarOp::read) {
             const Read& read = kernel_.reads[which];
             for (const Index& index : read.index) collect(index, axes[id]);
+            if (read.source.kind == Buffer::Kind::local)
+                for (AxisId axis : kernel_.outer) axes[id][axis] = true;
             if (read.indirect >= 0) take(read.position);
         }
         if (scalar.op == ScalarOp::index) collect(kernel_.indices[which], axes[id]);
@@ -233,6 +237,7 @@ void GpuEmitter::find_dependencies() {
 GpuEmitter::Key GpuEmitter::key_of(ScalarId id) const {
     Key key{id};
     if (has_state_[id]) key.push_back(epoch_);
+    key.push_back(reinterpret_cast<std::uintptr_t>(mask_));
     for (AxisId axis : depends_[id])
         key.push_back(reinterpret_cast<std::uintptr_t>(coordinate_[axis]));
     return key;
@@ -262,6 +267,10 @@ llvm::Value* GpuEmitter::evaluate(ScalarId id) {
         }
         default: break;
     }
+    llvm::Value* const mask = mask_;
+    // What cannot be outside is the same under any condition.
+    if (scalar.op == ScalarOp::read && always_inside(kernel_.reads[which])) mask_ = nullptr;
+    const auto restore = llvm::make_scope_exit([&] { mask_ = mask; });
     Key key = key_of(id);
     for (std::size_t k = memo_.size(); k-- > 0;) {
         const auto found = memo_[k].find(key);
@@ -287,6 +296,24 @@ llvm::Value* GpuEmitter::evaluate(ScalarId id) {
     }
     memo_.back()[std::move(key)] = value;
     return value;
+}
+
+// Whether the ranges of the axes say that every index is within its dim.
+bool GpuEmitter::always_inside(const Read& read) const {
+    if (read.source.kind != Buffer::Kind::param || read.indirect >= 0) return false;
+    const Param& param = kernel_.params[read.source.index];
+    const auto extent = [&](AxisId axis) { return static_extent(axis); };
+    for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
+        const Index& index = read.index[dim];
+        if (index.terms().size() == 1 && index.is_axis(index.terms()[0].axis) &&
+            extent_of(index.terms()[0].axis) == param.dims[dim])
+            continue;
+        const auto range = range_of(index, extent);
+        if (!range || range->low < 0 || !param.dims[dim].is_static() ||
+            range->high >= param.dims[dim].constant)
+            return false;
+    }
+    return true;
 }
 
 GpuEmitter::Values GpuEmitter::evaluate_all(const std::vector<ScalarId>& ids) {

@@ -57,6 +57,10 @@ protected:
     llvm::Value* evaluate(ScalarId id);
     Values evaluate_all(const std::vector<ScalarId>& ids);
     void set_state(Values states);
+    // The value of a scalar at the current place, where it is known in another way.
+    void remember(ScalarId id, llvm::Value* value) { memo_.back()[key_of(id)] = value; }
+    // Address of a read at the current place, which is inside.
+    llvm::Value* address_of(const Read& read);
     void enter() { memo_.emplace_back(); }
     void leave() { memo_.pop_back(); }
     void store(const Store& store, llvm::Value* value, llvm::Value* position, llvm::Value* allowed);
@@ -69,19 +73,26 @@ protected:
     llvm::Value* local_offset(std::uint32_t local, const std::vector<Index>& index);
     std::int64_t local_size(std::uint32_t local) const;
 
-    // ---- sums, by one thread at the current place ---------------------------------------------------
+    // ---- sums, by one thread ------------------------------------------------------------------------
+    // Places whose sums a thread computes side by side: coordinates of the axes in which they differ.
+    struct Places {
+        std::vector<AxisId> axes;
+        std::vector<Values> values{Values{}};  // by place, in the order of `axes`
+    };
+    void go_to(const Places& places, std::size_t place);
+    virtual void at_place(std::size_t) {}                      // is told where go_to() goes
+    using Sums = std::vector<std::vector<llvm::AllocaInst*>>;  // by place, by state
     Values identity(const Reduction& reduction);
     Values merge(const Reduction& reduction, const Values& left, const Values& right);
+    // The sum at the current place; at several, terms of all of them one after the other.
     Values reduce(const Reduction& reduction);
+    std::vector<Values> reduce_at(const Reduction& reduction, const Places& places);
     // One of the sixteen sums of an order by lanes (null: not by lanes), all of its leaves or one of them.
     Values reduce_lane(const Reduction& reduction, llvm::Value* lane);
     Values reduce_leaves(const Reduction& reduction, llvm::Value* lane);
     Values reduce_leaf(const Reduction& reduction, llvm::Value* lane, llvm::Value* leaf);
     llvm::Value* leaf_count(const Reduction& reduction);
     static std::int64_t leaf_elements(const Reduction& reduction);  // of the first axis
-    void add_terms(const Reduction& reduction, std::size_t depth,
-                   const std::vector<llvm::AllocaInst*>& sums, llvm::Value* lane,
-                   llvm::Value* leaf);
     // Variables that begin with these values; what they hold now.
     std::vector<llvm::AllocaInst*> variables(const Values& start, const char* name);
     Values values_of(const std::vector<llvm::AllocaInst*>& places);
@@ -119,6 +130,20 @@ private:
     Key key_of(ScalarId id) const;
     void find_dependencies();
     llvm::Value* read(const Read& read);
+    bool always_inside(const Read& read) const;
+
+    // What the loops over a sum know: with `lane` only terms of one lane are added, with `leaf` of one leaf.
+    struct Terms {
+        const Reduction& reduction;
+        const Places& places;
+        const Sums& sums;
+        llvm::Value* lane = nullptr;
+        llvm::Value* leaf = nullptr;
+    };
+    void add_terms(const Terms& terms, std::size_t depth);
+    void add_term(const Terms& terms);
+    void loop_terms(const Terms& terms, std::size_t depth);
+    bool differs(const Guard& guard, const Places& places) const;
 
     std::vector<std::vector<AxisId>> depends_;  // axes that a scalar depends on
     std::vector<bool> has_state_;

@@ -87,6 +87,9 @@ Result<cuda::Function> find_function(const Device& device, cuda::Module module,
     return function;
 }
 
+// Launches that may run side by side are spread over so many streams more.
+constexpr int kStreamsBeside = 5;
+
 constexpr RegionKind kKept[] = {RegionKind::weights, RegionKind::prepared, RegionKind::optimizer,
                                 RegionKind::hyper};
 
@@ -105,6 +108,11 @@ GpuExecutable::create(SharedDevice device, Program program, std::vector<std::vec
     Result<DeviceStream> copies = make_stream(made->device_);
     if (!copies) return copies.error();
     made->copies_ = std::move(*copies);
+    for (int k = 0; k < kStreamsBeside; ++k) {
+        Result<DeviceStream> beside = make_stream(made->device_);
+        if (!beside) return beside.error();
+        made->beside_.push_back(std::move(*beside));
+    }
     std::vector<EntryCode*> first;
     for (const Entry& entry : made->program_.entries) {
         if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
@@ -257,7 +265,8 @@ Status GpuExecutable::begin(std::string_view name, const CallMemory& memory, std
         if (Status s = finish_oldest(); !s) return s;
     }
     const std::size_t before = call.recorded();
-    const GpuStreams streams{stream_.get(), copies_.get()};
+    GpuStreams streams{stream_.get(), copies_.get(), {}};
+    for (const DeviceStream& stream : beside_) streams.beside.push_back(stream.get());
     if (Status s = call.start(streams, regions_, memory.inputs); !s) return s;
     recorded_ += call.recorded() - before;
     under_way_.push_back(&call);

@@ -71,6 +71,7 @@ private:
     std::vector<std::vector<Param>> params_;
     MakeGpuImage make_image_;
     DeviceStream stream_, copies_;
+    std::vector<DeviceStream> beside_;
     std::map<std::string, EntryCode, std::less<>> entries_;
     std::list<GpuModule> modules_;
     std::map<RegionKind, std::pair<DeviceMemory, std::int64_t>> memory_;  // with its size

@@ -6,31 +6,9 @@
 
 #include "backends/cpu/code_cache.h"
 #include "backends/cpu/stopwatch.h"
-#include "ir/program_archive.h"
+#include "backends/gpu/gpu_archive.h"
 
 namespace netc {
-
-template <class Archive>
-void archive_fields(Archive& archive, GridFactor& factor) {
-    archive(factor.extent, factor.points, factor.unit, factor.times);
-}
-template <class Archive>
-void archive_fields(Archive& archive, GpuLaunch& launch) {
-    archive(launch.symbol, launch.threads, launch.shared_bytes, launch.grid);
-}
-template <class Archive>
-void archive_fields(Archive& archive, Layout& layout) {
-    archive(layout.order, layout.lanes, layout.extra);
-}
-template <class Archive>
-void archive_fields(Archive& archive, Param& param) {
-    archive(param.direction, param.dtype, param.dims, param.layout);
-}
-
-template <class Archive>
-void archive_fields(Archive& archive, GpuKernel& kernel) {
-    archive(kernel.launches, kernel.scratch);
-}
 
 namespace {
 

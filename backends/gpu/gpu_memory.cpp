@@ -45,6 +45,11 @@ GpuEmitter::Place GpuEmitter::place_of(const Param& param, const std::vector<Ind
     return place;
 }
 
+llvm::Value* GpuEmitter::address_of(const Read& read) {
+    const Place place = place_of(kernel_.params[read.source.index], read.index, -1, nullptr, false);
+    return global_address(read.source.index, place.offset);
+}
+
 void GpuEmitter::raise_fault(llvm::Value* bad) {
     if_then(both(both(bad, active_), mask_), [&] {
         builder_.CreateStore(builder_.getInt32(1),

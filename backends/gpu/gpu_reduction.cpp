@@ -8,8 +8,11 @@
 namespace netc {
 namespace {
 
-// The innermost loop of a long sum takes so many terms at once: their loads are under way together.
-constexpr unsigned kTermsAtOnce = 8;
+// A loop of a long sum takes about so many terms a round, of all places together.
+constexpr std::int64_t kTermsAtOnce = 32;
+// Loops of so few terms are not loops: what they read is shared between places and terms.
+constexpr std::int64_t kMostUnrolled = 32;
+constexpr std::int64_t kMostUnrolledTerms = 256;
 
 // The deepest loop of `axes` that the guard needs; 0 in front of all.
 std::size_t depth_of(const Index& index, const std::vector<AxisId>& axes) {
@@ -55,61 +58,106 @@ llvm::Value* GpuEmitter::leaf_count(const Reduction& reduction) {
     return divide(builder_.CreateAdd(extent, number(leaf - 1)), leaf, true);
 }
 
-// Terms of the loops from `depth` on, added to the sums. With `lane` only those of one lane; with `leaf` only
-// those of one leaf.
-void GpuEmitter::add_terms(const Reduction& reduction, std::size_t depth,
-                           const std::vector<llvm::AllocaInst*>& sums, llvm::Value* lane,
-                           llvm::Value* leaf) {
-    llvm::Value* condition = nullptr;
-    for (const Guard& guard : reduction.guards)
-        if (depth_of(guard.index, reduction.axes) == depth)
-            condition = both(condition, holds(guard));
-    if (depth == reduction.axes.size()) {
-        // A term that does not exist is computed from what is there and not taken: loads of several terms can be
-        // under way together, which they are not behind branches.
-        const Values before = values_of(sums);
+void GpuEmitter::go_to(const Places& places, std::size_t place) {
+    for (std::size_t k = 0; k < places.axes.size(); ++k)
+        coordinate_[places.axes[k]] = places.values[place][k];
+    at_place(place);
+}
+
+bool GpuEmitter::differs(const Guard& guard, const Places& places) const {
+    return std::ranges::any_of(places.axes,
+                               [&](AxisId axis) { return guard.index.depends_on(axis); });
+}
+
+// One term at each place. A term that does not exist is computed from what is there and not taken: loads of several
+// terms can be under way together, which they are not behind branches.
+void GpuEmitter::add_term(const Terms& terms) {
+    const Reduction& reduction = terms.reduction;
+    llvm::Value* everywhere = nullptr;
+    for (const Guard& guard : reduction.guards) {
+        if (!differs(guard, terms.places) &&
+            depth_of(guard.index, reduction.axes) == reduction.axes.size())
+            everywhere = both(everywhere, holds(guard));
+    }
+    enter();
+    for (std::size_t place = 0; place < terms.places.values.size(); ++place) {
+        go_to(terms.places, place);
+        llvm::Value* condition = everywhere;
+        for (const Guard& guard : reduction.guards)
+            if (differs(guard, terms.places)) condition = both(condition, holds(guard));
+        const Values before = values_of(terms.sums[place]);
         set_state(before);
-        enter();
         mask_ = condition;
         const Values next = evaluate_all(reduction.step);
         mask_ = nullptr;
-        leave();
-        for (std::size_t k = 0; k < sums.size(); ++k) {
+        for (std::size_t k = 0; k < next.size(); ++k) {
             llvm::Value* value = condition == nullptr
                                      ? next[k]
                                      : builder_.CreateSelect(condition, next[k], before[k]);
-            builder_.CreateStore(value, sums[k]);
+            builder_.CreateStore(value, terms.sums[place][k]);
         }
+    }
+    leave();
+}
+
+// Terms of the loops from `depth` on, added to the sums.
+void GpuEmitter::add_terms(const Terms& terms, std::size_t depth) {
+    const Reduction& reduction = terms.reduction;
+    if (depth == reduction.axes.size()) return add_term(terms);
+    llvm::Value* condition = nullptr;
+    for (const Guard& guard : reduction.guards) {
+        if (!differs(guard, terms.places) && depth_of(guard.index, reduction.axes) == depth)
+            condition = both(condition, holds(guard));
+    }
+    if_then(condition, [&] { loop_terms(terms, depth); });
+}
+
+void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
+    const Reduction& reduction = terms.reduction;
+    const Order& order = reduction.order;
+    const AxisId axis = reduction.axes[depth];
+    const auto at = [&](llvm::Value* value) {
+        coordinate_[axis] = value;
+        add_terms(terms, depth + 1);
+        coordinate_[axis] = nullptr;
+    };
+    const bool by_lane = terms.lane != nullptr && axis == order.lane_axis;
+    const bool by_leaf = terms.leaf != nullptr && depth == 0;
+    // How many terms the loops from here on have, where it is known.
+    const auto places = static_cast<std::int64_t>(terms.places.values.size());
+    const auto extents_from = [&](std::size_t from) -> std::optional<std::int64_t> {
+        std::int64_t count = 1;
+        for (std::size_t k = from; k < reduction.axes.size(); ++k) {
+            const auto extent = static_extent(reduction.axes[k]);
+            if (!extent || (k == 0 && (order.leaf > 0 || by_lane))) return std::nullopt;
+            count *= *extent;
+        }
+        return count;
+    };
+    if (const auto count = extents_from(depth); count && !by_lane && !by_leaf &&
+                                                *count <= kMostUnrolled &&
+                                                *count * places <= kMostUnrolledTerms) {
+        for (std::int64_t k = 0; k < *static_extent(axis); ++k) at(number(k));
         return;
     }
-    if_then(condition, [&] {
-        const AxisId axis = reduction.axes[depth];
-        llvm::Value* from = number(0);
-        llvm::Value* to = extent_value(extent_of(axis));
-        llvm::Value* step = number(1);
-        if (lane != nullptr && axis == reduction.order.lane_axis) {
-            from = lane;
-            step = number(kLanes);
-        }
-        if (leaf != nullptr && depth == 0) {
-            llvm::Value* begin = builder_.CreateMul(leaf, number(leaf_elements(reduction)));
-            llvm::Value* end = builder_.CreateAdd(begin, number(leaf_elements(reduction)));
-            from = builder_.CreateAdd(begin, from);
-            to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
-        }
-        const std::optional<std::int64_t> extent = static_extent(axis);
-        const bool innermost = depth + 1 == reduction.axes.size();
-        // Short loops are unrolled whole by LLVM.
-        const unsigned unroll = innermost && (!extent || *extent > 16) ? kTermsAtOnce : 0;
-        loop(
-            from, to, step,
-            [&](llvm::Value* at) {
-                coordinate_[axis] = at;
-                add_terms(reduction, depth + 1, sums, lane, leaf);
-                coordinate_[axis] = nullptr;
-            },
-            unroll);
-    });
+    llvm::Value* from = number(0);
+    llvm::Value* to = extent_value(extent_of(axis));
+    llvm::Value* step = number(1);
+    if (by_lane) {
+        from = terms.lane;
+        step = number(kLanes);
+    }
+    if (by_leaf) {
+        llvm::Value* begin = builder_.CreateMul(terms.leaf, number(leaf_elements(reduction)));
+        llvm::Value* end = builder_.CreateAdd(begin, number(leaf_elements(reduction)));
+        from = builder_.CreateAdd(begin, from);
+        to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
+    }
+    // Loads of the terms of one round are under way together.
+    const std::int64_t inner = extents_from(depth + 1).value_or(kTermsAtOnce);
+    const bool innermost = inner * places <= kTermsAtOnce / 2;
+    loop(from, to, step, at,
+         innermost ? static_cast<unsigned>(kTermsAtOnce / (inner * places)) : 0);
 }
 
 std::vector<llvm::AllocaInst*> GpuEmitter::variables(const Values& start, const char* name) {
@@ -134,9 +182,27 @@ GpuEmitter::Values GpuEmitter::reduce_lane(const Reduction& reduction, llvm::Val
 
 GpuEmitter::Values GpuEmitter::reduce_leaf(const Reduction& reduction, llvm::Value* lane,
                                            llvm::Value* leaf) {
-    const std::vector<llvm::AllocaInst*> sums = variables(identity(reduction), "sum");
-    add_terms(reduction, 0, sums, lane, leaf);
-    return values_of(sums);
+    const Sums sums{variables(identity(reduction), "sum")};
+    add_terms({reduction, Places{}, sums, lane, leaf}, 0);
+    return values_of(sums[0]);
+}
+
+std::vector<GpuEmitter::Values> GpuEmitter::reduce_at(const Reduction& reduction,
+                                                      const Places& places) {
+    std::vector<Values> results;
+    if (reduction.order.kind != OrderKind::sequential) {
+        for (std::size_t place = 0; place < places.values.size(); ++place) {
+            go_to(places, place);
+            results.push_back(reduce(reduction));
+        }
+        return results;
+    }
+    Sums sums;
+    for (std::size_t place = 0; place < places.values.size(); ++place)
+        sums.push_back(variables(identity(reduction), "sum"));
+    add_terms({reduction, places, sums, nullptr, nullptr}, 0);
+    for (const auto& each : sums) results.push_back(values_of(each));
+    return results;
 }
 
 GpuEmitter::Values GpuEmitter::reduce_leaves(const Reduction& reduction, llvm::Value* lane) {

@@ -1,6 +1,8 @@
 // The operations of device_ops.h as NVPTX intrinsics.
 #include <llvm/IR/IntrinsicsNVPTX.h>
 
+#include <algorithm>
+
 #include "backends/gpu/device_ops.h"
 
 namespace netc {
@@ -8,6 +10,7 @@ namespace {
 
 constexpr unsigned kGlobal = 1;
 constexpr unsigned kShared = 3;
+constexpr int kThreadsWanted = 512;  // of a multiprocessor: each may have 128 registers
 
 class NvptxOps final : public DeviceOps {
 public:
@@ -38,6 +41,8 @@ public:
         };
         annotate("kernel", 1);
         annotate("maxntidx", threads);
+        // Without this the assembler keeps to 32 registers where it thinks that threads matter more, and spills.
+        annotate("minctasm", std::max(1, kThreadsWanted / threads));
         return function_;
     }
     llvm::Value* parameter(unsigned number) override { return function_->getArg(number); }

@@ -18,8 +18,8 @@ Error not_loaded(llvm::Error error) {
 
 class SimtExecutable final : public Executable {
 public:
-    SimtExecutable(const Program& program, double least_tile_work)
-        : program_(program), least_tile_work_(least_tile_work) {}
+    SimtExecutable(const Program& program, const GpuThresholds& thresholds)
+        : program_(program), thresholds_(thresholds) {}
     Status load();
     Status run(std::string_view name, const CallMemory& memory, std::int64_t batch) override;
     const Program& program() const override { return program_; }
@@ -28,7 +28,7 @@ private:
     Status compile(std::size_t kernel, llvm::TargetMachine& target);
 
     Program program_;
-    double least_tile_work_;
+    GpuThresholds thresholds_;
     std::vector<GpuKernel> kernels_;
     std::vector<std::vector<SimtFunction>> functions_;  // of each launch
     std::unique_ptr<llvm::orc::LLJIT> jit_;
@@ -70,7 +70,7 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     const auto module = make_module(context, target, "simt");
     const auto ops = make_simt_ops();
     const std::string name = fmt::format("netc_kernel_{}", number);
-    auto made = emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module, least_tile_work_);
+    auto made = emit_gpu_kernel(kernel, name, program_.batch_hint, *ops, *module, thresholds_);
     if (!made) return made.error();
     if (llvm::verifyModule(*module))
         return Error{kExitInternal, fmt::format("kernel {} is not valid for the emulator", number)};
@@ -131,8 +131,9 @@ Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std:
 
 }  // namespace
 
-Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program, bool tiles) {
-    auto executable = std::make_unique<SimtExecutable>(program, tiles ? 0 : kLeastTileWork);
+Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program,
+                                                const GpuThresholds& thresholds) {
+    auto executable = std::make_unique<SimtExecutable>(program, thresholds);
     if (Status status = executable->load(); !status) return status.error();
     return std::unique_ptr<Executable>(std::move(executable));
 }

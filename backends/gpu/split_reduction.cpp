@@ -6,9 +6,8 @@
 namespace netc {
 namespace {
 
-// Fewer threads than this leave a device idle; shorter parts are not worth a second kernel.
+// Fewer threads than this leave a device idle.
 constexpr std::int64_t kFewThreads = 32 * 1024;
-constexpr std::int64_t kLeastTerms = 64;
 
 // The scalar with `other` replaced by reads of the parts.
 ScalarId with_parts(ScalarGraph& graph, ScalarId id, const std::vector<ScalarId>& parts) {
@@ -21,7 +20,8 @@ ScalarId with_parts(ScalarGraph& graph, ScalarId id, const std::vector<ScalarId>
 
 }  // namespace
 
-std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t batch_hint) {
+std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t batch_hint,
+                                              const GpuThresholds& thresholds) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty()) return std::nullopt;
     const Stage& stage = kernel.stages[0];
     if (!stage.axes.empty() || !stage.reduction) return std::nullopt;
@@ -43,7 +43,8 @@ std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t
     const std::int64_t leaf = std::max<std::int64_t>(1, order.leaf) * (lanes ? kLanes : 1);
     const std::int64_t leaves = order.leaf > 0 ? (extent.at(batch_hint) + leaf - 1) / leaf : 1;
     const std::int64_t parts = leaves * (lanes ? kLanes : 1);
-    if (points >= kFewThreads || parts < 2 || terms / parts < kLeastTerms) return std::nullopt;
+    if (points >= kFewThreads || parts < 2 || terms / parts < thresholds.part_terms)
+        return std::nullopt;
 
     SplitReduction split{kernel, kernel, {}};
     // The axes of the parts: leaves, lanes.

@@ -10,6 +10,7 @@
 
 #include <optional>
 
+#include "backends/gpu/gpu_thresholds.h"
 #include "ir/kernel.h"
 
 namespace netc {
@@ -20,6 +21,7 @@ struct SplitReduction {
 };
 
 // Nothing where the kernel has another form, or its results are many enough.
-std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t batch_hint);
+std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t batch_hint,
+                                              const GpuThresholds& thresholds = {});
 
 }  // namespace netc

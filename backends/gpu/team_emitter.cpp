@@ -7,6 +7,12 @@
 #include "backends/scalar_ops.h"
 
 namespace netc {
+namespace {
+
+// Points of a stage that a thread works on together.
+constexpr std::int64_t kPointsAtOnce = 8;
+
+}  // namespace
 
 Result<GpuLaunch> TeamEmitter::emit(const std::string& name) {
     begin(name, how_.threads());
@@ -30,7 +36,8 @@ void TeamEmitter::plan_shared() {
         const Local& local = kernel_.locals[k];
         const std::int64_t size = local_size(static_cast<std::uint32_t>(k));
         if (alone()) {
-            own_locals_.push_back(variable(memory_type(context_, local.dtype), "local", size));
+            own_locals_.push_back(
+                variable(memory_type(context_, local.dtype), "local", size * tile_points()));
             continue;
         }
         shared_bytes_ = (shared_bytes_ + 15) / 16 * 16;
@@ -120,8 +127,8 @@ void TeamEmitter::find_point() {
             value = modulo(inner, count, true);
             inner = divide(inner, count, true);
         }
-        if (last && how_.vector > 1)
-            value = builder_.CreateMul(value, number(how_.vector), "", true, true);
+        const std::int64_t scale = last ? std::max(digit.scale, how_.vector) : digit.scale;
+        if (scale > 1) value = builder_.CreateMul(value, number(scale), "", true, true);
         if (coordinate_[digit.axis] != nullptr) {  // a sample of sixteen
             value = builder_.CreateAdd(coordinate_[digit.axis], value, "", true, true);
             value = keep_below(value, extent_value(digit.extent));
@@ -152,6 +159,13 @@ void TeamEmitter::emit_stages() {
         }
         return;
     }
+    for (const auto& [axis, size] : how_.tile) {
+        tile_values_.emplace_back();
+        for (std::int64_t k = 0; k < size; ++k)
+            tile_values_.back().push_back(
+                k == 0 ? coordinate_[axis]
+                       : builder_.CreateAdd(coordinate_[axis], number(k), "", true, true));
+    }
     for (std::size_t k = 0; k < kernel_.stages.size(); ++k) {
         if (k > 0 && !alone()) ops_.barrier(builder_);
         enter();
@@ -160,9 +174,69 @@ void TeamEmitter::emit_stages() {
     }
 }
 
+std::int64_t TeamEmitter::tile_points() const {
+    std::int64_t points = 1;
+    for (const auto& [axis, size] : how_.tile) points *= size;
+    return points;
+}
+
+// The places of a thread's tile, each with all values of the stage's own axes, which are few.
+GpuEmitter::Places TeamEmitter::places_of(const Stage& stage) {
+    Places places;
+    const auto multiply = [&](AxisId axis, const Values& values) {
+        places.axes.push_back(axis);
+        std::vector<Values> all;
+        for (const Values& before : places.values) {
+            for (llvm::Value* value : values) {
+                all.push_back(before);
+                all.back().push_back(value);
+            }
+        }
+        places.values = std::move(all);
+    };
+    for (std::size_t k = 0; k < how_.tile.size(); ++k)
+        multiply(how_.tile[k].first, tile_values_[k]);
+    for (AxisId axis : stage.axes) {
+        Values values;
+        for (std::int64_t at = 0; at < *static_extent(axis); ++at) values.push_back(number(at));
+        multiply(axis, values);
+    }
+    places_per_point_ = places.values.size() / static_cast<std::size_t>(tile_points());
+    return places;
+}
+
+void TeamEmitter::at_place(std::size_t place) { tile_point_ = place / places_per_point_; }
+
+void TeamEmitter::run_places(const Stage& stage) {
+    const Places places = places_of(stage);
+    std::vector<Values> states;
+    if (stage.reduction) states = reduce_at(*stage.reduction, places);
+    for (std::size_t place = 0; place < places.values.size(); ++place) {
+        enter();
+        go_to(places, place);
+        if (stage.reduction) set_state(states[place]);
+        store_all(stage, active_);
+        leave();
+    }
+    for (AxisId axis : stage.axes) coordinate_[axis] = nullptr;
+    tile_point_ = 0;
+    places_per_point_ = 1;
+}
+
+// Whether all values of the stage's own axes are a few that are known.
+bool TeamEmitter::few_own(const Stage& stage) const {
+    std::int64_t count = 1;
+    for (AxisId axis : stage.axes) {
+        if (!static_extent(axis)) return false;
+        count *= *static_extent(axis);
+        if (count > 16) return false;
+    }
+    return true;
+}
+
 void TeamEmitter::emit_stage(const Stage& stage) {
+    if (alone() && few_own(stage)) return run_places(stage);
     if (!stage.axes.empty()) return emit_own(stage);
-    if (alone()) return run_alone(stage);
     if (stage.reduction && stage.reduction->order.kind != OrderKind::sequential)
         return reduce_together(stage);
     // Locals of a point that does not exist are written too: others of its team may read them.
@@ -191,7 +265,7 @@ void TeamEmitter::emit_own(const Stage& stage) {
         }
     }
     total = total == nullptr ? number(inner) : builder_.CreateMul(total, number(inner));
-    const auto at_point = [&](llvm::Value* at) {
+    const auto go_to_point = [&](llvm::Value* at) {
         for (std::size_t k = axes.size(); k-- > 0;) {
             const auto extent = static_extent(axes[k]);
             if (k == 0) {
@@ -201,18 +275,45 @@ void TeamEmitter::emit_own(const Stage& stage) {
                 at = divide(at, *extent, true);
             }
         }
-        run_alone(stage);
+    };
+    const auto leave_points = [&] {
         for (AxisId axis : axes) coordinate_[axis] = nullptr;
     };
-    if (alone() && inner <= 16 && llvm::isa<llvm::ConstantInt>(total)) {
-        for (std::int64_t at = 0; at < inner; ++at) {
-            enter();
-            at_point(number(at));
-            leave();
+    const auto one = [&](llvm::Value* at) {
+        go_to_point(at);
+        run_alone(stage);
+        leave_points();
+    };
+    llvm::Value* step = number(how_.team);
+    const bool scatters =
+        std::ranges::any_of(stage.stores, [](const Store& each) { return each.indirect >= 0; });
+    if (stage.reduction || scatters) return loop(member_, total, step, one);
+    // Several points a round, all values before the first is stored: their loads are under way together.
+    const auto several = [&](llvm::Value* first) {
+        std::vector<Values> values;
+        Values places;
+        for (std::int64_t k = 0; k < kPointsAtOnce; ++k) {
+            places.push_back(builder_.CreateAdd(first, number(k * how_.team)));
+            go_to_point(places.back());
+            values.push_back({});
+            for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
         }
-        return;
-    }
-    loop(member_, total, number(how_.team), at_point);
+        for (std::size_t k = 0; k < places.size(); ++k) {
+            go_to_point(places[k]);
+            for (std::size_t n = 0; n < stage.stores.size(); ++n)
+                store(stage.stores[n], values[k][n], nullptr, active_);
+        }
+        leave_points();
+    };
+    // The last round that is full begins below this.
+    llvm::Value* full = builder_.CreateSub(total, number((kPointsAtOnce - 1) * how_.team));
+    llvm::AllocaInst* next = variable(builder_.getInt32Ty(), "next");
+    builder_.CreateStore(member_, next);
+    loop(member_, full, number(kPointsAtOnce * how_.team), [&](llvm::Value* first) {
+        several(first);
+        builder_.CreateStore(builder_.CreateAdd(first, number(kPointsAtOnce * how_.team)), next);
+    });
+    loop(load_variable(next), total, step, one);
 }
 
 // ---- sums that a team shares ------------------------------------------------------------------------------
@@ -330,13 +431,19 @@ void TeamEmitter::share_leaves(const Reduction& reduction, std::vector<llvm::All
 
 // ---- locals ---------------------------------------------------------------------------------------------
 
+llvm::Value* TeamEmitter::own_local(std::uint32_t local, llvm::Value* offset) {
+    const auto start = static_cast<std::int64_t>(tile_point_) * local_size(local);
+    return builder_.CreateInBoundsGEP(memory_type(context_, kernel_.locals[local].dtype),
+                                      own_locals_[local],
+                                      builder_.CreateAdd(offset, number(start)));
+}
+
 llvm::Value* TeamEmitter::load_local(std::uint32_t local, llvm::Value* offset) {
     const DType dtype = kernel_.locals[local].dtype;
     llvm::Type* type = memory_type(context_, dtype);
     llvm::Value* value = nullptr;
     if (alone()) {
-        value =
-            builder_.CreateLoad(type, builder_.CreateInBoundsGEP(type, own_locals_[local], offset));
+        value = builder_.CreateLoad(type, own_local(local, offset));
     } else {
         value = ops_.load_shared(
             builder_, type, shared_address(local_start_[local], local_size(local), offset, type),
@@ -350,7 +457,7 @@ void TeamEmitter::store_local(std::uint32_t local, llvm::Value* offset, llvm::Va
     llvm::Type* type = memory_type(context_, dtype);
     if (dtype == DType::b1) value = builder_.CreateZExt(value, type);
     if (alone()) {
-        builder_.CreateStore(value, builder_.CreateInBoundsGEP(type, own_locals_[local], offset));
+        builder_.CreateStore(value, own_local(local, offset));
         return;
     }
     ops_.store_shared(builder_, value,

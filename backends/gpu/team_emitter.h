@@ -18,6 +18,12 @@ private:
     void emit_stages();
     void emit_stage(const Stage& stage);
     void emit_own(const Stage& stage);
+    void run_places(const Stage& stage);  // of the tile of a thread that works alone
+    Places places_of(const Stage& stage);
+    bool few_own(const Stage& stage) const;
+    std::int64_t tile_points() const;
+    void at_place(std::size_t place) override;
+    llvm::Value* own_local(std::uint32_t local, llvm::Value* offset);
     void run_alone(const Stage& stage);  // at one point of the stage, by this thread
     void reduce_together(const Stage& stage);
     void share_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums);
@@ -35,8 +41,10 @@ private:
     llvm::Value* point_ = nullptr;   // in the block
     llvm::Value* slot_ = nullptr;    // of the team in the block, whether its point exists or not
     std::int64_t slots_ = 1;
-    std::vector<llvm::AllocaInst*> own_locals_;  // team 1
-    std::vector<std::int64_t> local_start_;      // bytes into shared memory
+    std::vector<llvm::AllocaInst*> own_locals_;  // team 1, of each point of the tile
+    std::vector<Values> tile_values_;            // of each axis of the tile
+    std::size_t tile_point_ = 0, places_per_point_ = 1;
+    std::vector<std::int64_t> local_start_;  // bytes into shared memory
     std::int64_t scratch_start_ = 0;
     std::int64_t shared_bytes_ = 0;
 };

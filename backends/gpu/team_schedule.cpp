@@ -12,11 +12,13 @@ namespace netc {
 namespace {
 
 // What a device of today wants at least: threads to keep its multiprocessors busy. Guides only.
-constexpr std::int64_t kMultiprocessors = 132;
 constexpr std::int64_t kWantedThreads = kMultiprocessors * 512;
 constexpr std::int64_t kMostThreads = 256;
 constexpr std::int64_t kSharedLimit = 48 * 1024;
 constexpr std::int64_t kVector = 4;
+// Of tiles that a thread computes: sums at most, values of a stage's own axes.
+constexpr double kMostTilePoints = 32;
+constexpr std::int64_t kMostOwn = 16;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -183,12 +185,105 @@ std::vector<GridFactor> TeamSchedule::grid() const {
     return factors;
 }
 
-TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
+namespace {
+
+bool depends(const Kernel& kernel, const Read& read, AxisId axis) {
+    if (std::ranges::any_of(read.index, [&](const Index& index) { return index.depends_on(axis); }))
+        return true;
+    if (read.indirect < 0) return false;
+    const std::vector<std::uint32_t> reads = reads_of(kernel, {read.position});
+    return std::ranges::any_of(
+        reads, [&](std::uint32_t number) { return depends(kernel, kernel.reads[number], axis); });
+}
+
+// The stage with the most terms; null where none is worth a tile, or a tile is not possible.
+const Stage* stage_for_tile(const Kernel& kernel, std::int64_t batch_hint) {
+    const Stage* main = nullptr;
+    std::int64_t most = kLanes;
+    for (const Stage& stage : kernel.stages) {
+        std::int64_t own = 1;
+        for (AxisId axis : stage.axes) {
+            if (!kernel.axes[axis].extent.is_static()) return nullptr;
+            own *= kernel.axes[axis].extent.constant;
+        }
+        if (own > kMostOwn) return nullptr;
+        if (!stage.reduction || stage.reduction->order.kind != OrderKind::sequential) continue;
+        const std::int64_t work = own * terms(kernel, stage, batch_hint);
+        if (work > most) {
+            most = work;
+            main = &stage;
+        }
+    }
+    return main;
+}
+
+// Loads cost about four times what multiply-adds do, and what is too few threads for the device costs in proportion.
+void choose_tile(const Kernel& kernel, std::optional<AxisId> fastest, std::int64_t points,
+                 std::int64_t batch_hint, const GpuThresholds& thresholds, TeamSchedule& how) {
+    const Stage* const stage = stage_for_tile(kernel, batch_hint);
+    if (stage == nullptr) return;
+    const std::vector<std::uint32_t> reads = reads_of(kernel, stage->reduction->step);
+    std::vector<AxisId> axes;  // of the candidates
+    std::vector<std::vector<std::int64_t>> sizes;
+    for (const Digit& digit : how.inner) {
+        if (digit.axis == fastest) continue;
+        axes.push_back(digit.axis);
+        sizes.emplace_back();
+        for (std::int64_t size = 1; size <= 8; ++size)
+            if (digit.count % size == 0) sizes.back().push_back(size);
+    }
+    std::vector<std::size_t> choice(axes.size());
+    double best = 0;
+    while (true) {
+        double all = 1;
+        for (std::size_t k = 0; k < axes.size(); ++k)
+            all *= static_cast<double>(sizes[k][choice[k]]);
+        double own = 1;
+        for (AxisId axis : stage->axes)
+            own *= static_cast<double>(kernel.axes[axis].extent.constant);
+        double loads = 0;
+        for (std::uint32_t number : reads) {
+            double each = 1;
+            for (std::size_t k = 0; k < axes.size(); ++k)
+                if (depends(kernel, kernel.reads[number], axes[k]))
+                    each *= static_cast<double>(sizes[k][choice[k]]);
+            for (AxisId axis : stage->axes)
+                if (depends(kernel, kernel.reads[number], axis))
+                    each *= static_cast<double>(kernel.axes[axis].extent.constant);
+            loads += each;
+        }
+        const double threads = static_cast<double>(points) / all;
+        const double cost = (0.25 + loads / (all * own)) *
+                            std::max(1.0, static_cast<double>(thresholds.threads) / threads);
+        if (all * own <= kMostTilePoints && (best == 0 || cost < 0.95 * best)) {
+            best = cost;
+            how.tile.clear();
+            for (std::size_t k = 0; k < axes.size(); ++k)
+                if (sizes[k][choice[k]] > 1) how.tile.emplace_back(axes[k], sizes[k][choice[k]]);
+        }
+        std::size_t k = 0;
+        while (k < axes.size() && ++choice[k] == sizes[k].size()) choice[k++] = 0;
+        if (k == axes.size()) break;
+    }
+    for (const auto& [axis, size] : how.tile) {
+        for (Digit& digit : how.inner) {
+            if (digit.axis != axis) continue;
+            digit.count /= size;
+            digit.scale = size;
+            how.inner_points /= size;
+        }
+    }
+}
+
+}  // namespace
+
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
+                           const GpuThresholds& thresholds) {
     TeamSchedule how;
     const std::vector<int> units = unit_steps(kernel, batch_hint);
     const std::optional<AxisId> fastest = fastest_of(kernel, kernel.outer, units);
     static_cast<Numbering&>(how) = number_points(kernel, kernel.outer, units);
-    const std::int64_t points = std::max<std::int64_t>(1, how.points(batch_hint));
+    std::int64_t points = std::max<std::int64_t>(1, how.points(batch_hint));
 
     const std::int64_t members = scatters(kernel) ? 1 : useful_members(kernel, batch_hint);
     if (members > 1 && (points < kWantedThreads || has_long_lanes(kernel, batch_hint))) {
@@ -197,8 +292,12 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint) {
         if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
     }
     if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
-        how.inner.back().count % kVector == 0 && points >= kVector * kWantedThreads / 4) {
+        how.inner.back().count % kVector == 0 && points >= thresholds.vector_points) {
         how.vector = kVector;
+    }
+    if (how.team == 1 && how.vector == 1 && !scatters(kernel)) {
+        choose_tile(kernel, fastest, points, batch_hint, thresholds, how);
+        points = std::max<std::int64_t>(1, how.points(batch_hint));
     }
     int inside = 0;
     int outside = 0;
@@ -234,6 +333,7 @@ std::string to_text(const TeamSchedule& how) {
     for (const Digit& digit : how.outer)
         text += fmt::format(" a{}{}", digit.axis, digit.scale > 1 ? "/16" : "");
     for (const Digit& digit : how.inner) text += fmt::format(" a{}:{}", digit.axis, digit.count);
+    for (const auto& [axis, size] : how.tile) text += fmt::format(" tile a{}:{}", axis, size);
     if (how.vector > 1) text += fmt::format(" vector {}", how.vector);
     return text + fmt::format(" block {} x {}", how.outer_per_block, how.inner_per_block);
 }

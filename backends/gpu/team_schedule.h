@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backends/gpu/gpu_code.h"
+#include "backends/gpu/gpu_thresholds.h"
 #include "ir/kernel.h"
 
 namespace netc {
@@ -45,6 +46,9 @@ Numbering number_points(const Kernel& kernel, const std::vector<AxisId>& axes,
 struct TeamSchedule : Numbering {
     std::int64_t inner_per_block = 1, outer_per_block = 1;  // of the last outer digit
     std::int64_t vector = 1;  // points along the fastest digit that one thread takes
+    // Outer axes of which a thread takes several points, whose sums it computes side by side: what they share it
+    // reads once. Only with teams of one.
+    std::vector<std::pair<AxisId, std::int64_t>> tile;
     std::int64_t team = 1;
     bool members_fastest = false;  // neighbouring threads are of one team
     int threads() const;
@@ -52,7 +56,8 @@ struct TeamSchedule : Numbering {
     std::vector<GridFactor> grid() const;
 };
 
-TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint);
+TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
+                           const GpuThresholds& thresholds = {});
 
 std::string to_text(const TeamSchedule& schedule);
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kPad =
     4;  // elements behind each row of a tile, so that columns meet other banks
+constexpr std::int64_t kRun = 4;       // elements side by side that a thread brings together
 constexpr std::int64_t kFragment = 4;  // neighbouring elements that a thread loads at once
 
 }  // namespace
@@ -156,36 +157,61 @@ void TileEmitter::set_point(const Numbering& numbering, llvm::Value* point) {
         builder_.CreateSelect(builder_.CreateICmpSLT(value, last), value, last);
 }
 
+// Elements side by side in memory that a thread brings together, in one wide load where their addresses allow: steps
+// of a row of the sum, or points along an axis.
+std::int64_t TileEmitter::run_of(const Operand& operand) const {
+    if (operand.along_k) return steps_stay_in_row() && how_.block_k % kRun == 0 ? kRun : 1;
+    const Numbering& numbering = *operand.numbering;
+    if (numbering.inner.empty() || numbering.inner.back().count % kRun != 0) return 1;
+    const bool samples = std::ranges::any_of(numbering.outer, [&](const Digit& digit) {
+        return digit.axis == numbering.inner.back().axis;
+    });
+    return samples || operand.block % kRun != 0 ? 1 : kRun;
+}
+
 // Of each element that this thread brings: its point and its step in the tile, and the point's coordinates.
 void TileEmitter::find_elements(Operand& operand) {
+    operand.run = run_of(operand);
+    find_wide(operand);
     const std::int64_t threads = how_.threads();
-    const std::int64_t elements = operand.block * how_.block_k;
-    const std::int64_t fastest = operand.along_k ? how_.block_k : operand.block;
-    for (std::int64_t from = 0; from < elements; from += threads) {
+    const std::int64_t runs = operand.block * how_.block_k / operand.run;
+    const std::int64_t fastest = (operand.along_k ? how_.block_k : operand.block) / operand.run;
+    for (std::int64_t from = 0; from < runs; from += threads) {
         llvm::Value* fast = nullptr;
         llvm::Value* slow = nullptr;
         if (threads % fastest == 0) {
             fast = modulo(thread_, fastest, true);
             slow = builder_.CreateAdd(divide(thread_, fastest, true), number(from / fastest));
         } else {
-            llvm::Value* element = builder_.CreateAdd(thread_, number(from));
-            fast = modulo(element, fastest, true);
-            slow = divide(element, fastest, true);
+            llvm::Value* run = builder_.CreateAdd(thread_, number(from));
+            fast = modulo(run, fastest, true);
+            slow = divide(run, fastest, true);
         }
-        operand.point.push_back(operand.along_k ? slow : fast);
-        operand.step.push_back(operand.along_k ? fast : slow);
+        if (operand.run > 1) fast = builder_.CreateNUWMul(fast, number(operand.run));
         const bool same = !operand.places.empty() && !operand.along_k && threads % fastest == 0;
+        Values places = coordinate_;
         if (same) {
-            operand.places.push_back(operand.places[0]);
-            continue;
+            places = operand.places[0];
+        } else {
+            // A run is one of the kernel's or none: the numbers of points are multiples of it.
+            llvm::Value* last = builder_.CreateSub(
+                operand.count, number(operand.along_k ? std::int64_t{1} : operand.run));
+            llvm::Value* point = builder_.CreateAdd(operand.first, operand.along_k ? slow : fast);
+            point = builder_.CreateSelect(builder_.CreateICmpSLT(point, last), point, last);
+            const Values before = coordinate_;
+            set_point(*operand.numbering, point);
+            places = coordinate_;
+            coordinate_ = before;
         }
-        llvm::Value* last = builder_.CreateSub(operand.count, number(1));
-        llvm::Value* point = builder_.CreateAdd(operand.first, operand.point.back());
-        point = builder_.CreateSelect(builder_.CreateICmpSLT(point, last), point, last);
-        const Values before = coordinate_;
-        set_point(*operand.numbering, point);
-        operand.places.push_back(coordinate_);
-        coordinate_ = before;
+        for (std::int64_t k = 0; k < operand.run; ++k) {
+            llvm::Value* at = k == 0 ? fast : builder_.CreateAdd(fast, number(k), "", true, true);
+            operand.point.push_back(operand.along_k ? slow : at);
+            operand.step.push_back(operand.along_k ? at : slow);
+            operand.places.push_back(places);
+            if (operand.along_k || k == 0) continue;
+            llvm::Value*& moved = operand.places.back()[operand.numbering->inner.back().axis];
+            moved = builder_.CreateAdd(moved, number(k), "", true, true);
+        }
     }
 }
 
@@ -211,7 +237,7 @@ TileEmitter::Values TileEmitter::bring(Operand& operand, llvm::Value* k, llvm::V
         set_step(k, builder_.CreateSub(limit, number(how_.block_k - 1)));
         base = coordinate_;
     }
-    for (std::size_t e = 0; e < operand.point.size(); ++e) {
+    const auto go_to_element = [&](std::size_t e) {
         coordinate_ = operand.places[e];
         if (steps_stay_in_row()) {
             for (AxisId axis : reduction_.axes) coordinate_[axis] = base[axis];
@@ -220,20 +246,86 @@ TileEmitter::Values TileEmitter::bring(Operand& operand, llvm::Value* k, llvm::V
         } else {
             set_step(builder_.CreateAdd(k, operand.step[e]), limit);
         }
+    };
+    for (std::size_t first = 0; first < operand.point.size();
+         first += static_cast<std::size_t>(operand.run)) {
+        std::vector<Values> places;  // of the run: what is remembered goes by these values
+        for (std::size_t e = first; e < first + static_cast<std::size_t>(operand.run); ++e) {
+            go_to_element(e);
+            places.push_back(coordinate_);
+        }
         enter();
-        llvm::Value* exists = nullptr;
-        for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
-        mask_ = exists;  // where a guard fails an index may be outside of its buffer
-        llvm::Value* value = evaluate(operand.value);
-        mask_ = nullptr;
-        if (exists != nullptr)
-            value = builder_.CreateSelect(exists, value,
-                                          llvm::Constant::getNullValue(value->getType()));
-        values.push_back(value);
+        for (const ScalarId id : operand.wide) load_run(operand, id, places);
+        for (const Values& place : places) {
+            coordinate_ = place;
+            llvm::Value* exists = nullptr;
+            for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
+            mask_ = exists;  // where a guard fails an index may be outside of its buffer
+            llvm::Value* value = evaluate(operand.value);
+            mask_ = nullptr;
+            if (exists != nullptr)
+                value = builder_.CreateSelect(exists, value,
+                                              llvm::Constant::getNullValue(value->getType()));
+            values.push_back(value);
+        }
         leave();
     }
     coordinate_ = before;
     return values;
+}
+
+// One load for the elements of a run.
+void TileEmitter::load_run(const Operand& operand, ScalarId id, const std::vector<Values>& places) {
+    const Read& read = kernel_.reads[static_cast<std::size_t>(kernel_.scalars[id].integer)];
+    llvm::Type* element = memory_type(context_, kernel_.params[read.source.index].dtype);
+    const std::uint64_t bytes =
+        element->getPrimitiveSizeInBits() / 8 * static_cast<std::uint64_t>(operand.run);
+    coordinate_ = places[0];
+    llvm::Value* vector = builder_.CreateAlignedLoad(
+        llvm::FixedVectorType::get(element, static_cast<unsigned>(operand.run)), address_of(read),
+        llvm::Align(std::min<std::uint64_t>(bytes, 16)));
+    for (std::size_t k = 0; k < places.size(); ++k) {
+        coordinate_ = places[k];
+        remember(id, builder_.CreateExtractElement(vector, k));
+    }
+}
+
+// Reads of the operand whose elements of a run lie side by side, from a multiple of its length on.
+void TileEmitter::find_wide(Operand& operand) {
+    if (operand.run == 1 || !operand.guards->empty()) return;
+    const AxisId along =
+        operand.along_k ? reduction_.axes.back() : operand.numbering->inner.back().axis;
+    const auto multiple = [](Extent extent) {
+        return extent.per_batch % kRun == 0 && extent.constant % kRun == 0;
+    };
+    const auto is_wide = [&](const Read& read) {
+        if (read.source.kind != Buffer::Kind::param || read.indirect >= 0 ||
+            read.outside != Outside::never)
+            return false;
+        const Param& param = kernel_.params[read.source.index];
+        if (param.layout.lanes || param.dtype == DType::b1) return false;
+        const std::vector<Extent> steps = strides(param);
+        bool runs = false;
+        for (std::size_t dim = 0; dim < steps.size(); ++dim) {
+            if (steps[dim] == Extent{0, 1} && read.index[dim].is_axis(along)) {
+                runs = true;
+            } else if (!multiple(steps[dim]) || read.index[dim].depends_on(along)) {
+                return false;
+            }
+        }
+        return runs;
+    };
+    std::vector<ScalarId> left{operand.value};
+    while (!left.empty()) {
+        const ScalarId id = left.back();
+        left.pop_back();
+        const Scalar& scalar = kernel_.scalars[id];
+        left.insert(left.end(), scalar.operands.begin(), scalar.operands.end());
+        if (scalar.op == ScalarOp::read &&
+            is_wide(kernel_.reads[static_cast<std::size_t>(scalar.integer)]) &&
+            std::ranges::find(operand.wide, id) == operand.wide.end())
+            operand.wide.push_back(id);
+    }
 }
 
 bool TileEmitter::steps_stay_in_row() const {
@@ -254,16 +346,29 @@ llvm::Value* TileEmitter::shared_place(const Operand& operand, llvm::Value* buff
 }
 
 void TileEmitter::keep(Operand& operand, const Values& values, llvm::Value* buffer) {
-    const std::int64_t elements = operand.block * how_.block_k;
-    for (std::size_t e = 0; e < values.size(); ++e) {
-        const std::int64_t from = static_cast<std::int64_t>(e) * how_.threads();
+    const std::int64_t runs = operand.block * how_.block_k / operand.run;
+    const std::uint64_t bytes = operand.type->getPrimitiveSizeInBits() / 8;
+    const auto run = static_cast<std::size_t>(operand.run);
+    for (std::size_t e = 0; e < values.size(); e += run) {
+        const std::int64_t from = static_cast<std::int64_t>(e) / operand.run * how_.threads();
         llvm::Value* in_tile = nullptr;
-        if (from + how_.threads() > elements)
-            in_tile = builder_.CreateICmpULT(thread_, number(elements - from));
+        if (from + how_.threads() > runs)
+            in_tile = builder_.CreateICmpULT(thread_, number(runs - from));
         if_then(in_tile, [&] {
-            ops_.store_shared(builder_, values[e],
-                              shared_place(operand, buffer, operand.step[e], operand.point[e]),
-                              llvm::Align(operand.type->getPrimitiveSizeInBits() / 8));
+            const auto place = [&](std::size_t k) {
+                return shared_place(operand, buffer, operand.step[k], operand.point[k]);
+            };
+            if (operand.along_k || run == 1) {
+                for (std::size_t k = e; k < e + run; ++k)
+                    ops_.store_shared(builder_, values[k], place(k), llvm::Align(bytes));
+                return;
+            }
+            llvm::Value* vector = llvm::PoisonValue::get(
+                llvm::FixedVectorType::get(operand.type, static_cast<unsigned>(run)));
+            for (std::size_t k = 0; k < run; ++k)
+                vector = builder_.CreateInsertElement(vector, values[e + k], k);
+            ops_.store_shared(builder_, vector, place(e),
+                              llvm::Align(std::min<std::uint64_t>(bytes * run, 16)));
         });
     }
 }

@@ -21,6 +21,8 @@ private:
         std::int64_t block = 0;       // points of the tile
         std::int64_t per_thread = 0;  // results of a thread along it
         bool along_k = false;
+        std::int64_t run = 1;          // elements side by side that a thread brings
+        std::vector<ScalarId> wide{};  // reads that are one load for a run
         llvm::Value* first = nullptr;  // point that the tile begins with
         llvm::Value* count = nullptr;  // points that exist
         llvm::Type* type = nullptr;
@@ -33,10 +35,13 @@ private:
     void find_block();
     void set_point(const Numbering& numbering, llvm::Value* point);
     void plan(Operand& operand);
+    std::int64_t run_of(const Operand& operand) const;
     void find_elements(Operand& operand);
     void set_step(llvm::Value* k, llvm::Value* limit);
     bool steps_stay_in_row() const;
     llvm::Value* exists(const Operand& operand, llvm::Value* point);
+    void find_wide(Operand& operand);
+    void load_run(const Operand& operand, ScalarId id, const std::vector<Values>& places);
     Values bring(Operand& operand, llvm::Value* k, llvm::Value* limit);
     void keep(Operand& operand, const Values& values, llvm::Value* buffer);
     void multiply(llvm::Value* buffer, llvm::Value* steps);

@@ -13,17 +13,17 @@
 namespace netc {
 namespace {
 
-constexpr std::int64_t kMultiprocessors = 132;
-
 struct Tile {
     std::int64_t m, n, k, thread_m, thread_n;
 };
 constexpr std::array kTiles = {
     Tile{128, 128, 8, 8, 8}, Tile{128, 64, 16, 8, 4}, Tile{64, 128, 16, 4, 8},
     Tile{64, 64, 16, 4, 4},  Tile{128, 32, 16, 4, 4}, Tile{32, 128, 16, 4, 4},
-    Tile{64, 32, 16, 4, 4},  Tile{32, 64, 16, 4, 4},  Tile{32, 32, 16, 2, 2},
+    Tile{64, 32, 16, 4, 4},  Tile{32, 64, 16, 4, 4},  Tile{32, 32, 32, 2, 2},
     Tile{64, 16, 16, 4, 1},  Tile{16, 64, 16, 1, 4},  Tile{128, 16, 16, 4, 2},
-    Tile{16, 16, 32, 1, 1},  Tile{32, 16, 16, 2, 1},  Tile{16, 32, 16, 1, 2}};
+    Tile{16, 16, 32, 1, 1},  Tile{32, 16, 16, 2, 1},  Tile{16, 32, 16, 1, 2},
+    Tile{64, 8, 16, 4, 1},   Tile{8, 64, 16, 1, 4},   Tile{32, 8, 32, 2, 1},
+    Tile{8, 32, 32, 1, 2}};
 
 void collect(const Index& index, std::set<AxisId>& axes) {
     for (const IndexTerm& term : index.terms()) {
@@ -86,7 +86,7 @@ double cycles(const Tile& tile, double m, double n, double batch) {
 }  // namespace
 
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
-                                          double least_work) {
+                                          const GpuThresholds& thresholds) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty()) return std::nullopt;
     const Stage& stage = kernel.stages[0];
     if (!stage.axes.empty() || !stage.reduction || stage.reduction->states.size() != 1)
@@ -116,6 +116,9 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
         std::swap(how.a, how.b);
         std::swap(axes[0], axes[1]);
     }
+    // What runs along memory in both is no tile's: neighbouring threads would read apart.
+    if (has(axes[0], *fastest) && has(axes[1], *fastest) && units[*fastest] > 0)
+        return std::nullopt;
     std::array<std::vector<AxisId>, 3> groups;
     for (AxisId axis : kernel.outer) {
         const bool in_a = has(axes[0], axis);
@@ -135,7 +138,9 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
             return std::ranges::any_of(group, [&](AxisId axis) { return asked.contains(axis); });
         };
         if (asks(groups[0]) && asks(groups[1])) return std::nullopt;
-        (asks(groups[1]) ? how.guards_b : how.guards_a).push_back(guard);
+        // What asks neither alone keeps the reads of both within their buffers.
+        if (!asks(groups[1])) how.guards_a.push_back(guard);
+        if (!asks(groups[0])) how.guards_b.push_back(guard);
     }
     double terms = 1;
     for (std::size_t k = 0; k < reduction.axes.size(); ++k) {
@@ -146,8 +151,8 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     const auto m = static_cast<double>(how.m.points(batch_hint));
     const auto n = static_cast<double>(how.n.points(batch_hint));
     const auto batch = static_cast<double>(how.batch.points(batch_hint));
-    if (m * n * batch * terms < least_work) return std::nullopt;
-    if (least_work > 0 && (m < 8 || n < 8 || terms < 8)) return std::nullopt;
+    if (m * n * batch * terms < thresholds.tile_work) return std::nullopt;
+    if (thresholds.tile_work > 0 && (m < 8 || n < 8 || terms < 8)) return std::nullopt;
 
     const Tile& best = *std::ranges::min_element(
         kTiles, {}, [&](const Tile& tile) { return cycles(tile, m, n, batch); });

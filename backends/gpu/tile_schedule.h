@@ -26,12 +26,9 @@ struct TileSchedule {
     std::vector<GridFactor> grid() const;
 };
 
-// Below this many multiply-adds a kernel is not worth the barriers.
-inline constexpr double kLeastTileWork = 1e5;
-
 // Nothing where the kernel has another form, or is too small for it.
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
-                                          double least_work = kLeastTileWork);
+                                          const GpuThresholds& thresholds = {});
 
 std::string to_text(const TileSchedule& schedule);
 

@@ -84,8 +84,9 @@ inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 
 }
 
 // Code for a GPU on the emulator.
-inline std::unique_ptr<Executable> emulated(const Program& program, bool tiles = false) {
-    auto executable = emulate_gpu(program, tiles);
+inline std::unique_ptr<Executable> emulated(const Program& program,
+                                            const GpuThresholds& thresholds = {}) {
+    auto executable = emulate_gpu(program, thresholds);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
 }

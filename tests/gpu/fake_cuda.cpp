@@ -12,6 +12,7 @@
 //     NETC_FAKE_CUDA_FAIL     cuMemAlloc_v2:2:700 makes the second call fail with 700; several with commas
 //     NETC_FAKE_CUDA_VERSION  12040;  NETC_FAKE_CUDA_DEVICES  1;  NETC_FAKE_CUDA_CAPABILITY  90
 //     NETC_FAKE_CUDA_MEMORY   bytes of a device, 1e9
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -39,7 +40,7 @@ using Result = int;
 using Address = std::uint64_t;
 constexpr Result kOk = 0, kInvalidValue = 1, kOutOfMemory = 2, kNoDevice = 100,
                  kInvalidDevice = 101, kInvalidContext = 201, kInvalidPtx = 218,
-                 kInvalidHandle = 400, kNotFound = 500, kCapture = 900;
+                 kInvalidHandle = 400, kNotFound = 500, kCapture = 900, kUnjoined = 904;
 
 struct Failure {
     std::string function;
@@ -57,13 +58,20 @@ struct FakeModule {
 struct FakeLink {
     std::string image;
 };
-struct FakeEvent {};
+struct FakeStream;
+struct FakeEvent {
+    FakeStream* stream = nullptr;    // where it was recorded last, while that was captured
+    FakeStream* captured = nullptr;  // the stream whose capture that belonged to
+    std::size_t given = 0;           // work in its stream then
+};
 using Work = std::function<void()>;
 struct FakeGraph {
     std::vector<Work> work;
 };
 struct FakeStream {
     std::unique_ptr<FakeGraph> captured;  // while one is recorded
+    FakeStream* branch_of = nullptr;      // whose capture this stream has joined
+    std::size_t given = 0, joined = 0;    // work in the branch; what the capture has waited for
 };
 
 struct State {
@@ -160,8 +168,11 @@ Result destroy(std::set<void*>& all, void* given, const char* what) {
 Result give(void* stream, Work work) {
     FakeStream* const s = handle<FakeStream>(state().streams, stream, "stream");
     if (s == nullptr) return kInvalidHandle;
+    s->given += 1;
     if (s->captured != nullptr) {
         s->captured->work.push_back(std::move(work));
+    } else if (s->branch_of != nullptr) {
+        s->branch_of->captured->work.push_back(std::move(work));
     } else {
         state().work.push_back(std::move(work));
     }
@@ -547,10 +558,16 @@ NETC_FAKE Result cuStreamSynchronize(void* stream) {
 }
 NETC_FAKE Result cuStreamWaitEvent(void* stream, void* event, unsigned) {
     ENTER();
-    // All work is one queue, in the order in which it was given.
-    if (handle<FakeEvent>(state().events, event, "event") == nullptr ||
-        handle<FakeStream>(state().streams, stream, "stream") == nullptr)
-        return kInvalidHandle;
+    // All work is one queue, in the order in which it was given; only which streams belong to a capture counts.
+    FakeEvent* const e = handle<FakeEvent>(state().events, event, "event");
+    FakeStream* const s = handle<FakeStream>(state().streams, stream, "stream");
+    if (e == nullptr || s == nullptr) return kInvalidHandle;
+    if (e->captured == nullptr) return kOk;
+    if (s != e->captured && s->branch_of == nullptr) {
+        s->branch_of = e->captured;
+        s->given = s->joined = 0;
+    }
+    if (s == e->captured) e->stream->joined = std::max(e->stream->joined, e->given);
     return kOk;
 }
 NETC_FAKE Result cuStreamBeginCapture_v2(void* stream, int) {
@@ -565,9 +582,17 @@ NETC_FAKE Result cuStreamEndCapture(void* stream, void** graph) {
     const std::lock_guard lock(state().mutex);
     FakeStream* const s = handle<FakeStream>(state().streams, stream, "stream");
     if (s == nullptr) return kInvalidHandle;
+    bool unjoined = false;
+    for (void* each : state().streams) {
+        auto* const branch = static_cast<FakeStream*>(each);
+        if (branch->branch_of != s) continue;
+        if (branch->joined < branch->given) unjoined = true;
+        branch->branch_of = nullptr;
+    }
     std::unique_ptr<FakeGraph> made = std::move(s->captured);
     if (const Result injected = enter(__func__); injected != kOk) return injected;
     if (made == nullptr) return kInvalidValue;
+    if (unjoined) return kUnjoined;
     *graph = *state().graphs.insert(made.release()).first;
     return kOk;
 }
@@ -648,9 +673,12 @@ NETC_FAKE Result cuEventDestroy_v2(void* event) {
 }
 NETC_FAKE Result cuEventRecord(void* event, void* stream) {
     ENTER();
-    if (handle<FakeEvent>(state().events, event, "event") == nullptr ||
-        handle<FakeStream>(state().streams, stream, "stream") == nullptr)
-        return kInvalidHandle;
+    FakeEvent* const e = handle<FakeEvent>(state().events, event, "event");
+    FakeStream* const s = handle<FakeStream>(state().streams, stream, "stream");
+    if (e == nullptr || s == nullptr) return kInvalidHandle;
+    e->stream = s;
+    e->captured = s->captured != nullptr ? s : s->branch_of;
+    e->given = s->given;
     return kOk;
 }
 NETC_FAKE Result cuEventSynchronize(void* event) {

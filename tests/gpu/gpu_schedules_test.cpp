@@ -1,0 +1,185 @@
+// links: frontend passes backends ir
+// labels: slow
+// The ways in which a kernel is spread over a grid, each of which has to leave the bits as they are: every tile, with
+// ragged edges, windows, batches of products and sums in blocks; sums whose parts are a kernel of their own.
+//
+// The batch hint of a program guides schedules and nothing else, so a hint of thousands tests the schedules of large
+// batches on small ones.
+#include <set>
+#include <tuple>
+
+#include "backends/gpu/split_reduction.h"
+#include "backends/gpu/tile_schedule.h"
+#include "tests/cpu/network_support.h"
+
+using namespace netc;
+using namespace netc::testing;
+
+namespace {
+
+SmallNetwork forward_of(const std::string& model) {
+    return network("tiles", model, " loss = mean(out)");
+}
+
+// The tiles of all kernels that `entry` calls, as text.
+std::set<std::string> tiles_of(const Program& program, const std::string& entry,
+                               std::int64_t hint) {
+    std::set<std::string> tiles;
+    for (const Call& call : program.find(entry)->calls) {
+        if (const auto how = tile_schedule(program.kernels[call.kernel], hint, kTilesEverywhere))
+            tiles.insert(to_text(*how));
+    }
+    return tiles;
+}
+
+// An entry on the emulator, scheduled for another batch than those it runs on, against the CPU.
+void check_entry(const Module& module, Form form, std::int64_t hint, const std::string& entry,
+                 const SmallNetwork& network, const std::vector<std::int64_t>& batches,
+                 bool tiles = true) {
+    Bench wanted(module, form);
+    Bench found(module, form, [&](const Program& program) {
+        Program scheduled = program;
+        scheduled.batch_hint = hint;
+        return emulated(scheduled, tiles ? kTilesEverywhere : GpuThresholds{});
+    });
+    found.instance.set_variables(wanted.instance.variables());
+    for (Bench* bench : {&wanted, &found}) {
+        if (bench->program.find("prepare") != nullptr) bench->run("prepare", {}, 1);
+    }
+    for (const std::int64_t batch : batches) {
+        INFO("B = " << batch);
+        const Numbers inputs = wanted.inputs(entry, network, batch, 5);
+        CHECK(different_bits(found.run(entry, inputs, batch), wanted.run(entry, inputs, batch)) ==
+              "");
+    }
+}
+
+constexpr std::int64_t kHints[] = {1, 8, 16, 32, 64, 256, 1000, 4000, 20'000, 100'000};
+
+}  // namespace
+
+TEST_CASE("every tile computes a product with ragged edges") {
+    // Tiles that are wide, and those of many products at once, are for products of a shape of their own.
+    struct Row {
+        std::string model;
+        std::vector<std::int64_t> hints, batches;
+    };
+    std::vector<Row> rows;
+    for (const std::int64_t columns : {3, 30, 33, 100, 130, 600, 4100}) {
+        const std::string n = std::to_string(columns);
+        rows.push_back(
+            {"model M(x: f32[B, 37]) -> f32[B, " + n + "] = x |> linear(" + n + ", bias = false)",
+             {16, 1000, 4000, 8000, 40'000, 100'000},
+             {1, columns < 200 ? 129 : 17}});
+    }
+    for (const auto& [m, n, hint] :
+         {std::tuple(24, 122, 64), std::tuple(45, 4150, 4), std::tuple(10, 15'240, 4)}) {
+        const std::string rows_of = std::to_string(m), columns = std::to_string(n);
+        rows.push_back({"model M(x: f32[B, " + rows_of + ", 5], y: f32[B, 5, " + columns +
+                            "]) -> f32[B, " + rows_of + ", " + columns + "] = x @ y",
+                        {hint},
+                        {1, 2}});
+    }
+    std::set<std::string> seen;
+    for (const Row& row : rows) {
+        const SmallNetwork subject = forward_of(row.model);
+        const Module module = built(checked(subject), {"init", "forward"});
+        const Program program = program_of(module, Form::rows, kHint);
+        for (const std::int64_t hint : row.hints) {
+            const std::set<std::string> tiles = tiles_of(program, "forward", hint);
+            bool fresh = false;
+            for (const std::string& tile : tiles) fresh |= seen.insert(tile).second;
+            if (!fresh) continue;
+            INFO(row.model << ", hint " << hint << ": " << *tiles.begin());
+            check_entry(module, Form::rows, hint, "forward", subject, row.batches);
+        }
+    }
+    std::string all;
+    for (const std::string& tile : seen) all += tile + "\n";
+    INFO(all);
+    CHECK(seen.size() >= 12);
+}
+
+TEST_CASE("tiles of windows, their gradients, products in batches, sums in blocks") {
+    struct Row {
+        std::string model;
+        std::vector<std::int64_t> batches;
+    };
+    const Row rows[] = {
+        {"model M(x: f32[B, 3, 9, 7]) -> f32[B, 5, 9, 7] = x |> conv(5, k=3, pad=1)", {1, 3}},
+        {"model M(x: f32[B, 4, 9, 9]) -> f32[B, 18, 5, 5] = x |> conv(18, k=3, pad=1, stride=2)",
+         {1, 3}},
+        {"model M(x: f32[B, 6, 10]) -> f32[B, 6, 6] = x @ (x |> permute([0, 2, 1]))", {1, 5}},
+        {"model M(x: f32[B, 20, 5]) -> f32[B, 20, 7] = x |> linear(7)", {1, 5}},
+        {"model M(x: f32[B, 1100]) -> f32[B, 19] = x |> linear(19)", {1, 18}},
+    };
+    std::set<std::string> seen;
+    for (const Row& row : rows) {
+        INFO(row.model);
+        const SmallNetwork subject = forward_of(row.model);
+        const bool has_weights = row.model.find("@") == std::string::npos;
+        const std::string entry = has_weights ? "gradient" : "forward";
+        const Module module = built(checked(subject), {"init", entry});
+        for (const Form form : {Form::rows, Form::channels}) {
+            const Program program = program_of(module, form, kHint);
+            std::set<std::set<std::string>> mine;
+            for (const std::int64_t hint : kHints) {
+                const std::set<std::string> tiles = tiles_of(program, entry, hint);
+                if (!mine.insert(tiles).second || mine.size() > 3) continue;
+                seen.insert(tiles.begin(), tiles.end());
+                INFO(name_of(form) << ", hint " << hint);
+                check_entry(module, form, hint, entry, subject, row.batches);
+            }
+        }
+    }
+    CHECK(seen.size() >= 4);
+}
+
+TEST_CASE("sums whose parts are a kernel of their own") {
+    const SmallNetwork rows[] = {
+        of_image("weights of a convolution", "conv(5, k=3, pad=1) |> tanh |> flatten |> linear(4)"),
+        of_image("means of channels", "conv(3, k=3) |> batch_norm |> relu |> flatten |> linear(4)"),
+        of_image("means of many channels", "conv(33, k=3) |> batch_norm |> flatten |> linear(4)"),
+        of_vector("weights and bias of a layer", "linear(20) |> tanh |> linear(3)"),
+        of_vector("scales of a norm", "linear(8) |> layer_norm |> linear(3)"),
+    };
+    std::size_t with_leaves = 0, without = 0, blocked = 0;
+    for (const SmallNetwork& subject : rows) {
+        INFO(subject.name);
+        const CheckedFile file = checked(subject);
+        for (const std::int64_t hint : {64, 4096}) {
+            // What the order of a sum is follows from its shape, and what a hint makes of it from the hint.
+            const Module module = built(file, {"init", "gradient"}, hint);
+            for (const Form form : {Form::rows, Form::channels}) {
+                const Program program = program_of(module, form, hint);
+                bool any = false;
+                for (const Kernel& kernel : program.kernels) {
+                    if (!split_reduction(kernel, hint)) continue;
+                    any = true;
+                    const Order& order = kernel.stages[0].reduction->order;
+                    if (order.kind == OrderKind::blocked) {
+                        ++blocked;
+                    } else {
+                        ++(order.leaf > 0 ? with_leaves : without);
+                    }
+                }
+                if (!any) continue;
+                INFO(name_of(form) << ", hint " << hint);
+                Bench wanted(module, form, on_cpu(1), hint);
+                Bench found(module, form, on_emulator({}), hint);
+                found.instance.set_variables(wanted.instance.variables());
+                // Leaves of 128 samples or so: two of them and a part of a third.
+                for (const std::int64_t batch : {1, 16, 17, 33, 260}) {
+                    INFO("B = " << batch);
+                    const Numbers inputs = wanted.inputs("gradient", subject, batch, 5);
+                    CHECK(different_bits(found.run("gradient", inputs, batch),
+                                         wanted.run("gradient", inputs, batch)) == "");
+                }
+            }
+        }
+    }
+    INFO("lanes with leaves " << with_leaves << ", without " << without << ", blocked " << blocked);
+    CHECK(with_leaves > 0);
+    CHECK(without > 0);
+    CHECK(blocked > 0);
+}
