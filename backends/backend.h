@@ -135,6 +135,7 @@ struct ObjectOptions {
     std::string prefix;       // lenet5
     std::string source_name;  // lenet5.net, for the header
     std::string doc;          // the model's documentation comment, for the header
+    std::string gpu;          // of emit_gpu_object: sm_80, sm_90, sm_90a
     bool train = true;
     std::uint64_t seed = 0;                  // of random layers, where the caller gives none
     bool assembly = false, llvm_ir = false;  // also wanted as text
@@ -144,6 +145,7 @@ struct ObjectOptions {
 };
 struct ObjectFiles {
     std::string object, header, assembly, llvm_ir;
+    std::string ptx;  // of emit_gpu_object
     Program program;  // without kernels where the cache had the object
 };
 
@@ -166,6 +168,9 @@ Result<std::unique_ptr<Executable>> jit(const Program& program, const JitOptions
 // GPU does not run code for the target; 70: no code could be made.
 Result<std::unique_ptr<Executable>> gpu_jit(ProgramSource source, const GpuOptions& options);
 Result<ObjectFiles> emit_object(const ProgramSource& source, const ObjectOptions& options);
+// An object for this machine that runs the program on an NVIDIA GPU; `options.target` does not matter. Errors: no such
+// GPU target (status 2), a tensor that is too large even for a batch of 1 (status 4), no code can be made (status 70).
+Result<ObjectFiles> emit_gpu_object(const ProgramSource& source, const ObjectOptions& options);
 
 // What the scheduler chose for a kernel, why, and what keeps it from the peak of this machine.
 struct KernelReport {

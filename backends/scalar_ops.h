@@ -18,7 +18,8 @@ llvm::Value* integer_constant(llvm::LLVMContext& context, DType type, std::int64
 
 // Emits one operation. Operand types are the DAG's; `table` belongs to lookup. Null for an operation that
 // must have been expanded before (exp and its kin) or that no code is made for.
-llvm::Value* emit_operation(llvm::IRBuilder<>& builder, TableLookup lookup, const Scalar& scalar, std::span<llvm::Value* const> operands,
+llvm::Value* emit_operation(llvm::IRBuilder<>& builder, TableLookup lookup, const Scalar& scalar,
+                            std::span<llvm::Value* const> operands,
                             std::span<const DType> operand_types, const std::vector<double>* table);
 
 }  // namespace netc

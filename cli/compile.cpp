@@ -29,9 +29,16 @@ bool is_identifier(const std::string& text) {
     return true;
 }
 
+// Code for an NVIDIA GPU and an object for this machine that runs it, see backends/gpu/object.
+bool is_for_gpu(const Options& options) {
+    return options.target == "nvptx64" || options.target == "nvptx64-nvidia-cuda";
+}
+
 bool wants_file(const Options& options, const char* kind) {
-    if (options.emit.empty())
-        return std::string_view(kind) == "obj" || std::string_view(kind) == "header";
+    if (options.emit.empty()) {
+        const std::string_view name = kind;
+        return name == "obj" || name == "header" || (name == "ptx" && is_for_gpu(options));
+    }
     for (const std::string& name : options.emit) {
         if (name == kind) return true;
     }
@@ -74,9 +81,28 @@ std::string depfile(const std::string& object, const Workbench& bench) {
     return text + "\n";
 }
 
+// What --target=nvptx64 does not go with, and --gpu without it.
+Status check_target(const Options& options) {
+    if (!is_for_gpu(options)) {
+        if (options.gpu.empty() && !wants_file(options, "ptx")) return {};
+        return Error{kExitUsage, "--gpu and --emit=ptx go with --target=nvptx64"};
+    }
+    const auto refuse = [](const char* option) {
+        return Error{kExitUsage, fmt::format("--target=nvptx64 does not go with {}", option)};
+    };
+    if (options.cpu != "native" || !options.features.empty()) return refuse("--cpu and --features");
+    if (options.report) return refuse("--report, which measures the CPU");
+    if (options.check_finite) return refuse("--check-finite, which objects for a CPU have");
+    for (const char* text : {"asm", "llvm"}) {
+        if (wants_file(options, text)) return refuse("--emit=asm,llvm: it has ptx");
+    }
+    return {};
+}
+
 }  // namespace
 
 int verb_compile(Options options) {
+    if (Status s = check_target(options); !s) return report(s.error());
     if (!options.output.ends_with(".o")) {
         return report({kExitUsage, fmt::format("-o wants NAME.o, found `{}`", options.output)});
     }
@@ -130,7 +156,9 @@ int verb_compile(Options options) {
         source.make = [made = std::move(*program)]() -> Result<Program> { return made; };
     }
     ObjectOptions object_options;
-    object_options.target = cpu_target(options);
+    const bool for_gpu = is_for_gpu(options);
+    if (!for_gpu) object_options.target = cpu_target(options);
+    object_options.gpu = options.gpu;
     object_options.prefix = prefix;
     object_options.source_name = options.file.substr(options.file.rfind('/') + 1);
     object_options.doc = model->doc;
@@ -142,7 +170,8 @@ int verb_compile(Options options) {
     object_options.cache_directory = cache_directory(options);
     CompileTimes times;
     object_options.times = &times;
-    Result<ObjectFiles> files = emit_object(source, object_options);
+    Result<ObjectFiles> files =
+        for_gpu ? emit_gpu_object(source, object_options) : emit_object(source, object_options);
     if (!files) return report(files.error());
     if (options.time_report) print_err(time_report(*run) + time_report(times, files->program));
 
@@ -153,6 +182,7 @@ int verb_compile(Options options) {
     Status s;
     if (wants_file(options, "obj")) s = write(options.output, files->object);
     if (s && wants_file(options, "header")) s = write(stem + ".h", files->header);
+    if (s && wants_file(options, "ptx")) s = write(stem + ".ptx", files->ptx);
     if (s && wants_file(options, "asm")) s = write(stem + ".s", files->assembly);
     if (s && wants_file(options, "llvm")) s = write(stem + ".ll", files->llvm_ir);
     if (s && weights) {

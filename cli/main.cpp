@@ -118,9 +118,12 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_option("--batch", o.batch, "the batch to be fast for")->check(kBatches);
     verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")
         ->required();
-    verb.add_option("--emit", o.emit, "obj, header, asm, llvm, weights; default obj,header")
+    verb.add_option("--emit", o.emit,
+                    "obj, header, asm, llvm, ptx, weights; default obj,header, and ptx for a GPU")
         ->delimiter(',')
-        ->check(CLI::IsMember({"obj", "header", "asm", "llvm", "weights"}));
+        ->check(CLI::IsMember({"obj", "header", "asm", "llvm", "ptx", "weights"}));
+    verb.add_option("--gpu", o.gpu, "with --target=nvptx64: sm_80 (default), sm_90 or sm_90a")
+        ->check(CLI::IsMember({"sm_80", "sm_90", "sm_90a"}));
     verb.add_option("--train", o.train, "no or all");
     verb.add_option("--weights", o.weights, "for --emit=weights");
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");

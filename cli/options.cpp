@@ -62,7 +62,8 @@ void add_recompute_option(CLI::App& verb, Options& options) {
 }
 
 void add_target_options(CLI::App& verb, Options& options) {
-    verb.add_option("--target", options.target, "triple, default this machine's");
+    verb.add_option("--target", options.target,
+                    "triple, default this machine's; compile also takes nvptx64");
     verb.add_option("--cpu", options.cpu, "processor to compile for, default native");
     verb.add_option("--features", options.features, "+avx2,-avx512f");
     add_matmul_option(verb, options);

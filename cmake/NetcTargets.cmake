@@ -30,3 +30,19 @@ function(netc_library name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   netc_warnings(${name})
 endfunction()
+
+# netc_embed(SOURCES FILE FOLDER HEADER CONSTANT): what netc carries with it. The bytes of FILE become netc::CONSTANT of
+# FOLDER/HEADER.h; what is generated for it is added to the list SOURCES.
+function(netc_embed sources_variable file folder header constant)
+  set(script ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake)
+  set(output ${folder}/${header})
+  get_filename_component(name ${file} NAME)
+  add_custom_command(
+    OUTPUT ${output}.cpp ${output}.h
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${file} -DOUTPUT=${output} -DHEADER=${header} -DCONSTANT=${constant}
+            -P ${script}
+    DEPENDS ${file} ${script}
+    COMMENT "Embedding ${name}"
+    VERBATIM)
+  set(${sources_variable} ${${sources_variable}} ${output}.cpp ${output}.h PARENT_SCOPE)
+endfunction()

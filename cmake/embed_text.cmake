@@ -1,4 +1,5 @@
-# cmake -DINPUT=std.net -DOUTPUT=dir/standard_library -DHEADER=standard_library -DCONSTANT=kStandardLibrary -P this:
+# cmake -DINPUT=std.net -DOUTPUT=dir/frontend/standard_library -DHEADER=frontend/standard_library
+#       -DCONSTANT=kStandardLibrary -P this:
 # writes OUTPUT.h and OUTPUT.cpp, which hold the bytes of INPUT as netc::CONSTANT.
 get_filename_component(name ${INPUT} NAME)
 file(READ ${INPUT} bytes HEX)
@@ -14,7 +15,7 @@ extern const std::string_view ${CONSTANT};
 }
 ")
 file(WRITE ${OUTPUT}.cpp "// Generated from ${name}.
-#include \"frontend/${HEADER}.h\"
+#include \"${HEADER}.h\"
 
 namespace netc {
 namespace {

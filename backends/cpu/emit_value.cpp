@@ -105,7 +105,8 @@ Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
     const std::vector<double>* table =
         scalar.op == ScalarOp::lookup ? &kernel_.tables[static_cast<std::size_t>(scalar.integer)]
                                       : nullptr;
-    llvm::Value* value = emit_operation(builder_, machine_.table_lookup(), scalar, operands, types, table);
+    llvm::Value* value =
+        emit_operation(builder_, machine_.table_lookup(), scalar, operands, types, table);
     if (value == nullptr)
         fail(std::string("no code for the scalar operation ") + name_of(scalar.op));
     return {value, width > 0};

@@ -23,8 +23,10 @@ public:
     virtual unsigned shared_space() const = 0;
 
     // The function of a kernel with these parameters, and what it starts with. `parameter(k)` in its body.
+    // `many_registers`: each thread keeps more values than most, and may have what two have elsewhere.
     virtual llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
-                                         llvm::ArrayRef<llvm::Type*> parameters, int threads) = 0;
+                                         llvm::ArrayRef<llvm::Type*> parameters, int threads,
+                                         bool many_registers) = 0;
     virtual llvm::Value* parameter(unsigned number) = 0;
 
     virtual llvm::Value* thread(Builder& b) = 0;  // i32: number of this thread in its block

@@ -24,7 +24,7 @@ protected:
     using Values = std::vector<llvm::Value*>;
     using Body = llvm::function_ref<void()>;
 
-    void begin(const std::string& name, int threads);
+    void begin(const std::string& name, int threads, bool many_registers = false);
     Status finish();
     void fail(const std::string& message);
 

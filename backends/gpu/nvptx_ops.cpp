@@ -18,7 +18,8 @@ public:
     unsigned shared_space() const override { return kShared; }
 
     llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
-                                 llvm::ArrayRef<llvm::Type*> parameters, int threads) override {
+                                 llvm::ArrayRef<llvm::Type*> parameters, int threads,
+                                 bool many_registers) override {
         llvm::LLVMContext& context = module.getContext();
         auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), parameters, false);
         function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
@@ -42,7 +43,7 @@ public:
         annotate("kernel", 1);
         annotate("maxntidx", threads);
         // Without this the assembler keeps to 32 registers where it thinks that threads matter more, and spills.
-        annotate("minctasm", std::max(1, kThreadsWanted / threads));
+        annotate("minctasm", std::max(1, kThreadsWanted / (many_registers ? 2 : 1) / threads));
         return function_;
     }
     llvm::Value* parameter(unsigned number) override { return function_->getArg(number); }

@@ -12,7 +12,7 @@ public:
     unsigned shared_space() const override { return 0; }
 
     llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
-                                 llvm::ArrayRef<llvm::Type*> parameters, int) override {
+                                 llvm::ArrayRef<llvm::Type*> parameters, int, bool) override {
         llvm::LLVMContext& context = module.getContext();
         auto* pointer = llvm::PointerType::getUnqual(context);
         auto* type =

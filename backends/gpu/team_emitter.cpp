@@ -11,11 +11,13 @@ namespace {
 
 // Points of a stage that a thread works on together.
 constexpr std::int64_t kPointsAtOnce = 8;
+// More values than these make a thread want more than 128 registers.
+constexpr std::int64_t kManyValues = 15;
 
 }  // namespace
 
 Result<GpuLaunch> TeamEmitter::emit(const std::string& name) {
-    begin(name, how_.threads());
+    begin(name, how_.threads(), values_at_once() > kManyValues);
     plan_shared();
     find_point();
     if (alone()) {
@@ -28,6 +30,18 @@ Result<GpuLaunch> TeamEmitter::emit(const std::string& name) {
     }
     if (Status status = finish(); !status) return status.error();
     return GpuLaunch{name, how_.threads(), shared_bytes_, how_.grid()};
+}
+
+// Values that a thread holds side by side: sums of its places, or what it stores.
+std::int64_t TeamEmitter::values_at_once() const {
+    std::int64_t most = 0;
+    for (const Stage& stage : kernel_.stages) {
+        std::int64_t values = stage.reduction ? 1 : static_cast<std::int64_t>(stage.stores.size());
+        if (alone() && few_own(stage))
+            for (AxisId axis : stage.axes) values *= *static_extent(axis);
+        most = std::max(most, values);
+    }
+    return most * tile_points() * how_.vector;
 }
 
 void TeamEmitter::plan_shared() {

@@ -22,6 +22,7 @@ private:
     Places places_of(const Stage& stage);
     bool few_own(const Stage& stage) const;
     std::int64_t tile_points() const;
+    std::int64_t values_at_once() const;
     void at_place(std::size_t place) override;
     llvm::Value* own_local(std::uint32_t local, llvm::Value* offset);
     void run_alone(const Stage& stage);  // at one point of the stage, by this thread

@@ -73,6 +73,25 @@ bool is_elementwise(const Kernel& kernel) {
                                 [](const Store& store) { return store.indirect >= 0; });
 }
 
+// Whether neighbours along the axis exist together: its extent is known, or all that the kernel touches lies in batch
+// lanes, where what fills up the last sixteen samples is memory too.
+bool exists_whole(const Kernel& kernel, AxisId axis) {
+    if (kernel.axes[axis].extent.is_static()) return true;
+    const auto fills = [&](const Buffer& buffer, const std::vector<Index>& index) {
+        const bool depends =
+            std::ranges::any_of(index, [&](const Index& each) { return each.depends_on(axis); });
+        return !depends || (buffer.kind == Buffer::Kind::param &&
+                            kernel.params[buffer.index].layout.lanes && index[0].is_axis(axis));
+    };
+    return std::ranges::all_of(kernel.reads,
+                               [&](const Read& read) {
+                                   return read.indirect < 0 && fills(read.source, read.index);
+                               }) &&
+           std::ranges::all_of(kernel.stages[0].stores, [&](const Store& store) {
+               return fills(store.target, store.index);
+           });
+}
+
 bool scatters(const Kernel& kernel) {
     return std::ranges::any_of(kernel.stages, [](const Stage& stage) {
         return std::ranges::any_of(stage.stores,
@@ -297,7 +316,8 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
         if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
     }
     if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
-        how.inner.back().count % kVector == 0 && points >= thresholds.vector_points) {
+        how.inner.back().count % kVector == 0 && exists_whole(kernel, *fastest) &&
+        points >= thresholds.vector_points) {
         how.vector = kVector;
     }
     if (how.team == 1 && how.vector == 1 && !scatters(kernel)) {

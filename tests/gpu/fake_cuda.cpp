@@ -92,6 +92,7 @@ State& state() {
     return all;
 }
 thread_local bool t_current = false;
+thread_local std::vector<bool> t_pushed;  // what was current before each push
 
 void problem(const std::string& text) { state().problems += text + "\n"; }
 
@@ -226,6 +227,7 @@ NETC_FAKE void netc_fake_reset() {
     for (auto* set : {&s.streams, &s.events, &s.modules, &s.graphs, &s.execs, &s.links})
         set->clear();
     s.contexts = 0;
+    t_pushed.clear();
     s.used = 0;
     s.failures.clear();
     s.calls.clear();
@@ -263,6 +265,7 @@ NETC_FAKE const char* netc_fake_problems() {
     left("executable graphs", s.execs.size());
     left("links", s.links.size());
     left("contexts", static_cast<std::size_t>(s.contexts));
+    left("pushed contexts of this thread", t_pushed.size());
     return text.c_str();
 }
 NETC_FAKE int netc_fake_calls(const char* function) {
@@ -336,6 +339,28 @@ NETC_FAKE Result cuDevicePrimaryCtxRelease_v2(int) {
 NETC_FAKE Result cuCtxSetCurrent(void* context) {
     ENTER(false);
     t_current = context != nullptr;
+    return kOk;
+}
+NETC_FAKE Result cuCtxPushCurrent_v2(void* context) {
+    const std::lock_guard lock(state().mutex);
+    // The context of a lost device can still be current.
+    const Result injected = enter(__func__, false);
+    if (injected != kOk && injected != state().lost) return injected;
+    if (context == nullptr) return kInvalidContext;
+    t_pushed.push_back(t_current);
+    t_current = true;
+    return kOk;
+}
+NETC_FAKE Result cuCtxPopCurrent_v2(void**) {
+    const std::lock_guard lock(state().mutex);
+    const Result injected = enter(__func__, false);
+    if (injected != kOk && injected != state().lost) return injected;
+    if (t_pushed.empty()) {
+        problem("cuCtxPopCurrent without a push");
+        return kInvalidContext;
+    }
+    t_current = t_pushed.back();
+    t_pushed.pop_back();
     return kOk;
 }
 NETC_FAKE Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
@@ -425,6 +450,18 @@ NETC_FAKE Result cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t bytes,
     ENTER();
     return copy(to, reinterpret_cast<const void*>(from), bytes, stream, from,
                 reinterpret_cast<Address>(to));
+}
+NETC_FAKE Result cuMemcpyDtoDAsync_v2(Address to, Address from, std::size_t bytes, void* stream) {
+    ENTER();
+    const auto both = [=] { return is_device(to, bytes) && is_device(from, bytes); };
+    if (!both()) {
+        problem("a copy within the device leaves its allocation");
+        return kInvalidValue;
+    }
+    return give(stream, [=] {
+        if (both())
+            std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+    });
 }
 NETC_FAKE Result cuMemsetD8Async(Address to, unsigned char value, std::size_t bytes, void* stream) {
     ENTER();
