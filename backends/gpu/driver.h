@@ -29,7 +29,8 @@ using JitOption = int;
 
 inline constexpr Code kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100;
 inline constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // of a device
-inline constexpr int kRegisters = 4, kMaxDynamicSharedBytes = 8;    // of a function
+inline constexpr int kRegisters = 4, kMaxDynamicSharedBytes = 8,
+                     kSharedCarveout = 9;  // of a function
 inline constexpr JitOption kErrorLog = 5, kErrorLogBytes = 6, kJitTarget = 9;
 inline constexpr std::uintptr_t kArchitectureTarget = 0x10000;  // + 90: sm_90a
 inline constexpr int kInputPtx = 1;

@@ -15,6 +15,8 @@ constexpr std::int64_t kPieceAlignment = 256;
 constexpr std::int64_t kBehind = 128;
 // Inputs of so many bytes take longer to copy than a second stream takes to ask for: about 3 microseconds.
 constexpr std::int64_t kLargeInputs = 64 * 1024;
+// Inputs and outputs of so few bytes stay in the host's memory.
+constexpr std::int64_t kSmallBlock = 4096;
 constexpr std::size_t kMostOrdered = 1500;
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
@@ -129,10 +131,19 @@ void GpuCall::order_launches(const std::vector<std::vector<Param>>& params) {
     for (std::size_t k = 0; k < launches_.size(); ++k) launches_[k].waits = order[k];
 }
 
+bool GpuCall::in_host_memory() const { return block_ <= kSmallBlock; }
+
+// Where the device has inputs, flag and outputs. Small ones it reads and writes where the host has them, which its
+// addresses reach as they are: a few accesses over the bus cost less than two copies.
+cuda::Address GpuCall::base(const Slot& slot) const {
+    if (slot.device) return slot.device.get();
+    return reinterpret_cast<cuda::Address>(slot.host.get());
+}
+
 cuda::Address GpuCall::address(const BufferRef& buffer, const Slot& slot,
                                const GpuRegions& regions) const {
     const auto in_block = [&](const Piece& piece) {
-        return slot.device.get() + static_cast<cuda::Address>(piece.offset);
+        return base(slot) + static_cast<cuda::Address>(piece.offset);
     };
     switch (buffer.region) {
         case RegionKind::weights: return regions.weights;
@@ -156,7 +167,7 @@ Status GpuCall::launch(const Launch& launch, const Slot& slot, cuda::Stream stre
     for (const std::int64_t offset : launch.scratch)
         addresses.push_back(scratch_.get() + static_cast<cuda::Address>(offset));
     auto batch = static_cast<std::uint32_t>(batch_);
-    cuda::Address flag = slot.device.get() + static_cast<cuda::Address>(flag_);
+    cuda::Address flag = base(slot) + static_cast<cuda::Address>(flag_);
     std::vector<void*> parameters;
     for (cuda::Address& each : addresses) parameters.push_back(&each);
     parameters.push_back(&batch);
@@ -232,10 +243,11 @@ Status GpuCall::record_launches(const Slot& slot, const GpuStreams& streams,
 
 Status GpuCall::record(const Slot& slot, const GpuStreams& streams, const GpuRegions& regions) {
     const cuda::Functions& f = device_->functions();
-    if (!copies_beside_) {
+    if (!copies_beside_ && !in_host_memory()) {
         if (Status s = copy_inputs(slot, streams.work); !s) return s;
     }
     if (Status s = record_launches(slot, streams, regions); !s) return s;
+    if (in_host_memory()) return {};
     const auto from = static_cast<std::size_t>(flag_);
     const auto end = outputs_.empty()
                          ? from + sizeof(std::int32_t)
@@ -251,16 +263,18 @@ Status GpuCall::prepare(Slot& slot, const GpuStreams& streams, const GpuRegions&
         if (!scratch) return scratch.error();
         scratch_ = std::move(*scratch);
     }
-    if (!slot.device) {
-        Result<DeviceMemory> device = allocate(device_, block_, "inputs and outputs");
-        if (!device) return device.error();
+    if (!slot.host) {
+        if (!in_host_memory()) {
+            Result<DeviceMemory> device = allocate(device_, block_, "inputs and outputs");
+            if (!device) return device.error();
+            slot.device = std::move(*device);
+        }
         Result<PinnedMemory> host = allocate_pinned(device_, block_);
         if (!host) return host.error();
         Result<DeviceEvent> arrived = make_event(device_);
         if (!arrived) return arrived.error();
         Result<DeviceEvent> done = make_event(device_);
         if (!done) return done.error();
-        slot.device = std::move(*device);
         slot.host = std::move(*host);
         slot.arrived = std::move(*arrived);
         slot.done = std::move(*done);

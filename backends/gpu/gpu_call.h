@@ -104,6 +104,8 @@ private:
     Status record_launches(const Slot& slot, const GpuStreams& streams, const GpuRegions& regions);
     Status launch(const Launch& launch, const Slot& slot, cuda::Stream stream,
                   const GpuRegions& regions) const;
+    bool in_host_memory() const;
+    cuda::Address base(const Slot& slot) const;
     cuda::Address address(const BufferRef& buffer, const Slot& slot,
                           const GpuRegions& regions) const;
     static std::byte* host(const Slot& slot) { return static_cast<std::byte*>(slot.host.get()); }

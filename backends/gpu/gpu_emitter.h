@@ -67,6 +67,8 @@ protected:
     // Values of all stores first, then the stores: a store may write what another reads.
     void store_all(const Stage& stage, llvm::Value* allowed);
 
+    // What lies nearer than in the device's memory, by the number of the read; null where it does not.
+    virtual llvm::Value* read_cached(std::size_t) { return nullptr; }
     // Where a local lies, as the thread sees it.
     virtual llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) = 0;
     virtual void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) = 0;

@@ -77,6 +77,15 @@ Result<cuda::Function> find_function(const Device& device, cuda::Module module,
     int registers = 0;
     if (Status s = device.check(f.function_get(&registers, cuda::kRegisters, function), doing); !s)
         return s.error();
+    // The driver divides a multiprocessor's memory into cache and shared memory for one block of a kernel, where
+    // several would fit.
+    constexpr std::int64_t kMuchShared = 16 * 1024;
+    if (launch.shared_bytes >= kMuchShared) {
+        if (Status s = device.check(f.function_set(function, cuda::kSharedCarveout, 100),
+                                    fmt::format("dividing memory for {}", launch.symbol));
+            !s)
+            return s.error();
+    }
     if (launch.shared_bytes <= kDefaultShared) return function;
     const auto bytes = static_cast<int>(launch.shared_bytes);
     if (Status s = device.check(

@@ -83,6 +83,8 @@ llvm::Value* GpuEmitter::read(const Read& read) {
         return llvm::Constant::getNullValue(
             value_type(context_, kernel_.locals[read.source.index].dtype));
     }
+    const auto number_of_read = static_cast<std::size_t>(&read - kernel_.reads.data());
+    if (llvm::Value* cached = read_cached(number_of_read)) return cached;
     const Param& param = kernel_.params[read.source.index];
     llvm::Value* position = read.indirect >= 0 ? evaluate(read.position) : nullptr;
     const Place place =

@@ -154,7 +154,14 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     llvm::Value* from = number(0);
     llvm::Value* to = extent_value(extent_of(axis));
     llvm::Value* step = number(1);
-    if (by_lane) {
+    // Where all lanes have as many terms the loop is one of that many rounds, which LLVM can see.
+    const std::optional<std::int64_t> lane_terms =
+        by_lane && !by_leaf && static_extent(axis) && *static_extent(axis) % kLanes == 0
+            ? std::optional(*static_extent(axis) / kLanes)
+            : std::nullopt;
+    if (lane_terms) {
+        to = number(*lane_terms);
+    } else if (by_lane) {
         from = terms.lane;
         step = number(kLanes);
     }
@@ -169,9 +176,16 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     if (inner && (depth + 1 == reduction.axes.size() || *inner <= kMostUnrolled)) {
         const std::int64_t loads = *inner * loads_of_term(terms);
         rounds = unroll_count(std::min(kLoadsAtOnce / loads, kMostSteps / (*inner * places)),
-                              by_leaf || by_lane ? std::nullopt : static_extent(axis));
+                              lane_terms           ? lane_terms
+                              : by_leaf || by_lane ? std::nullopt
+                                                   : static_extent(axis));
     }
-    loop(from, to, step, at, rounds > 1 ? static_cast<unsigned>(rounds) : 0);
+    const auto at_lane = [&](llvm::Value* round) {
+        at(builder_.CreateAdd(builder_.CreateMul(round, number(kLanes)), terms.lane));
+    };
+    loop(
+        from, to, step, [&](llvm::Value* value) { lane_terms ? at_lane(value) : at(value); },
+        rounds > 1 ? static_cast<unsigned>(rounds) : 0);
 }
 
 // Of one term at all places: what several places read at the same address counts once.

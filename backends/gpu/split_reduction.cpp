@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "backends/gpu/tile_schedule.h"
+
 namespace netc {
 namespace {
 
@@ -20,14 +22,39 @@ ScalarId with_parts(ScalarGraph& graph, ScalarId id, const std::vector<ScalarId>
 
 }  // namespace
 
+namespace {
+
+// A product by matrix units has no order of its own: where its tiles leave most of the device idle, the first axis of
+// the sum is cut into so many values that there are enough of them. 0: it is not cut.
+std::int64_t free_leaf(const Kernel& kernel, const Reduction& reduction, std::int64_t batch_hint,
+                       const GpuThresholds& thresholds) {
+    constexpr std::int64_t kTile = 64;
+    constexpr std::int64_t kWantedBlocks = 2 * kMultiprocessors;
+    if (reduction.axes.empty() || matrix_unit(kernel, reduction, thresholds) == MatrixUnit::none)
+        return 0;
+    std::int64_t results = 1;
+    for (AxisId axis : kernel.outer) results *= kernel.axes[axis].extent.at(batch_hint);
+    const std::int64_t blocks = (results + kTile * kTile - 1) / (kTile * kTile);
+    const std::int64_t extent = kernel.axes[reduction.axes[0]].extent.at(batch_hint);
+    if (2 * blocks > kWantedBlocks || extent < 2) return 0;
+    const std::int64_t parts = std::min(extent, kWantedBlocks / blocks);
+    return (extent + parts - 1) / parts;
+}
+
+}  // namespace
+
 std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t batch_hint,
                                               const GpuThresholds& thresholds) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty()) return std::nullopt;
     const Stage& stage = kernel.stages[0];
     if (!stage.axes.empty() || !stage.reduction) return std::nullopt;
     const Reduction& reduction = *stage.reduction;
-    const Order& order = reduction.order;
-    if (order.kind == OrderKind::sequential) return std::nullopt;
+    Order order = reduction.order;
+    if (order.kind == OrderKind::sequential) {
+        const std::int64_t leaf = free_leaf(kernel, reduction, batch_hint, thresholds);
+        if (leaf == 0) return std::nullopt;
+        order = {OrderKind::blocked, 0, leaf};
+    }
     for (const Store& store : stage.stores)
         if (store.indirect >= 0) return std::nullopt;
     const bool lanes = order.kind == OrderKind::lanes;
@@ -43,7 +70,8 @@ std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t
     const std::int64_t leaf = std::max<std::int64_t>(1, order.leaf) * (lanes ? kLanes : 1);
     const std::int64_t leaves = order.leaf > 0 ? (extent.at(batch_hint) + leaf - 1) / leaf : 1;
     const std::int64_t parts = leaves * (lanes ? kLanes : 1);
-    if (points >= kFewThreads || parts < 2 || terms / parts < thresholds.part_terms)
+    if ((points >= kFewThreads && reduction.order.kind != OrderKind::sequential) || parts < 2 ||
+        terms / parts < thresholds.part_terms)
         return std::nullopt;
 
     SplitReduction split{kernel, kernel, {}};
@@ -127,6 +155,11 @@ std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t
     // The whole: leaves from left to right, lanes as before.
     Kernel& whole = split.whole;
     Reduction& merges = *whole.stages[0].reduction;
+    if (merges.merge.empty()) {  // a sum of products
+        merges.merge = {whole.scalars.binary(ScalarOp::add, whole.scalars.state(0, DType::f32),
+                                             whole.scalars.other(0, DType::f32))};
+        merges.step.resize(1);
+    }
     merges.axes = added;
     merges.guards.clear();
     merges.order = lanes ? Order{OrderKind::lanes, added.back(), 0} : Order{};
@@ -155,8 +188,8 @@ std::optional<SplitReduction> split_reduction(const Kernel& kernel, std::int64_t
     const ScalarId first =
         whole.scalars.binary(ScalarOp::equal, leaf_number, whole.scalars.integer(0, DType::i32));
     for (std::size_t k = 0; k < buffers.size(); ++k) {
-        merges.step[k] = whole.scalars.select(
-            first, values[k], with_parts(whole.scalars, reduction.merge[k], values));
+        merges.step[k] = whole.scalars.select(first, values[k],
+                                              with_parts(whole.scalars, merges.merge[k], values));
     }
     return split;
 }

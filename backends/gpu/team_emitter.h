@@ -30,6 +30,10 @@ private:
     void share_lanes(const Reduction& reduction, std::vector<llvm::AllocaInst*>& sums);
     void share_leaves(const Reduction& reduction, std::vector<llvm::AllocaInst*>& totals);
     void plan_shared();
+    void find_rows();
+    void bring_rows();
+    llvm::Value* read_cached(std::size_t read) override;
+    std::int64_t padded(std::int64_t size) const;
     llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) override;
     void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) override;
     llvm::Value* shared_address(std::int64_t start, std::int64_t size, llvm::Value* offset,
@@ -46,6 +50,13 @@ private:
     std::vector<Values> tile_values_;            // of each axis of the tile
     std::size_t tile_point_ = 0, places_per_point_ = 1;
     std::vector<std::int64_t> local_start_;  // bytes into shared memory
+    // Rows of a param that several stages read, and that therefore are brought to shared memory first.
+    struct Row {
+        std::vector<std::size_t> reads;  // of the kernel
+        std::vector<AxisId> axes;        // along the row, of each of them
+        std::int64_t extent = 0, start = 0;
+    };
+    std::vector<Row> rows_;
     std::int64_t scratch_start_ = 0;
     std::int64_t shared_bytes_ = 0;
 };

@@ -16,6 +16,8 @@ constexpr std::int64_t kWantedThreads = kMultiprocessors * 512;
 constexpr std::int64_t kMostThreads = 256;
 constexpr std::int64_t kSharedLimit = 48 * 1024;
 constexpr std::int64_t kVector = 4;
+constexpr std::int64_t kSector = 8;  // elements of 4 bytes that memory gives at once
+constexpr std::int64_t kMostOfBlock = 1024;
 // Of tiles that a thread computes: sums at most, values of a stage's own axes.
 constexpr double kMostTilePoints = 32;
 constexpr std::int64_t kMostOwn = 16;
@@ -330,13 +332,16 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
         if (kernel.axes[axis].kind != AxisKind::outer) inside += units[axis];
     }
     if (fastest) outside = units[*fastest];
-    how.members_fastest = how.team > 1 && (how.team > 32 || inside >= outside);
+    how.members_fastest = how.team > 1 && inside >= outside;
+    // Neighbouring points lie in one sector of memory: a block takes all of it.
+    const std::int64_t least_teams = how.team > 1 && !how.members_fastest ? kSector : 1;
+    if (least_teams > 1) how.team = std::min(how.team, kMostOfBlock / least_teams);
 
     // Small grids get small blocks, so that all multiprocessors have some.
     const std::int64_t threads = points / how.vector * how.team;
     std::int64_t block = kMostThreads;
     while (block > 64 && threads < block * kMultiprocessors * 2) block /= 2;
-    block = std::max(block, how.team);
+    block = std::max(block, how.team * std::min(least_teams, how.inner_points));
     std::int64_t teams = std::max<std::int64_t>(1, block / how.team) * how.vector;
     if (how.team > 1) {
         const std::int64_t bytes = local_bytes(kernel);

@@ -21,7 +21,7 @@ constexpr std::int64_t kFragment = 4;  // neighbouring elements that a thread lo
 }  // namespace
 
 Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
-    begin(name, how_.threads());
+    begin(name, how_.threads(), by_matrices());
     thread_ = ops_.thread(builder_);
     a_ = {.value = how_.a,
           .numbering = &how_.m,

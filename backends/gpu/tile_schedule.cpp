@@ -114,6 +114,16 @@ double cycles(const Tile& tile, double m, double n, double batch) {
 
 }  // namespace
 
+MatrixUnit matrix_unit(const Kernel& kernel, const Reduction& reduction,
+                       const GpuThresholds& thresholds) {
+    const Scalar& step = kernel.scalars[reduction.step[0]];
+    if (step.op != ScalarOp::fma || step.type != DType::f32 || reduction.states.size() != 1)
+        return MatrixUnit::none;
+    if (widened(kernel, step.operands[0]) && widened(kernel, step.operands[1]))
+        return MatrixUnit::bf16;
+    return thresholds.tf32 ? MatrixUnit::tf32 : MatrixUnit::none;
+}
+
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
                                           const GpuThresholds& thresholds) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty()) return std::nullopt;
@@ -183,14 +193,10 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     if (m * n * batch * terms < thresholds.tile_work) return std::nullopt;
     if (thresholds.tile_work > 0 && (m < 8 || n < 8 || terms < 8)) return std::nullopt;
 
-    const auto wide_a = widened(kernel, how.a);
-    const auto wide_b = widened(kernel, how.b);
-    if (wide_a && wide_b) {
-        how.unit = MatrixUnit::bf16;
-        how.a = *wide_a;
-        how.b = *wide_b;
-    } else if (thresholds.tf32 && kernel.scalars.type(how.a) == DType::f32) {
-        how.unit = MatrixUnit::tf32;
+    how.unit = matrix_unit(kernel, reduction, thresholds);
+    if (how.unit == MatrixUnit::bf16) {
+        how.a = *widened(kernel, how.a);
+        how.b = *widened(kernel, how.b);
     }
     const Tile& best =
         how.unit == MatrixUnit::none

@@ -34,6 +34,10 @@ struct TileSchedule {
     std::vector<GridFactor> grid() const;
 };
 
+// The matrix unit that sums of this form are left to.
+MatrixUnit matrix_unit(const Kernel& kernel, const Reduction& reduction,
+                       const GpuThresholds& thresholds);
+
 // Nothing where the kernel has another form, or is too small for it.
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
                                           const GpuThresholds& thresholds = {});
