@@ -21,7 +21,8 @@ constexpr std::int64_t kFragment = 4;  // neighbouring elements that a thread lo
 }  // namespace
 
 Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
-    begin(name, how_.threads(), by_matrices());
+    // Two blocks of 256 threads hide more of each other than registers for one would.
+    begin(name, how_.threads(), by_matrices() && how_.threads() <= 128);
     thread_ = ops_.thread(builder_);
     a_ = {.value = how_.a,
           .numbering = &how_.m,

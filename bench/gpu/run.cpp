@@ -247,11 +247,13 @@ int main(int count, char** values) {
         if (each.path().extension() == ".gpu") files.insert(each.path());
     }
     bool good = true;
+    std::set<std::string> unknown = arguments->only;
     for (const fs::path& path : files) {
         const std::optional<Workload> workload = read_workload(path);
         if (!workload)
             return fail({kExitData, path.string() + ": not a file of this build's netc_gpu_pack"});
         if (!arguments->only.empty() && !arguments->only.contains(workload->name)) continue;
+        unknown.erase(workload->name);
         Outcome& outcome = outcomes.emplace_back();
         const auto begin = Clock::now();
         if (Status s = run(*workload, *device, arguments->tests, outcome); !s)
@@ -264,6 +266,10 @@ int main(int count, char** values) {
         std::fflush(stdout);
         // After each: what was measured stays where a later one takes the device down.
         std::ofstream(arguments->out) << report(setting, outcomes);
+    }
+    if (!unknown.empty()) {
+        fmt::print(stderr, "netc_gpu_run: there is no network `{}`\n", *unknown.begin());
+        return kExitUsage;
     }
     return good && !outcomes.empty() ? kExitDone : 1;
 }
