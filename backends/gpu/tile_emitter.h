@@ -65,6 +65,12 @@ private:
     llvm::Value* load_local(std::uint32_t, llvm::Value*) override;
     void store_local(std::uint32_t, llvm::Value*, llvm::Value*) override;
 
+    // Elements behind each row of a tile, so that columns meet other banks; those side by side that a thread brings
+    // together, and that it loads at once.
+    static constexpr std::int64_t kPad = 4;
+    static constexpr std::int64_t kRun = 4;
+    static constexpr std::int64_t kFragment = 4;
+
     const TileSchedule& how_;
     const Reduction& reduction_;
     Operand a_, b_;
