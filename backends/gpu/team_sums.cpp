@@ -12,7 +12,6 @@ std::int64_t TeamEmitter::padded(std::int64_t size) const {
     return how_.members_fastest && size >= 32 ? (size + 31) / 32 * 32 + kLanes : size;
 }
 
-
 llvm::Value* TeamEmitter::shared_address(std::int64_t start, std::int64_t size, llvm::Value* offset,
                                          llvm::Type* type) {
     // One team's elements lie together where its members are neighbours, else those of all teams.
@@ -123,7 +122,6 @@ void TeamEmitter::share_leaves(const Reduction& reduction, std::vector<llvm::All
         ops_.barrier(builder_);
     });
 }
-
 
 llvm::Value* TeamEmitter::own_local(std::uint32_t local, llvm::Value* offset) {
     const auto start = static_cast<std::int64_t>(tile_point_) * local_size(local);
