@@ -38,9 +38,9 @@ Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
                               std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
                               const GpuThresholds& thresholds) {
     if (const auto tiles = tile_schedule(kernel, batch_hint, thresholds))
-        return TileEmitter(kernel, *tiles, ops, module).emit(name);
+        return TileEmitter(kernel, *tiles, batch_hint, ops, module).emit(name);
     const TeamSchedule how = team_schedule(kernel, batch_hint, thresholds);
-    return TeamEmitter(kernel, how, ops, module).emit(name);
+    return TeamEmitter(kernel, how, batch_hint, ops, module).emit(name);
 }
 
 }  // namespace

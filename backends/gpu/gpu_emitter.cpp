@@ -10,9 +10,10 @@
 
 namespace netc {
 
-GpuEmitter::GpuEmitter(const Kernel& kernel, DeviceOps& ops, llvm::Module& module)
-    : kernel_(kernel), ops_(ops), module_(module), context_(module.getContext()),
-      builder_(context_), coordinate_(kernel.axes.size()) {}
+GpuEmitter::GpuEmitter(const Kernel& kernel, std::int64_t batch_hint, DeviceOps& ops,
+                       llvm::Module& module)
+    : kernel_(kernel), batch_hint_(batch_hint), ops_(ops), module_(module),
+      context_(module.getContext()), builder_(context_), coordinate_(kernel.axes.size()) {}
 
 void GpuEmitter::fail(const std::string& message) {
     if (!error_) error_ = Error{kExitInternal, "no code for a GPU: " + message};

@@ -18,7 +18,8 @@ namespace netc {
 
 class GpuEmitter {
 public:
-    GpuEmitter(const Kernel& kernel, DeviceOps& ops, llvm::Module& module);
+    // `batch_hint` guides only how loops are unrolled.
+    GpuEmitter(const Kernel& kernel, std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module);
 
 protected:
     using Values = std::vector<llvm::Value*>;
@@ -116,6 +117,7 @@ protected:
     void raise_fault(llvm::Value* bad);
 
     const Kernel& kernel_;
+    std::int64_t batch_hint_;
     DeviceOps& ops_;
     llvm::Module& module_;
     llvm::LLVMContext& context_;

@@ -18,11 +18,11 @@ constexpr std::int64_t kMostUnrolled = 32;
 constexpr std::int64_t kMostSteps = 512;
 
 // How many rounds of a loop to put behind each other, where `wanted` would be right: a divisor of what is known.
-std::int64_t unroll_count(std::int64_t wanted, std::optional<std::int64_t> extent) {
-    if (!extent || wanted <= 1) return std::max<std::int64_t>(1, wanted);
-    for (std::int64_t count = wanted; count <= std::min(*extent, 2 * wanted); ++count)
-        if (*extent % count == 0) return count;
-    while (*extent % wanted != 0) --wanted;
+std::int64_t unroll_count(std::int64_t wanted, std::int64_t extent) {
+    if (wanted <= 1) return 1;
+    for (std::int64_t count = wanted; count <= std::min(extent, 2 * wanted); ++count)
+        if (extent % count == 0) return count;
+    while (extent % wanted != 0) --wanted;
     return wanted;
 }
 
@@ -175,10 +175,14 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     const std::optional<std::int64_t> inner = terms_from(depth + 1);
     if (inner && (depth + 1 == reduction.axes.size() || *inner <= kMostUnrolled)) {
         const std::int64_t loads = *inner * loads_of_term(terms);
-        rounds = unroll_count(std::min(kLoadsAtOnce / loads, kMostSteps / (*inner * places)),
-                              lane_terms           ? lane_terms
-                              : by_leaf || by_lane ? std::nullopt
-                                                   : static_extent(axis));
+        // What is left over of an unrolled loop runs a term at a time: how many there are is guessed from the hint.
+        const std::int64_t trips =
+            by_leaf ? order.leaf
+                    : (extent_of(axis).at(batch_hint_) + (by_lane ? kLanes - 1 : 0)) /
+                          (by_lane ? static_cast<std::int64_t>(kLanes) : 1);
+        const std::int64_t wanted =
+            std::min({kLoadsAtOnce / loads, kMostSteps / (*inner * places), trips});
+        rounds = unroll_count(wanted, trips);
     }
     const auto at_lane = [&](llvm::Value* round) {
         at(builder_.CreateAdd(builder_.CreateMul(round, number(kLanes)), terms.lane));

@@ -11,6 +11,7 @@ namespace {
 
 // Points of a stage that a thread works on together.
 constexpr std::int64_t kPointsAtOnce = 8;
+constexpr std::int64_t kRun = 4;
 // More values than these make a thread want more than 128 registers.
 constexpr std::int64_t kManyValues = 15;
 
@@ -304,32 +305,45 @@ void TeamEmitter::emit_own(const Stage& stage) {
     const bool scatters =
         std::ranges::any_of(stage.stores, [](const Store& each) { return each.indirect >= 0; });
     if (stage.reduction || scatters) return loop(member_, total, step, one);
-    // Several points a round, all values before the first is stored: their loads are under way together.
-    const auto several = [&](llvm::Value* first) {
-        std::vector<Values> values;
-        Values places;
-        for (std::int64_t k = 0; k < kPointsAtOnce; ++k) {
-            places.push_back(builder_.CreateAdd(first, number(k * how_.team)));
-            go_to_point(places.back());
-            values.push_back({});
-            for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
+    // Several points a round, all values before the first is stored: their loads are under way together. Where the
+    // members of a team are neighbours each takes four points in a row, which are one wide access where memory is.
+    const bool in_runs = how_.members_fastest && static_extent(axes.back()) &&
+                         *static_extent(axes.back()) % kRun == 0;
+    const std::int64_t run = in_runs ? kRun : 1;
+    const auto several = [&](llvm::Value* first, std::int64_t runs) {
+        std::vector<Values> places, values;
+        for (std::int64_t k = 0; k < runs; ++k) {
+            go_to_point(builder_.CreateAdd(first, number(k * run * how_.team), "", true, true));
+            llvm::Value* const begin = coordinate_[axes.back()];
+            for (std::int64_t r = 0; r < run; ++r) {
+                if (r > 0)
+                    coordinate_[axes.back()] = builder_.CreateAdd(begin, number(r), "", true, true);
+                places.push_back(coordinate_);
+                values.emplace_back();
+                for (const Store& each : stage.stores)
+                    values.back().push_back(evaluate(each.value));
+            }
         }
-        for (std::size_t k = 0; k < places.size(); ++k) {
-            go_to_point(places[k]);
-            for (std::size_t n = 0; n < stage.stores.size(); ++n)
+        for (std::size_t n = 0; n < stage.stores.size(); ++n) {
+            for (std::size_t k = 0; k < places.size(); ++k) {
+                coordinate_ = places[k];
                 store(stage.stores[n], values[k][n], nullptr, active_);
+            }
         }
         leave_points();
     };
-    // The last round that is full begins below this.
-    llvm::Value* full = builder_.CreateSub(total, number((kPointsAtOnce - 1) * how_.team));
+    const std::int64_t round = run * how_.team;
+    const std::int64_t rounds = kPointsAtOnce / run;
+    // The last rounds that are full begin below this.
+    llvm::Value* full = builder_.CreateSub(total, number((rounds - 1) * round));
+    llvm::Value* begin = builder_.CreateMul(member_, number(run), "", true, true);
     llvm::AllocaInst* next = variable(builder_.getInt32Ty(), "next");
-    builder_.CreateStore(member_, next);
-    loop(member_, full, number(kPointsAtOnce * how_.team), [&](llvm::Value* first) {
-        several(first);
-        builder_.CreateStore(builder_.CreateAdd(first, number(kPointsAtOnce * how_.team)), next);
+    builder_.CreateStore(begin, next);
+    loop(begin, full, number(rounds * round), [&](llvm::Value* first) {
+        several(first, rounds);
+        builder_.CreateStore(builder_.CreateAdd(first, number(rounds * round)), next);
     });
-    loop(load_variable(next), total, step, one);
+    loop(load_variable(next), total, number(round), [&](llvm::Value* first) { several(first, 1); });
 }
 
 }  // namespace netc

@@ -8,8 +8,9 @@ namespace netc {
 
 class TeamEmitter final : public GpuEmitter {
 public:
-    TeamEmitter(const Kernel& kernel, const TeamSchedule& how, DeviceOps& ops, llvm::Module& module)
-        : GpuEmitter(kernel, ops, module), how_(how) {}
+    TeamEmitter(const Kernel& kernel, const TeamSchedule& how, std::int64_t batch_hint,
+                DeviceOps& ops, llvm::Module& module)
+        : GpuEmitter(kernel, batch_hint, ops, module), how_(how) {}
     // How it is launched.
     Result<GpuLaunch> emit(const std::string& name);
 

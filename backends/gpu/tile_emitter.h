@@ -8,8 +8,10 @@ namespace netc {
 
 class TileEmitter final : public GpuEmitter {
 public:
-    TileEmitter(const Kernel& kernel, const TileSchedule& how, DeviceOps& ops, llvm::Module& module)
-        : GpuEmitter(kernel, ops, module), how_(how), reduction_(*kernel.stages[0].reduction) {}
+    TileEmitter(const Kernel& kernel, const TileSchedule& how, std::int64_t batch_hint,
+                DeviceOps& ops, llvm::Module& module)
+        : GpuEmitter(kernel, batch_hint, ops, module), how_(how),
+          reduction_(*kernel.stages[0].reduction) {}
     Result<GpuLaunch> emit(const std::string& name);
 
 private:
