@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kPointsAtOnce = 8;
 constexpr std::int64_t kRun = 4;
 // More values than these make a thread want more than 128 registers.
-constexpr std::int64_t kManyValues = 15;
+constexpr std::int64_t kManyValues = 11;
 
 }  // namespace
 

@@ -16,7 +16,8 @@ constexpr std::int64_t kWantedThreads = kMultiprocessors * 512;
 constexpr std::int64_t kMostThreads = 256;
 constexpr std::int64_t kSharedLimit = 48 * 1024;
 constexpr std::int64_t kVector = 4;
-constexpr std::int64_t kSector = 8;  // elements of 4 bytes that memory gives at once
+constexpr std::size_t kMostVectorStores = 8;  // of a kernel whose threads take four points
+constexpr std::int64_t kSector = 8;           // elements of 4 bytes that memory gives at once
 constexpr std::int64_t kMostOfBlock = 1024;
 // Of tiles that a thread computes: sums at most, values of a stage's own axes.
 constexpr double kMostTilePoints = 32;
@@ -319,7 +320,7 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
     }
     if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
         how.inner.back().count % kVector == 0 && exists_whole(kernel, *fastest) &&
-        points >= thresholds.vector_points) {
+        kernel.stages[0].stores.size() <= kMostVectorStores && points >= thresholds.vector_points) {
         how.vector = kVector;
     }
     if (how.team == 1 && how.vector == 1 && !scatters(kernel)) {

@@ -24,8 +24,6 @@ std::int64_t TileEmitter::run_of(const Operand& operand) const {
 
 // Of each element that this thread brings: its point and its step in the tile, and the point's coordinates.
 void TileEmitter::find_elements(Operand& operand) {
-    operand.run = run_of(operand);
-    find_wide(operand);
     const std::int64_t threads = how_.threads();
     const std::int64_t runs = operand.block * how_.block_k / operand.run;
     const std::int64_t fastest = (operand.along_k ? how_.block_k : operand.block) / operand.run;

@@ -13,9 +13,6 @@
 namespace netc {
 
 Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
-    // Two blocks of 256 threads hide more of each other than registers for one would.
-    begin(name, how_.threads(), by_matrices() && how_.threads() <= 128);
-    thread_ = ops_.thread(builder_);
     a_ = {.value = how_.a,
           .numbering = &how_.m,
           .guards = &how_.guards_a,
@@ -28,6 +25,17 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
           .block = how_.block_n,
           .per_thread = how_.thread_n,
           .along_k = how_.b_along_k};
+    // Two blocks of 256 threads hide more of each other than registers for one would, if both have enough: 64 sums and
+    // the places of two plain matrices fit 128, not more.
+    bool plain = reduction_.order.kind == OrderKind::sequential && how_.batch.inner.empty() &&
+                 how_.batch.outer.empty();
+    for (Operand* operand : {&a_, &b_}) {
+        operand->run = run_of(*operand);
+        find_wide(*operand);
+        plain = plain && operand->guards->empty() && !operand->wide.empty();
+    }
+    begin(name, how_.threads(), !plain || (by_matrices() && how_.threads() <= 128));
+    thread_ = ops_.thread(builder_);
     plan(a_);
     plan(b_);
     find_thread();

@@ -198,13 +198,18 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
         how.a = *widened(kernel, how.a);
         how.b = *widened(kernel, how.b);
     }
-    const Tile& best =
-        how.unit == MatrixUnit::none
-            ? *std::ranges::min_element(kTiles, {},
-                                        [&](const Tile& tile) { return cycles(tile, m, n, batch); })
-            : *std::ranges::min_element(kMatrixTiles, {}, [&](const Tile& tile) {
-                  return matrix_cycles(tile, how.unit, m, n, batch);
-              });
+    // Where each element's step is found by divisions, their places fill the registers of a large tile.
+    const Extent innermost = kernel.axes[reduction.axes.back()].extent;
+    const bool in_rows = innermost.is_static() && innermost.constant >= 4;
+    const auto cost = [&](const Tile& tile) {
+        const bool large = tile.m * tile.n > 64 * 64;
+        return cycles(tile, m, n, batch) * (large && !in_rows ? 4 : 1);
+    };
+    const Tile& best = how.unit == MatrixUnit::none
+                           ? *std::ranges::min_element(kTiles, {}, cost)
+                           : *std::ranges::min_element(kMatrixTiles, {}, [&](const Tile& tile) {
+                                 return matrix_cycles(tile, how.unit, m, n, batch);
+                             });
     how.block_m = best.m;
     how.block_n = best.n;
     how.block_k = best.k;
