@@ -36,7 +36,8 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--section", options.section, "the train section, where a file has several");
     verb.add_option("--batch", options.batch, "samples per call")->check(kBatches);
     verb.add_option("--threads", options.threads, "default: all cores")->check(CLI::Range(1, 1024));
-    verb.add_option("--device", options.device, "cpu (default), gpu, gpu:N of several, from 0, or gpu-emulator");
+    verb.add_option("--device", options.device,
+                    "cpu (default), gpu, gpu:N of several, from 0, or gpu-emulator");
     verb.add_option("--gpu", options.gpu, "code for sm_80, sm_90 or sm_90a; default: the GPU's own")
         ->check(CLI::IsMember({"sm_80", "sm_90", "sm_90a"}));
     verb.add_option("--seed", options.seed,
