@@ -122,7 +122,6 @@ struct GpuOptions {
     int device = 0;                    // the driver's number
     std::string target;                // sm_80, sm_90, sm_90a; empty: what the device has
     bool tf32 = false;                 // see GpuThresholds
-    int threads = 0;                   // that compile; 0: all cores
     std::string cache_directory;       // empty: no cache
     std::vector<std::string> entries;  // empty: all
     std::vector<std::string> deferred{"evaluate"};  // of these, as JitOptions has it

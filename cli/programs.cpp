@@ -72,7 +72,6 @@ Result<std::unique_ptr<Runnable>> make_gpu_runnable(ProgramSource source, const 
     gpu_options.device = number;
     gpu_options.target = options.gpu;
     gpu_options.tf32 = options.matmul == Precision::tf32;
-    gpu_options.threads = thread_count(options);
     gpu_options.cache_directory = cache_directory(options);
     gpu_options.times = &times;
     // For tests, which have a driver that needs no GPU.

@@ -30,10 +30,6 @@ Result<std::unique_ptr<llvm::TargetMachine>> nvptx_machine(const GpuTarget& targ
                                    std::nullopt, llvm::CodeGenOptLevel::Default));
 }
 
-}  // namespace
-
-namespace {
-
 Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
                               std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
                               const GpuThresholds& thresholds) {
@@ -83,7 +79,7 @@ void optimize_gpu_module(llvm::Module& module, llvm::TargetMachine& target) {
 }
 
 Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::string>& entries,
-                              const GpuTarget& target, int) {
+                              const GpuTarget& target) {
     install_llvm_handlers();
     auto machine = nvptx_machine(target);
     if (!machine) return machine.error();

@@ -67,9 +67,9 @@ struct GpuCode {
     std::vector<GpuKernel> kernels;  // by number; without launches where no entry calls it
 };
 
-// Code of all kernels that these entries call (empty: all). Emission is spread over `threads` (0: all cores).
+// Code of all kernels that these entries call (empty: all).
 // Error: a kernel for which no code can be made (status 70).
 Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::string>& entries,
-                              const GpuTarget& target, int threads = 0);
+                              const GpuTarget& target);
 
 }  // namespace netc

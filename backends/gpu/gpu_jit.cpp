@@ -52,8 +52,7 @@ public:
     ImageMaker(SharedDevice device, GpuTarget target, ProgramSource source, EmitGpuCode emitter,
                const GpuOptions& options)
         : device_(std::move(device)), target_(target), source_(std::move(source)),
-          emitter_(std::move(emitter)), cache_(options.cache_directory), threads_(options.threads),
-          times_(options.times) {}
+          emitter_(std::move(emitter)), cache_(options.cache_directory), times_(options.times) {}
 
     // The program, without kernels from the cache, and the parameters of its kernels.
     Status read(Program& program, std::vector<std::vector<Param>>& params) {
@@ -114,7 +113,7 @@ private:
         }
         if (Status s = make(); !s) return s.error();
         const Stopwatch watch(times().compiling);
-        Result<GpuCode> code = emitter_(*made_, entries, target_, threads_);
+        Result<GpuCode> code = emitter_(*made_, entries, target_);
         if (code && !source_.key.empty()) cache_.save(key, pack(*code));
         return code;
     }
@@ -144,7 +143,6 @@ private:
     ProgramSource source_;
     EmitGpuCode emitter_;
     CodeCache cache_;
-    int threads_;
     CompileTimes* times_;  // of the caller, while the program is loaded
     CompileTimes unasked_;
     std::optional<Program> made_;  // kernels, when something has to be compiled

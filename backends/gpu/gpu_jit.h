@@ -9,7 +9,7 @@
 namespace netc {
 
 using EmitGpuCode = std::function<Result<GpuCode>(
-    const Program&, const std::vector<std::string>& entries, const GpuTarget&, int threads)>;
+    const Program&, const std::vector<std::string>& entries, const GpuTarget&)>;
 
 Result<std::unique_ptr<GpuExecutable>> gpu_jit_with(ProgramSource source, const GpuOptions& options,
                                                     EmitGpuCode emitter);

@@ -20,10 +20,6 @@ ScalarId with_parts(ScalarGraph& graph, ScalarId id, const std::vector<ScalarId>
     return changed.operands == scalar.operands ? id : graph.add_node(std::move(changed));
 }
 
-}  // namespace
-
-namespace {
-
 // A product by matrix units has no order of its own: where its tiles leave most of the device idle, the first axis of
 // the sum is cut into so many values that there are enough of them. 0: it is not cut.
 std::int64_t free_leaf(const Kernel& kernel, const Reduction& reduction, std::int64_t batch_hint,

@@ -102,7 +102,7 @@ end:
 )";
 
 Result<GpuCode> code(const Program& program, const std::vector<std::string>&,
-                     const GpuTarget& target, int) {
+                     const GpuTarget& target) {
     GpuCode made;
     made.ptx = ".version 8.0\n.target " + target.name() + "\n" + kKernels;
     for (std::size_t k = 0; k < program.kernels.size(); ++k) {

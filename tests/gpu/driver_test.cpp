@@ -88,9 +88,9 @@ TEST_CASE("no driver, an old one, no GPU") {
 TEST_CASE("the code is for the GPU") {
     std::string target;
     const auto emitter = [&](const Program& program, const std::vector<std::string>& entries,
-                             const GpuTarget& wanted, int threads) {
+                             const GpuTarget& wanted) {
         target = wanted.name();
-        return fake_code(program, entries, wanted, threads);
+        return fake_code(program, entries, wanted);
     };
     const auto target_of = [&](const char* capability, const char* wanted) {
         const FakeGpu gpu(std::string("CAPABILITY=") + capability);

@@ -83,7 +83,7 @@ public:
 };
 
 inline Result<GpuCode> fake_code(const Program& program, const std::vector<std::string>& entries,
-                                 const GpuTarget& target, int) {
+                                 const GpuTarget& target) {
     GpuCode code;
     code.ptx = ".version 7.0\n.target " + target.name() + "\n";
     code.kernels.resize(program.kernels.size());

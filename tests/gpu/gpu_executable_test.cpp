@@ -225,9 +225,9 @@ TEST_CASE("the cache has PTX and machine code") {
     options.cache_directory = directory.file("cache");
     int emitted = 0;
     const auto emitter = [&](const Program& program, const std::vector<std::string>& entries,
-                             const GpuTarget& target, int threads) {
+                             const GpuTarget& target) {
         ++emitted;
-        return fake_code(program, entries, target, threads);
+        return fake_code(program, entries, target);
     };
     const auto load = [&](const std::string& key, const std::string& setting = {}) {
         const FakeGpu gpu(setting);

@@ -42,7 +42,7 @@ inline Program program_of(const std::string& text, bool train) {
 class HostKernels {
 public:
     explicit HostKernels(const Program& program) : kernels_(program.kernels) {
-        Result<GpuCode> code = emit_gpu_code(program, {}, GpuTarget{}, 1);
+        Result<GpuCode> code = emit_gpu_code(program, {}, GpuTarget{});
         REQUIRE(code.ok());
         code_ = std::move(code->kernels);
         Program each = program;

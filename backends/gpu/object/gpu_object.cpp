@@ -101,7 +101,7 @@ Result<ObjectFiles> emit_gpu_object(const ProgramSource& source, const ObjectOpt
     times.objects = 1;
     {
         const Stopwatch watch(times.compiling);
-        Result<GpuCode> code = emit_gpu_code(files.program, entries, *target, options.threads);
+        Result<GpuCode> code = emit_gpu_code(files.program, entries, *target);
         if (!code) return code.error();
         for (const std::string& name : entries) {
             const Entry* entry = files.program.find(name);
