@@ -241,6 +241,7 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
 }
 
 Schedule Chooser::choose() {
+    if (const auto schedule = by_matrices()) return *schedule;
     for (AxisId axis : kernel_.outer) {
         if (extent(axis) >= 2 || !kernel_.axes[axis].extent.is_static()) try_tiles(axis, false);
     }

@@ -123,6 +123,7 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
         }
         emit_outer(0);
     }
+    finish_tiles();
     builder_.CreateRetVoid();
     if (error_) {
         function_->eraseFromParent();

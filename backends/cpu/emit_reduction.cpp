@@ -8,6 +8,7 @@
 namespace netc {
 
 void KernelEmitter::emit_reduction() {
+    if (how_->matrix_rows) return reduce_by_matrices();
     const Reduction& reduction = *stage_->reduction;
     const bool lanes = reduction.order.kind == OrderKind::lanes;
     const bool lane_vector =
@@ -158,6 +159,10 @@ void KernelEmitter::reduce_blocked() {
 void KernelEmitter::reduce(std::size_t level) {
     const Reduction& reduction = *stage_->reduction;
     if (error_) return;
+    if (matrix_ && level + matrix_->inner.size() + 1 == reduction.axes.size()) {
+        matrix_steps();
+        return;
+    }
     if (level == reduction.axes.size()) {
         step();
         return;

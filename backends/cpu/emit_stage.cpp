@@ -102,9 +102,10 @@ void KernelEmitter::prefetch(const Read& read) {
 
 void KernelEmitter::emit_points() {
     states_.clear();
+    matrix_sums_ = nullptr;
     if (stage_->reduction) {
         enter();
-        prefetch_for_stores();
+        if (!how_->matrix_rows) prefetch_for_stores();
         emit_reduction();
         leave();
         if (error_) return;
@@ -121,10 +122,24 @@ void KernelEmitter::emit_stores() {
     const auto set_states = [&](std::size_t point) {
         state_here_.clear();
         for (std::size_t k = 0; k < states; ++k) {
-            llvm::Value* value = finished[point * states + k];
+            llvm::Value* value =
+                matrix_sums_ != nullptr ? finished_sum(point) : finished[point * states + k];
             state_here_.push_back({value, value->getType()->isVectorTy()});
         }
     };
+    // Sums that lie in memory are taken one after the other: there are more than registers.
+    if (matrix_sums_ != nullptr) {
+        for_each_point([&](std::size_t point) {
+            set_states(point);
+            std::vector<Element> values;
+            for (const Store& store : stage_->stores)
+                values.push_back(condition_of(store).never ? Element{} : evaluate(store.value));
+            for (std::size_t i = 0; i < values.size() && !error_; ++i)
+                store_to(stage_->stores[i], values[i]);
+        });
+        state_here_.clear();
+        return;
+    }
     std::vector<std::vector<Element>> values(stage_->stores.size());
     for_each_point([&](std::size_t point) {
         set_states(point);

@@ -16,7 +16,9 @@ llvm::Constant* lane_offsets(llvm::IRBuilder<>& builder, std::int64_t stride) {
     return llvm::ConstantVector::get(lanes);
 }
 
-// rows[i][j] to rows[j][i], 16 by 16, by exchanging blocks of 8, 4, 2, 1.
+}  // namespace
+
+// By exchanging blocks of 8, 4, 2, 1.
 void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
     for (int distance = 8; distance > 0; distance /= 2) {
         llvm::SmallVector<int, 16> upper;
@@ -37,8 +39,6 @@ void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
         }
     }
 }
-
-}  // namespace
 
 // Sixteen elements two apart: of two vectors, the second of which begins with element 15, so that nothing behind the
 // last one is read.

@@ -1,5 +1,6 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
-// tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp);
+// tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp, by
+// matrix units emit_matrices.cpp and emit_operands.cpp);
 // scalars and memory are in emit_value.cpp, emit_access.cpp and emit_vectors.cpp, conditions in emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
@@ -15,10 +16,14 @@
 
 #include "backends/cpu/arithmetic.h"
 #include "backends/cpu/machine.h"
+#include "backends/cpu/matrix_sum.h"
 #include "backends/cpu/schedule.h"
 #include "ir/kernel.h"
 
 namespace netc {
+
+// rows[i][j] to rows[j][i], 16 by 16 (emit_vectors.cpp).
+void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows);
 
 // A value at a point: one element, or a vector along the vector axis.
 struct Element {
@@ -122,6 +127,73 @@ private:
     llvm::Value* lanes_of(const std::vector<Element>& factors);
     llvm::Value* load_part_of_words(llvm::Value* base, const Linear& bytes, llvm::Type* type);
     llvm::Value* words_of(const std::vector<Element>& factors) const;
+
+    // emit_matrices.cpp
+    struct
+        MatrixGroup {  // rows of sums that one tile holds: coordinates of the other point axes, rows from `first` on
+        std::vector<std::int64_t> coordinates;
+        std::int64_t first = 0, rows = 1;
+    };
+    struct MatrixBlock {  // two by two tiles of sums at most, while all terms are added to them
+        std::vector<MatrixGroup> groups;
+        std::vector<std::int64_t> vectors;
+    };
+    struct
+        MatrixStep {  // values of the chunked axis from `start` on: `values` of them, or those below the extent
+        Linear start;
+        std::int64_t values = 0;
+        bool open = false;
+    };
+    void reduce_by_matrices();
+    std::vector<MatrixGroup> matrix_groups();
+    void load_tile_shapes(const MatrixBlock& block);
+    void finish_tiles();
+    void visit_tiles(
+        const MatrixBlock& block,
+        llvm::function_ref<void(std::uint8_t tile, llvm::Value* place, llvm::Value* row_bytes)>
+            body);
+    void matrix_steps();
+    void matrix_step(const MatrixStep& step);
+    void place_at(const MatrixGroup& group);
+    std::optional<Condition> condition_of_group(const MatrixGroup& group);
+    llvm::Value* operand_scratch(std::size_t number);
+    void load_columns(std::size_t vector, const MatrixStep& step);
+    void multiply_rows(std::size_t group, const MatrixStep& step);
+    const MatrixFactor& factor_along(AxisId axis) const;
+    llvm::Value* finished_sum(std::size_t point);
+
+    // emit_operands.cpp
+    struct MatrixOperand {  // a factor at points along an axis, for one tile register
+        ScalarId factor = kNoScalar;
+        AxisId axis = 0;
+        std::int64_t first = 0;  // of the vector axis the number of the vector
+        std::int64_t points = 1;
+        bool row_a_point = true;  // else a row of the tile is a word of all points
+        std::uint8_t tile = 0;
+        llvm::Value* scratch = nullptr;
+    };
+    void load_operand(const MatrixOperand& operand, const MatrixStep& step);
+    bool load_in_place(const MatrixOperand& operand, const MatrixStep& step);
+    std::optional<std::vector<llvm::Value*>> rows_of_points(const MatrixOperand& operand,
+                                                            const MatrixStep& step);
+    std::optional<std::vector<llvm::Value*>> rows_of_words(const MatrixOperand& operand,
+                                                           const MatrixStep& step);
+    void copy_elements(const MatrixOperand& operand, const MatrixStep& step);
+    llvm::Value* row_of(const MatrixOperand& operand, std::int64_t row);
+    bool lies_across(const MatrixOperand& operand, const MatrixStep& step);
+    llvm::Value* term_across(const MatrixOperand& operand, const MatrixStep& step,
+                             std::int64_t term);
+    std::int64_t terms_of(const MatrixStep& step) const;
+    bool set_term(const MatrixStep& step, std::int64_t term);
+    bool is_of_step(const Guard& guard) const;
+    bool lies_as_words(const MatrixOperand& operand, const MatrixStep& step);
+    bool lies_along(const MatrixOperand& operand, const MatrixStep& step);
+    Linear factor_bytes(const MatrixOperand& operand, const MatrixStep& step, std::int64_t point,
+                        std::int64_t term);
+    std::optional<std::int64_t> distance(const MatrixOperand& operand, const MatrixStep& step,
+                                         std::int64_t point, std::int64_t term);
+    Condition row_condition();
+    void load_tile(std::uint8_t tile, llvm::Value* place, llvm::Value* stride);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);
@@ -241,6 +313,19 @@ private:
     };
     std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
     std::map<llvm::Value*, Part> parts_;
+
+    // A sum by matrix units: its form, where finished sums lie (64 bytes a point), the block that is made.
+    std::optional<MatrixSum> matrix_;
+    llvm::Value* matrix_sums_ = nullptr;
+    llvm::Value* operand_scratch_ = nullptr;  // of two tiles of rows, two of columns
+    llvm::Value* tile_shapes_ = nullptr;
+    struct ShapeLoad {
+        llvm::Constant* shapes = nullptr;
+        llvm::Instruction* store = nullptr;
+        llvm::Instruction* use = nullptr;
+    };
+    std::vector<ShapeLoad> shape_loads_;
+    MatrixBlock block_;
 
     std::vector<std::unordered_map<std::uint64_t, Element>> memo_{1};
 };

@@ -2,6 +2,9 @@
 #include "backends/cpu/machine.h"
 
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include <algorithm>
 #include <mutex>
@@ -20,11 +23,24 @@ void initialize_targets() {
     });
 }
 
+// Whether this process may use the tiles of AMX, for which Linux wants to be asked: once, for all threads
+// (Documentation/arch/x86/xstate.rst).
+bool may_use_tiles() {
+#if defined(__linux__) && defined(__x86_64__)
+    static const bool may = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    return may;
+#else
+    return false;
+#endif
+}
+
 // The host's features in LLVM's notation, in a fixed order.
 std::string host_features() {
     std::vector<std::string> words;
     for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
-        words.push_back((feature.second ? "+" : "-") + feature.first().str());
+        const bool tiles = feature.first().starts_with("amx-");
+        const bool there = feature.second && (!tiles || may_use_tiles());
+        words.push_back((there ? "+" : "-") + feature.first().str());
     }
     std::sort(words.begin(), words.end());
     std::string text;
@@ -129,6 +145,10 @@ Result<Machine> machine_for(const CpuTarget& target) {
                          has(*made, "+avx512dq") && has(*made, "+avx512bw");
         machine.vnni = machine.avx512 && has(*made, "+avx512vnni");
         machine.bf16 = machine.avx512 && has(*made, "+avx512bf16");
+        const bool tiles = machine.avx512 && has(*made, "+amx-tile");
+        machine.amx_bf16 = tiles && has(*made, "+amx-bf16");
+        machine.amx_int8 = tiles && has(*made, "+amx-int8");
+        if (tiles) (void)may_use_tiles();  // a processor called by its name may be this one
         machine.vector_bits = machine.avx512 ? 512 : 256;
         machine.vector_registers = machine.avx512 ? 32 : 16;
     } else if (triple.getArch() == llvm::Triple::aarch64) {

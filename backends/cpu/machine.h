@@ -15,6 +15,10 @@ class TargetMachine;
 
 namespace netc {
 
+// What arch_prctl wants to hear before tiles are used: ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA.
+inline constexpr int kRequestPermission = 0x1023;
+inline constexpr int kTileData = 18;
+
 struct Machine {
     std::string triple;
     std::string cpu;       // LLVM's name
@@ -22,10 +26,12 @@ struct Machine {
     std::int64_t vector_bits = 256;
     std::int64_t vector_registers = 16;
     bool x86 = true;
-    bool avx2 = false;    // vpermps, gathers
-    bool avx512 = false;  // mask registers, vpermt2ps
-    bool bf16 = false;    // vdpbf16ps
-    bool vnni = false;    // vpdpbusd
+    bool avx2 = false;      // vpermps, gathers
+    bool avx512 = false;    // mask registers, vpermt2ps
+    bool bf16 = false;      // vdpbf16ps
+    bool vnni = false;      // vpdpbusd
+    bool amx_bf16 = false;  // tiles, and their products of bf16
+    bool amx_int8 = false;  // of bytes
     std::int64_t l1_bytes = 32 * 1024;
     std::int64_t l2_bytes = 512 * 1024;
 

@@ -203,8 +203,13 @@ Result<std::vector<KernelReport>> report_kernels(const Program& program, const C
         const Schedule& schedule = code.schedules[k];
         KernelReport report;
         report.schedule = one_line(to_text(kernel, schedule));
-        // Two fused multiply-adds a cycle, as the model counts.
+        // Two fused multiply-adds a cycle, as the model counts; of matrix units a row of 16 words of terms.
         report.flop_per_cycle = 4 * static_cast<double>(machine->vector_bits) / 32;
+        for (std::size_t s = 0; s < schedule.stages.size(); ++s) {
+            if (!schedule.stages[s].matrix_rows) continue;
+            const auto sum = matrix_sum(kernel, kernel.stages[s]);
+            report.flop_per_cycle = 2.0 * kTileRows * kLanes * static_cast<double>(sum->in_word);
+        }
         if (kernel.stages.empty() || kernel.axes.size() > 64) {
             report.why = "too large for the model: plain loops";
         } else {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/cpu/matrix_sum.h"
+
 namespace netc {
 namespace {
 
@@ -181,6 +183,28 @@ Status legal_slices(const Kernel& kernel, const Schedule& schedule) {
     return {};
 }
 
+Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_t number) {
+    const auto sum = matrix_sum(kernel, kernel.stages[number]);
+    if (!sum) return illegal("a sum that matrix units do not make");
+    const AxisId rows = *schedule.stages[number].matrix_rows;
+    if (!schedule.vector_axis || std::ranges::count(sum->columns, *schedule.vector_axis) == 0)
+        return illegal("columns of a matrix");
+    const bool of_b = std::ranges::count(sum->b.own, *schedule.vector_axis) > 0;
+    if (std::ranges::count(of_b ? sum->a.own : sum->b.own, rows) == 0)
+        return illegal("rows of a matrix");
+    if (!schedule.packs.empty()) return illegal("packed copies beside matrix units");
+    for (const AxisTile& slice : schedule.slices) {
+        if (slice.axis == sum->chunked || std::ranges::count(sum->inner, slice.axis) > 0)
+            return illegal("slices of a step of matrix units");
+    }
+    for (const AxisTile& tile : schedule.stages[number].reduced) {
+        const bool of_step =
+            tile.axis == sum->chunked || std::ranges::count(sum->inner, tile.axis) > 0;
+        if (of_step && tile.tile != 1) return illegal("a step of matrix units is not unrolled");
+    }
+    return {};
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> reads_of(const Kernel& kernel, const std::vector<ScalarId>& roots) {
@@ -286,6 +310,9 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
             if (special && tile.tile != 1)
                 return illegal("an axis that the order names is not unrolled");
         }
+        if (how.matrix_rows) {
+            if (Status status = legal_matrices(kernel, schedule, s); !status) return status;
+        }
         std::optional<AxisId> vector_axis = schedule.vector_axis;
         if (how.vector_axis) {
             if (vector_axis) return illegal("two vector axes");
@@ -347,6 +374,7 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
         const StageSchedule& how = schedule.stages[i];
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),
                             tiles(how.reduced, how.vector_axis));
+        if (how.matrix_rows) text += fmt::format("; by matrices, rows a{}", *how.matrix_rows);
         text += "\n";
     }
     return text;

@@ -30,6 +30,9 @@ struct StageSchedule {
     std::vector<AxisTile> own;          // any order
     std::vector<AxisTile> reduced;      // the kernel's order
     std::optional<AxisId> vector_axis;  // only where the kernel has no outer vector axis
+    // The sum is made by matrix units (matrix_sum.h): columns along the kernel's vector axis, rows along this one. This
+    // alone of a schedule changes bits; whether it is chosen depends on kernel and processor only.
+    std::optional<AxisId> matrix_rows;
 };
 
 // The elements of a read that one tile of the loops down to `level` (a count of Schedule::outer) needs are

@@ -1,12 +1,13 @@
 // Choosing a schedule: what describes a kernel to the model (describe_kernel.cpp), the model (schedule_cost.cpp), the
-// search. Private to these, choose_schedule.cpp, which searches tiles, and choose_loops.cpp, which orders the loops
-// around the tiles.
+// search. Private to these, choose_schedule.cpp, which searches tiles, choose_matrices.cpp, for sums by matrix units,
+// and choose_loops.cpp, which orders the loops around the tiles.
 #pragma once
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "backends/cpu/matrix_sum.h"
 #include "backends/cpu/schedule.h"
 
 namespace netc::choosing {
@@ -77,6 +78,11 @@ private:
     std::int64_t rows_at_once(AxisId axis) const;
     void consider(Schedule schedule, bool thorough);
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
+    // choose_matrices.cpp
+    std::vector<std::optional<MatrixSum>> matrix_sums(std::vector<AxisId>& columns) const;
+    double rows_score(const MatrixSum& sum, const Stage& stage, AxisId axis) const;
+    std::optional<Schedule> by_matrices() const;
+    double matrix_cost(const Schedule& schedule, std::size_t number) const;
     // choose_loops.cpp
     std::int64_t tiles(const Schedule& schedule, const AxisTile& tile) const;
     double bytes_of(const Buffer& buffer) const;

@@ -99,6 +99,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
     const Stage& stage = kernel_.stages[number];
     const StageInfo& info = stages_[number];
     const StageSchedule& how = schedule.stages[number];
+    if (how.matrix_rows) return matrix_cost(schedule, number);
     const bool lanes = stage.reduction && stage.reduction->order.kind == OrderKind::lanes;
     const std::optional<AxisId> step_vector =
         schedule.vector_axis ? schedule.vector_axis : how.vector_axis;

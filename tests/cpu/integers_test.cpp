@@ -1,10 +1,12 @@
 // links: passes backends ir
 // Contractions in 8-bit integers: how far they are from f32, and the same bits with and without an instruction for
-// four products, for any layout and number of threads.
+// four products or for tiles of them, for any layout and number of threads.
+#include "backends/cpu/machine.h"
 #include "ir/graph_builder.h"
 #include "passes/quantize.h"
 #include "passes/simplify.h"
 #include "program_support.h"
+#include "tile_emulator.h"
 
 using namespace netc;
 using namespace netc::testing;
@@ -93,6 +95,9 @@ std::int64_t count_of(const Shape& shape) {
 }  // namespace
 
 TEST_CASE("contractions in integers are near those in f32, with the same bits everywhere") {
+    const test::TileEmulator emulator;
+    const auto machine = machine_for({"", "native", ""});
+    const bool tiles = machine.ok() && machine->avx512;
     for (const Case& tested : cases()) {
         for (const double least : {0.0, -0.7, -3.0}) {
             constexpr double greatest = 2;
@@ -124,6 +129,9 @@ TEST_CASE("contractions in integers are near those in f32, with the same bits ev
                         if (same.empty()) same = found;
                         CHECK(different_bits(found, same) == "");
                     }
+                    if (!tiles) continue;
+                    const auto by_tiles = jitted(program, 1, "native", test::kTileFeatures);
+                    CHECK(different_bits(run(program, *by_tiles), same) == "");
                 }
                 double worst = 0;
                 for (std::size_t i = 0; i < wanted.size(); ++i)

@@ -74,10 +74,12 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
 }
 
 inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 1,
-                                          const std::string& cpu = "native") {
+                                          const std::string& cpu = "native",
+                                          const std::string& features = "") {
     JitOptions options;
     options.threads = threads;
     options.target.cpu = cpu;
+    options.target.features = features;
     auto executable = jit(program, options);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
