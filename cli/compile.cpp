@@ -29,11 +29,6 @@ bool is_identifier(const std::string& text) {
     return true;
 }
 
-// Code for an NVIDIA GPU and an object for this machine that runs it, see backends/gpu/object.
-bool is_for_gpu(const Options& options) {
-    return options.target == "nvptx64" || options.target == "nvptx64-nvidia-cuda";
-}
-
 bool wants_file(const Options& options, const char* kind) {
     if (options.emit.empty()) {
         const std::string_view name = kind;

@@ -22,6 +22,11 @@ PassRunner make_pass_runner(const Options& options) {
     return run;
 }
 
+// Code for an NVIDIA GPU and an object for this machine that runs it, see backends/gpu/object.
+bool is_for_gpu(const Options& options) {
+    return options.target == "nvptx64" || options.target == "nvptx64-nvidia-cuda";
+}
+
 CompileOptions compile_options_of(const Options& options, std::vector<std::string> entries,
                                   std::int64_t batch_hint) {
     CompileOptions compile_options;
@@ -32,6 +37,8 @@ CompileOptions compile_options_of(const Options& options, std::vector<std::strin
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
     compile_options.recompute = options.recompute;
+    compile_options.for_gpu =
+        is_for_gpu(options) || options.device != "cpu" || options.stage == "ptx";
     return compile_options;
 }
 

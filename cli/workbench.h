@@ -70,6 +70,8 @@ Result<Program> make_program(const Model& model, const TrainSection* section,
                              const Options& options, std::vector<std::string> entries,
                              std::int64_t batch_hint, bool log_results = false,
                              std::vector<std::string> gradient_inputs = {});
+// Whether `compile` writes an object for a GPU.
+bool is_for_gpu(const Options& options);
 // What the options say of compiling.
 CompileOptions compile_options_of(const Options& options, std::vector<std::string> entries,
                                   std::int64_t batch_hint);

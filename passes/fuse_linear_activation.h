@@ -17,6 +17,10 @@
 
 namespace netc {
 
+// The sums of the products of parts (bf16x3, bf16x6: precision.h) of one pair of factors, with the sum of them: one
+// kernel, in which what they have in common is read from near. Before it; requires no groups, keeps every bit.
+void join_parts(Function& function);
+
 void fuse_linear_activation(Function& function, std::int64_t batch_hint);
 
 }  // namespace netc

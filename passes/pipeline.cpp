@@ -122,6 +122,7 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
         s = run_pass(run, "fuse_linear_activation", module, each_function([&](Function& function) {
+                         if (!options.for_gpu) join_parts(function);
                          fuse_linear_activation(function, options.batch_hint);
                      }));
     // After fuse_linear_activation: a window may stand behind an activation.

@@ -36,6 +36,8 @@ struct CompileOptions {
     bool double_precision = false;
     // The backward pass computes cheap values again instead of keeping them: see recompute.h.
     bool recompute = false;
+    // For the kernels of a GPU, which have one contraction each, see fuse_linear_activation.h.
+    bool for_gpu = false;
     // The object's `init` reads no file and has little memory: see initialize.h.
     bool for_object = false;
 };

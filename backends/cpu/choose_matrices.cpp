@@ -122,7 +122,35 @@ std::optional<Schedule> Chooser::by_matrices() const {
     if (!legal(kernel_, schedule)) return std::nullopt;
     if (kernel_.stages.size() == 1) choose_slices(schedule);
     order_loops(schedule);
+    choose_row_block(schedule);
     return schedule;
+}
+
+// Where columns are gone through outside, and what they all read of the rows is more than the second-level cache holds.
+void Chooser::choose_row_block(Schedule& schedule) const {
+    const AxisTile* of_rows = nullptr;
+    for (const AxisTile& tile : schedule.outer) {
+        if (tile.axis == schedule.stages[main_].matrix_rows) of_rows = &tile;
+    }
+    if (of_rows == nullptr || schedule.outer[0].axis != *schedule.vector_axis) return;
+    double bytes = 0;
+    std::vector<bool> seen(kernel_.params.size());
+    for (const Stage& stage : kernel_.stages) {
+        const auto sum = matrix_sum(kernel_, stage);
+        if (!sum) return;
+        for (std::uint32_t read : reads_of(kernel_, {factor_along(*sum, of_rows->axis).value})) {
+            const Buffer& source = kernel_.reads[read].source;
+            if (!seen[source.index]) bytes += bytes_of(source);
+            seen[source.index] = true;
+        }
+    }
+    const double room = 0.5 * static_cast<double>(machine_.l2_bytes);
+    const auto count = static_cast<double>(tiles(schedule, *of_rows));
+    if (bytes <= room || count < 4) return;
+    const double blocks = std::min(count, std::ceil(bytes / room));
+    Schedule blocked = schedule;
+    blocked.row_block = static_cast<std::int64_t>(std::ceil(count / blocks));
+    if (legal(kernel_, blocked)) schedule = std::move(blocked);
 }
 
 // Of one call, as the model of vectors counts.

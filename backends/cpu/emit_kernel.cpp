@@ -121,7 +121,10 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
-        emit_outer(0);
+        if (schedule_.row_block > 0)
+            emit_row_blocks();
+        else
+            emit_outer(0);
     }
     finish_tiles();
     builder_.CreateRetVoid();
@@ -130,6 +133,26 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
         return *error_;
     }
     return function_;
+}
+
+// Around all other loops, some tiles of the rows at a time.
+void KernelEmitter::emit_row_blocks() {
+    for (const AxisTile& tile : schedule_.outer) {
+        if (tile.axis != schedule_.stages[0].matrix_rows) continue;
+        const std::int64_t rows = tile.tile * schedule_.row_block;
+        const Linear extent =
+            arithmetic_.make_value(extent_value(extent_of(tile.axis)), {1, kUnbounded});
+        Segment blocks;
+        blocks.tile = rows;
+        blocks.dynamic_count = arithmetic_.scalar(
+            arithmetic_.floor_div(arithmetic_.add(extent, arithmetic_.constant(rows - 1)), rows));
+        run_segments(tile.axis, {blocks}, !batch_, [&] {
+            block_start_ = base_[tile.axis];
+            emit_outer(0);
+            block_start_.reset();
+        });
+        return;
+    }
 }
 
 void KernelEmitter::emit_outer(std::size_t level) {
@@ -147,7 +170,7 @@ void KernelEmitter::emit_outer(std::size_t level) {
         const AxisTile& tile = schedule_.outer[level];
         std::vector<Segment> segments = segments_of(tile.axis, tile.tile);
         segments = split_by_guards(tile.axis, std::move(segments));
-        run_segments(tile.axis, std::move(segments), level == 0 && !batch_,
+        run_segments(tile.axis, std::move(segments), level == 0 && !batch_ && !block_start_,
                      [&] { emit_outer(level + 1); });
     }
     for (const Pack& pack : schedule_.packs) {

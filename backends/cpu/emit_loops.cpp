@@ -29,6 +29,10 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
                                                                bool lanes) {
     const bool vector = vector_axis_ == axis || lanes;
     const std::int64_t unit = vector ? kLanes : 1;
+    const bool rows = std::ranges::any_of(
+        schedule_.stages, [&](const StageSchedule& how) { return how.matrix_rows == axis; });
+    if (rows && (block_start_ || (!static_extent(axis) && rest_at_once(kernel_, schedule_))))
+        return segments_of_rows(axis, tile);
     std::vector<Segment> segments;
     const auto push = [&](std::int64_t start, std::int64_t count, std::int64_t size, bool edge) {
         if (count <= 0) return;
@@ -112,6 +116,33 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
     return segments;
 }
 
+// Rows of matrices, of the block if there are blocks: full tiles, then one of which some rows may not be there.
+std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_rows(AxisId axis,
+                                                                    std::int64_t tile) {
+    const Linear start = block_start_.value_or(arithmetic_.constant(0));
+    llvm::Value* extent = extent_value(extent_of(axis));
+    llvm::Value* left = builder_.CreateSub(extent, arithmetic_.scalar(start));
+    if (block_start_) {
+        llvm::Value* most =
+            builder_.getInt64(static_cast<std::uint64_t>(tile * schedule_.row_block));
+        left = builder_.CreateSelect(builder_.CreateICmpSLT(left, most), left, most);
+    }
+    llvm::Value* size = builder_.getInt64(static_cast<std::uint64_t>(tile));
+    Segment full;
+    full.start = start;
+    full.tile = tile;
+    full.dynamic_count = builder_.CreateUDiv(left, size);
+    Segment rest = full;
+    rest.start = arithmetic_.add(
+        start,
+        arithmetic_.scale(arithmetic_.make_value(full.dynamic_count, {0, kUnbounded}), tile));
+    rest.dynamic_count = builder_.CreateZExt(
+        builder_.CreateICmpNE(builder_.CreateURem(left, size), builder_.getInt64(0)),
+        builder_.getInt64Ty());
+    rest.open = true;
+    return {full, rest};
+}
+
 // Runs the body for all tiles of the axis, with the axis bound. `chunked`: only iterations from begin to
 // end, counted over all segments.
 void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, bool chunked,
@@ -128,6 +159,8 @@ void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, boo
             coordinate_[axis] = 0;
             const bool edge_before = edge_;
             llvm::Value* mask_before = edge_mask_;
+            const auto open_before = open_rows_;
+            if (segment.open) open_rows_ = axis;
             if (vector) {
                 edge_ = segment.edge;
                 edge_coordinate_ = segment.tile - 1;
@@ -148,6 +181,7 @@ void KernelEmitter::run_segments(AxisId axis, std::vector<Segment> segments, boo
             leave();
             edge_ = edge_before;
             edge_mask_ = mask_before;
+            open_rows_ = open_before;
             bound_[axis] = false;
             count_[axis] = 1;
             base_[axis] = Linear{};

@@ -36,12 +36,23 @@ std::vector<KernelEmitter::MatrixGroup> KernelEmitter::matrix_groups() {
     return groups;
 }
 
+// Place for the sums of all points of this stage's largest tile.
+llvm::Value* KernelEmitter::sums_of_stage() {
+    llvm::Value*& place = stage_sums_[stage_];
+    if (place == nullptr) {
+        std::int64_t points = 1;
+        for (AxisId axis : point_axes_) points *= schedule_tile_[axis];
+        place = allocate(points * 64, "sums");
+    }
+    return place;
+}
+
 void KernelEmitter::reduce_by_matrices() {
     matrix_ = matrix_sum(kernel_, *stage_);
     if (!matrix_) return fail("a stage's sum has no form for matrix units");
     guard_resolved_.assign(stage_->reduction->guards.size(), false);
     vector_states_ = true;
-    matrix_sums_ = allocate(static_cast<std::int64_t>(point_count()) * 64, "sums");
+    matrix_sums_ = sums_of_stage();
     if (operand_scratch_ == nullptr) operand_scratch_ = allocate(4 * kTileBytes, "operands");
     const auto carried_before = carried_;
     carried_.clear();

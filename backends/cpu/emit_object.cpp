@@ -124,7 +124,7 @@ Result<ObjectFiles> emit_object(const ProgramSource& source, const ObjectOptions
     if (!object) return object.error();
     files.object = std::move(*object);
     if (Status status = make_texts(code, entries, options, files); !status) return status.error();
-    files.header = c_header(files.program, options);
+    files.header = c_header(files.program, options, code.uses_tiles());
     save(cache, key, files);
     return files;
 }

@@ -41,9 +41,14 @@ bool KernelEmitter::is_of_step(const Guard& guard) const {
                                [&](AxisId axis) { return guard.index.depends_on(axis); });
 }
 
+Condition KernelEmitter::row_is_there() {
+    if (!open_rows_) return {};
+    return inside(axis_value(*open_rows_), extent_of(*open_rows_));
+}
+
 // Whether the row that the coordinates say has terms, as far as that is the same for all terms of a step.
 Condition KernelEmitter::row_condition() {
-    Condition condition;
+    Condition condition = row_is_there();
     const std::vector<Guard>& guards = stage_->reduction->guards;
     for (std::size_t g = 0; g < guards.size(); ++g) {
         if (!guard_resolved_[g] && !is_of_step(guards[g]))
@@ -236,6 +241,7 @@ llvm::Value* KernelEmitter::term_across(const MatrixOperand& operand, const Matr
             lanes.push_back(builder_.getInt1(i < operand.points));
         edge_mask_ = llvm::ConstantVector::get(lanes);
         const std::vector<Guard>& guards = stage_->reduction->guards;
+        condition = row_is_there();
         for (std::size_t g = 0; g < guards.size(); ++g) {
             if (!guard_resolved_[g]) condition = both(condition, condition_of(guards[g]));
         }
@@ -325,6 +331,7 @@ void KernelEmitter::copy_elements(const MatrixOperand& operand, const MatrixStep
         if (unit > 1) {
             condition = inside(axis_value(axis), extent_of(axis));
         } else {
+            condition = row_is_there();
             for (std::size_t g = 0; g < guard_resolved_.size(); ++g) {
                 if (!guard_resolved_[g])
                     condition = both(condition, condition_of(stage_->reduction->guards[g]));

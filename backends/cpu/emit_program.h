@@ -8,6 +8,7 @@
 // files: each kernel and each entry is an object of its own, see compile_jobs.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,6 +31,15 @@ struct ProgramCode {
     std::vector<Kernel> kernels;
     std::vector<Schedule> schedules;
     std::vector<std::string> keys;  // identity of each kernel's code, as hexadecimal digits
+
+    // Tiles of AMX, for which Linux wants to be asked.
+    bool uses_tiles() const {
+        return std::ranges::any_of(schedules, [](const Schedule& schedule) {
+            return std::ranges::any_of(schedule.stages, [](const StageSchedule& how) {
+                return how.matrix_rows.has_value();
+            });
+        });
+    }
 };
 
 ProgramCode plan_code(const Program& program, const Machine& machine);

@@ -130,12 +130,24 @@ void KernelEmitter::emit_stores() {
     // Sums that lie in memory are taken one after the other: there are more than registers.
     if (matrix_sums_ != nullptr) {
         for_each_point([&](std::size_t point) {
-            set_states(point);
-            std::vector<Element> values;
-            for (const Store& store : stage_->stores)
-                values.push_back(condition_of(store).never ? Element{} : evaluate(store.value));
-            for (std::size_t i = 0; i < values.size() && !error_; ++i)
-                store_to(stage_->stores[i], values[i]);
+            const auto evaluate_and_store = [&] {
+                set_states(point);
+                std::vector<Element> values;
+                for (const Store& store : stage_->stores)
+                    values.push_back(condition_of(store).never ? Element{} : evaluate(store.value));
+                for (std::size_t i = 0; i < values.size() && !error_; ++i)
+                    store_to(stage_->stores[i], values[i]);
+            };
+            // Locals are kept of rows that are not there, too: nothing is read for them (rest_at_once).
+            const bool keeps = std::ranges::all_of(stage_->stores, [](const Store& store) {
+                return store.target.kind == Buffer::Kind::local;
+            });
+            const Condition there = row_is_there();
+            if (!keeps && there.scalar != nullptr) {
+                if_then(there.scalar, evaluate_and_store);
+            } else {
+                evaluate_and_store();
+            }
         });
         state_here_.clear();
         return;

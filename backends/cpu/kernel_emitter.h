@@ -54,6 +54,7 @@ private:
         llvm::Value* dynamic_count = nullptr;
         std::int64_t tile = 1;
         bool edge = false;                 // the last vector is not full
+        bool open = false;                 // rows of matrices of which some may not be there
         llvm::Value* edge_mask = nullptr;  // where it is known already
     };
     struct LocalPlace {
@@ -77,6 +78,7 @@ private:
 
     // emit_kernel.cpp
     void prepare();
+    void emit_row_blocks();
     void emit_outer(std::size_t level);
     void emit_tile();
     void emit_pack(std::uint32_t read);
@@ -84,6 +86,7 @@ private:
 
     // emit_loops.cpp
     std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
+    std::vector<Segment> segments_of_rows(AxisId axis, std::int64_t tile);
     void run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body);
     void loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
               llvm::function_ref<void(const Linear&)> body);
@@ -160,6 +163,7 @@ private:
     void load_columns(std::size_t vector, const MatrixStep& step);
     void multiply_rows(std::size_t group, const MatrixStep& step);
     const MatrixFactor& factor_along(AxisId axis) const;
+    llvm::Value* sums_of_stage();
     llvm::Value* finished_sum(std::size_t point);
 
     // emit_operands.cpp
@@ -193,6 +197,7 @@ private:
     std::optional<std::int64_t> distance(const MatrixOperand& operand, const MatrixStep& step,
                                          std::int64_t point, std::int64_t term);
     Condition row_condition();
+    Condition row_is_there();
     void load_tile(std::uint8_t tile, llvm::Value* place, llvm::Value* stride);
 
     // emit_guards.cpp
@@ -281,6 +286,8 @@ private:
     bool edge_ = false;
     std::int64_t edge_coordinate_ = 0;
     llvm::Value* edge_mask_ = nullptr;
+    std::optional<AxisId> open_rows_;    // rows of this axis may not be there
+    std::optional<Linear> block_start_;  // of the block of rows
     llvm::Value* guard_mask_ = nullptr;
 
     const Stage* stage_ = nullptr;
@@ -317,6 +324,7 @@ private:
     // A sum by matrix units: its form, where finished sums lie (64 bytes a point), the block that is made.
     std::optional<MatrixSum> matrix_;
     llvm::Value* matrix_sums_ = nullptr;
+    std::map<const Stage*, llvm::Value*> stage_sums_;
     llvm::Value* operand_scratch_ = nullptr;  // of two tiles of rows, two of columns
     llvm::Value* tile_shapes_ = nullptr;
     struct ShapeLoad {

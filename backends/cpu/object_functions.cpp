@@ -15,8 +15,8 @@ using Builder = llvm::IRBuilder<>;
 class ObjectFunctions {
 public:
     ObjectFunctions(llvm::Module& module, const ProgramCode& code, const ObjectOptions& options)
-        : module_(module), program_(*code.program), machine_(code.machine), options_(options),
-          b_(module.getContext()) {}
+        : module_(module), program_(*code.program), machine_(code.machine),
+          uses_tiles_(code.uses_tiles()), options_(options), b_(module.getContext()) {}
 
     void add_all() {
         size_function("_forward_workspace", program_.find("forward")->workspace);
@@ -316,7 +316,7 @@ private:
         const auto at = [&](std::size_t i) { return function_->getArg(static_cast<unsigned>(i)); };
         llvm::Value *weights = at(0), *optimizer = at(1), *batch = at(2 + inputs),
                     *workspace = at(4 + inputs);
-        if (uses_tiles()) refuse_if(tiles_are_refused(), ObjectStatus::cpu);
+        if (uses_tiles_) refuse_if(tiles_are_refused(), ObjectStatus::cpu);
         check_region(weights);
         check_region(optimizer);
         check_workspace(workspace, entry.workspace);
@@ -343,7 +343,7 @@ private:
         const auto at = [&](std::size_t i) { return function_->getArg(static_cast<unsigned>(i)); };
         llvm::Value *weights = at(0), *batch = at(1 + inputs), *workspace = at(3 + inputs),
                     *gradients = at(5 + inputs);
-        if (uses_tiles()) refuse_if(tiles_are_refused(), ObjectStatus::cpu);
+        if (uses_tiles_) refuse_if(tiles_are_refused(), ObjectStatus::cpu);
         check_region(weights);
         check_region(gradients);
         check_workspace(workspace, entry.workspace);
@@ -386,8 +386,8 @@ private:
         }
         if (machine_.vnni) features.push_back({7, 0, 2, 11});
         if (machine_.bf16) features.push_back({7, 1, 0, 5});
-        if (machine_.amx_bf16) features.push_back({7, 0, 3, 22});
-        if (machine_.amx_int8) features.push_back({7, 0, 3, 25});
+        if (uses_tiles_ && machine_.amx_bf16) features.push_back({7, 0, 3, 22});
+        if (uses_tiles_ && machine_.amx_int8) features.push_back({7, 0, 3, 25});
         return features;
     }
     // Whether this processor, or its system, lacks what the object was compiled for.
@@ -409,15 +409,12 @@ private:
             llvm::Value* bit = b_.CreateAnd(word, b_.getInt32(1u << feature.bit));
             missing = b_.CreateOr(missing, b_.CreateICmpEQ(bit, b_.getInt32(0)));
         }
-        if (uses_tiles()) missing = b_.CreateOr(missing, tiles_are_refused());
+        if (uses_tiles_) missing = b_.CreateOr(missing, tiles_are_refused());
         return missing;
     }
 
-    bool uses_tiles() const {
-        return (machine_.amx_bf16 || machine_.amx_int8) &&
-               llvm::Triple(machine_.triple).isOSLinux();
-    }
     // Asks Linux for the tiles of AMX, which a process may not use before; asking again costs a call of the system.
+    // Other systems with AMX are not known.
     llvm::Value* tiles_are_refused() {
         auto* type = llvm::FunctionType::get(
             b_.getInt64Ty(), {b_.getInt64Ty(), b_.getInt64Ty(), b_.getInt64Ty()}, false);
@@ -433,6 +430,7 @@ private:
     llvm::Module& module_;
     const Program& program_;
     const Machine& machine_;
+    const bool uses_tiles_;
     const ObjectOptions& options_;
     Builder b_;
     llvm::Function* function_ = nullptr;

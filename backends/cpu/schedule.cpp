@@ -183,6 +183,14 @@ Status legal_slices(const Kernel& kernel, const Schedule& schedule) {
     return {};
 }
 
+// The axis that rows of matrices run along, where it is an outer one.
+std::optional<AxisId> rows_axis(const Schedule& schedule) {
+    for (const StageSchedule& how : schedule.stages) {
+        if (how.matrix_rows) return how.matrix_rows;
+    }
+    return std::nullopt;
+}
+
 Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_t number) {
     const auto sum = matrix_sum(kernel, kernel.stages[number]);
     if (!sum) return illegal("a sum that matrix units do not make");
@@ -193,6 +201,16 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
     if (std::ranges::count(of_b ? sum->a.own : sum->b.own, rows) == 0)
         return illegal("rows of a matrix");
     if (!schedule.packs.empty()) return illegal("packed copies beside matrix units");
+    if (schedule.row_block > 0) {
+        for (const StageSchedule& how : schedule.stages) {
+            if (how.matrix_rows != rows) return illegal("blocks of rows of some sums");
+        }
+        const auto in_guard = [&](const Guard& guard) { return guard.index.depends_on(rows); };
+        if (!schedule.slices.empty() || !rest_at_once(kernel, schedule) ||
+            std::ranges::any_of(kernel.stages[number].reduction->guards, in_guard)) {
+            return illegal("blocks of rows");
+        }
+    }
     for (const AxisTile& slice : schedule.slices) {
         if (slice.axis == sum->chunked || std::ranges::count(sum->inner, slice.axis) > 0)
             return illegal("slices of a step of matrix units");
@@ -206,6 +224,27 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
 }
 
 }  // namespace
+
+bool rest_at_once(const Kernel& kernel, const Schedule& schedule) {
+    const auto rows = rows_axis(schedule);
+    if (!rows) return false;
+    for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
+        const Stage& stage = kernel.stages[s];
+        if (schedule.stages[s].matrix_rows != rows || !stage.axes.empty()) return false;
+        for (const Store& store : stage.stores) {
+            if (store.indirect >= 0) return false;
+            // Of rows that are not there only what needs no memory is computed.
+            const auto reads_memory = [&](std::uint32_t read) {
+                return kernel.reads[read].source.kind == Buffer::Kind::param;
+            };
+            if (store.target.kind == Buffer::Kind::local &&
+                std::ranges::any_of(reads_of(kernel, {store.value}), reads_memory)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
 
 std::vector<std::uint32_t> reads_of(const Kernel& kernel, const std::vector<ScalarId>& roots) {
     std::vector<bool> seen(kernel.scalars.size(), false);
@@ -365,6 +404,8 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         text += fmt::format("pack read {} at level {}\n", pack.read, pack.level);
     }
+    if (schedule.row_block > 0)
+        text += fmt::format("rows in blocks of {} tiles\n", schedule.row_block);
     if (!schedule.slices.empty()) {
         text += "slices" + tiles(schedule.slices, std::nullopt);
         if (schedule.slice_level > 0) text += fmt::format(" inside of {}", schedule.slice_level);
@@ -383,14 +424,19 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
 ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule) {
     if (schedule.outer.empty() || has_scatter(kernel)) return {};
     const AxisTile& tile = schedule.outer[0];
+    const auto rows = rows_axis(schedule);
+    if (schedule.row_block > 0) {
+        const auto of_rows = std::ranges::find(schedule.outer, *rows, &AxisTile::axis);
+        return {kernel.axes[*rows].extent, 1, of_rows->tile * schedule.row_block, true};
+    }
     return {kernel.axes[tile.axis].extent, schedule.vector_axis == tile.axis ? kLanes : 1,
-            tile.tile};
+            tile.tile, rows == tile.axis && rest_at_once(kernel, schedule)};
 }
 
 std::int64_t ChunkRule::count(std::int64_t batch) const {
     const std::int64_t size = extent.at(batch);
     const std::int64_t units = (size + unit - 1) / unit;
-    if (extent.is_static()) return (units + tile - 1) / tile;
+    if (extent.is_static() || rest_at_once) return (units + tile - 1) / tile;
     const std::int64_t full = size / (unit * tile);
     return full + (size - full * unit * tile + unit - 1) / unit;
 }

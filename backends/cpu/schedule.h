@@ -47,6 +47,9 @@ struct Schedule {
     std::optional<AxisId> vector_axis;
     std::vector<StageSchedule> stages;
     std::vector<Pack> packs;
+    // Of the axis of matrix_rows: so many tiles at a time, around all other loops, so that what they read stays in the
+    // second-level cache. 0: all.
+    std::int64_t row_block = 0;
     // The sum in parts, around all loops but the first `slice_level`, so that what a part reads stays in the
     // second-level cache: the first axes of the reduction, `tile` values at a time, all but the last one at a time.
     // In between, the sums lie in the output: reloading them changes no bit.
@@ -66,14 +69,19 @@ Status legal(const Kernel& kernel, const Schedule& schedule);
 std::string to_text(const Kernel& kernel, const Schedule& schedule);
 
 // Iterations of the outermost loop: what threads share out, as a function of B. It walks an axis in pieces
-// of tile * unit elements, and what is left in pieces of `unit`; a static axis in whole tiles.
+// of tile * unit elements, and what is left in pieces of `unit`; a static axis in whole tiles, nearly equal.
 struct ChunkRule {
     Extent extent{0, 1};
     std::int64_t unit = 1;
     std::int64_t tile = 1;
+    bool rest_at_once = false;  // what is left is one piece
     std::int64_t count(std::int64_t batch) const;
 };
 ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule);
+
+// Rows of matrices whose number is known at run time end with a tile that is not full, rather than row by row: where
+// every stage makes its sums by matrices, and what it keeps reads no memory.
+bool rest_at_once(const Kernel& kernel, const Schedule& schedule);
 
 // Multiply-adds and the like of one call; a rough measure for deciding about threads and copies.
 double work_of(const Kernel& kernel, std::int64_t batch);

@@ -82,6 +82,7 @@ private:
     std::vector<std::optional<MatrixSum>> matrix_sums(std::vector<AxisId>& columns) const;
     double rows_score(const MatrixSum& sum, const Stage& stage, AxisId axis) const;
     std::optional<Schedule> by_matrices() const;
+    void choose_row_block(Schedule& schedule) const;
     double matrix_cost(const Schedule& schedule, std::size_t number) const;
     // choose_loops.cpp
     std::int64_t tiles(const Schedule& schedule, const AxisTile& tile) const;

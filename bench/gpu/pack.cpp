@@ -196,6 +196,7 @@ Program program_of(const Row& row) {
     // Those that the others begin with, where there are any.
     if (row.entry == std::string_view(kTrain)) options.entries.emplace_back("init");
     options.batch_hint = row.batch;
+    options.for_gpu = true;
     if (row.precision != Precision::f32) options.precision = row.precision;
     PassRunner run;
     return expect(

@@ -45,6 +45,7 @@ std::vector<Product> products() {
     return {
         {"one step", "bi,io->bo", {b, 32}, {32, 16}},
         {"uneven steps", "bi,io->bo", {b, 70}, {70, 40}},
+        {"blocks of rows", "bi,io->bo", {b, 96}, {96, 64}},
         {"half a step, columns at the edge", "bi,io->bo", {b, 16}, {16, 33}},
         {"odd", "bi,io->bo", {b, 37}, {37, 20}},
         {"transposed", "bi,oi->bo", {b, 48}, {30, 48}},

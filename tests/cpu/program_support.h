@@ -63,6 +63,7 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
             hoist_fixed(f);
             assign_layout(f, hint, choice);
         });
+        run("join_parts", join_parts);
         run("fuse_linear_activation",
             [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);

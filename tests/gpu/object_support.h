@@ -30,7 +30,7 @@ inline Program program_of(const std::string& text, bool train) {
     options.entries = {"init", "prepare", "forward"};
     if (train) options.entries.insert(options.entries.end(), {"gradient", "train_step"});
     options.batch_hint = 64;  // sums over it are split
-    options.for_object = true;
+    options.for_gpu = options.for_object = true;
     PassRunner run;
     Result<Program> program =
         compile(file->models.at(0), train ? &file->sections.at(0) : nullptr, options, run);

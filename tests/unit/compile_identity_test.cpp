@@ -80,6 +80,7 @@ TEST_CASE("whatever changes a program changes its identity") {
         {"f64", [](CompileOptions& o) { o.double_precision = true; }},
         {"recompute", [](CompileOptions& o) { o.recompute = true; }},
         {"tiles of Winograd", [](CompileOptions& o) { o.winograd_tile = 2; }},
+        {"for a GPU", [](CompileOptions& o) { o.for_gpu = true; }},
         {"for an object", [](CompileOptions& o) { o.for_object = true; }},
     };
     for (const auto& [what, change] : options) is_new(identity("", "", change), what);
