@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/gpu/simt.h"
 #include "backends/interpreter.h"
 #include "ir/graph_text.h"
 #include "passes/assign_layout.h"
@@ -73,11 +74,15 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
     return std::move(*program);
 }
 
+// `cache`: a directory for code. Forms and numbers of threads have most of their kernels in common, and compiling takes
+// longer than running them.
 inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 1,
-                                          const std::string& cpu = "native") {
+                                          const std::string& cpu = "native",
+                                          const std::string& cache = {}) {
     JitOptions options;
     options.threads = threads;
     options.target.cpu = cpu;
+    options.cache_directory = cache;
     auto executable = jit(program, options);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
@@ -85,8 +90,9 @@ inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 
 
 // Code for a GPU on the emulator.
 inline std::unique_ptr<Executable> emulated(const Program& program,
-                                            const GpuThresholds& thresholds = {}) {
-    auto executable = emulate_gpu(program, thresholds);
+                                            const GpuThresholds& thresholds = {},
+                                            const std::string& cache = {}) {
+    auto executable = emulate_gpu_with(program, thresholds, cache);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
 }
