@@ -31,16 +31,23 @@ def best(times):
     return (min(t[0] for t in times), statistics.median(t[1] for t in times)) if times else None
 
 
-def time_netc(netc, work, cores):
+def time_netc(netc, work, cores, *more):
     """((minimum, median), processor seconds that it took)"""
     done = run([netc, "bench", net_file(work), work.model, *section(work), f"--mode={work.mode}", *work.options,
-                "--batch", work.batch, "--threads", len(cores), "--json", *["--kernels"] * bool(work.kernel)], cores)
-    rows = json.loads(done["out"])
-    rows = [row for row in rows[1:] if work.kernel in row["what"]] if work.kernel else rows[:1]
-    if not rows:
-        raise Failed(f"no kernel's name has {work.kernel}")
-    row = max(rows, key=lambda row: row["seconds_min"])
-    return (row["seconds_min"], row["seconds_median"]), done["cpu"]
+                "--batch", work.batch, "--threads", len(cores), "--json", *["--kernels"] * bool(work.kernels), *more], cores)
+    whole, *parts = json.loads(done["out"])
+    rows = counted(work, parts) if work.kernels else [whole]
+    return (sum(row["seconds_min"] for row in rows), sum(row["seconds_median"] for row in rows)), done["cpu"]
+
+
+def counted(work, rows):
+    """The kernels that count. Of several with the same name it is the last: a step's forward pass, which may transform and
+    multiply as the gradient does, comes first."""
+    for names in work.kernels:
+        last = [max((row for row in rows if name in row["what"]), key=lambda row: row["call"], default=None) for name in names]
+        if all(last):
+            return list({row["call"]: row for row in last}.values())
+    raise Failed(f"no kernels are called {' or '.join(', '.join(names) for names in work.kernels)}")
 
 
 def still_in(row, peer):

@@ -18,7 +18,7 @@ class Workload:
     ratio: float = 0    # target: how many times as fast as the best peer
     share: float = 0    # target: which share of the FMA peak
     options: tuple = ()  # of netc, which fix the sizes
-    kernel: str = ""    # only the largest kernel with this in its name counts
+    kernels: tuple = ()  # only these count: groups of names, of which the first counts that is there
     input: str = "x"    # its name in the model
     dense: bool = False  # no convolution, no scan: a peer may loop over steps inside compiled code
     tolerance: float = 3e-5  # of outputs and losses, relative
@@ -50,6 +50,11 @@ def prepared(n):
                     1.12, 0.84, ("--set", f"width={n}"))
 
 
+# Either one kernel, or by Winograd's filtering: what becomes of x and of dy, their product, what becomes of that.
+WEIGHT_GRADIENT = (("conv_nd_weight_gradient",),
+                   ("winograd_input", "winograd_output_gradient", "einsum", "winograd_weights_gradient"))
+
+
 def convolution(direction, channels, size, out, window, stride, pad, batch):
     after = (size + 2 * pad - window) // stride + 1
     strided = f"s{stride}" if stride > 1 else ""
@@ -62,7 +67,7 @@ def convolution(direction, channels, size, out, window, stride, pad, batch):
     return Workload(f"conv_{name}_{shape}_b{batch}", "kernel", "convolutions", f"{model}_{shape}",
                     "train" if direction == "weight" else "infer", batch,
                     2 * batch * out * after**2 * channels * window**2, read, written,
-                    share=share if channels >= 64 else 0, kernel="weight_gradient" if direction == "weight" else "")
+                    share=share if channels >= 64 else 0, kernels=WEIGHT_GRADIENT if direction == "weight" else ())
 
 
 def bandwidth(name, model, batch, read, written, **more):
@@ -107,5 +112,5 @@ WORKLOADS = [
     bandwidth("eltwise_gelu_16m", "Gelu", 4096, 12 << 24, 4 << 24),
     bandwidth("softmax_4096x1000", "Softmax", 4096, 4 * 4096 * 1000, 4 * 4096 * 1000),
     bandwidth("layer_norm_4096x1024", "LayerNorm", 4096, 4 << 22, 4 << 22),
-    bandwidth("adam_25m", "Adam", 1, 16 * 25_000_000, 12 * 25_000_000, mode="train", kernel="sqrt"),
+    bandwidth("adam_25m", "Adam", 1, 16 * 25_000_000, 12 * 25_000_000, mode="train", kernels=(("sqrt",),)),
 ]

@@ -99,6 +99,7 @@ struct Row {
     double flops = 0, bytes = 0;
     std::int64_t calls = 1;
     std::string place = {};
+    std::size_t call = 0;                  // of a kernel: number of its first call, from 1
     const KernelReport* report = nullptr;  // with --report
 };
 
@@ -128,7 +129,8 @@ Program single_calls(const Program& program, const Entry& entry, const SourceMap
                         contraction_flops(kernel, batch),
                         traffic_bytes(kernel, batch),
                         times_called(entry, c),
-                        place_of(entry, call, sources)});
+                        place_of(entry, call, sources),
+                        c + 1});
     }
     return single;
 }
@@ -163,6 +165,7 @@ nlohmann::ordered_json row_json(const Row& row, const Peak& peak, std::int64_t b
                                    {"gflops", row.flops / row.timing.minimum / 1e9}};
     if (peak.gflops > 0) json["share_of_peak"] = row.flops / row.timing.minimum / 1e9 / peak.gflops;
     json["samples_per_second"] = static_cast<double>(batch) / row.timing.minimum;
+    if (row.call > 0) json["call"] = row.call;
     if (row.report != nullptr) {
         json["place"] = row.place;
         json["seconds_predicted"] = row.report->cycles * seconds_per_cycle(*row.report, peak);

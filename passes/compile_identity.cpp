@@ -36,7 +36,8 @@ void write(ArchiveWriter& writer, const OptimizerSpec& optimizer) {
 std::string compile_identity(const Model& model, const TrainSection* section,
                              const CompileOptions& options) {
     const auto& [entries, batch_hint, gradient_inputs, log_results, precision, winograd_tile,
-                 observe_ranges, ranges, double_precision, recompute, for_gpu, for_object] = options;
+                 observe_ranges, ranges, double_precision, recompute, for_gpu, for_object] =
+        options;
     ArchiveWriter writer;
     writer(model.name, entries, batch_hint, gradient_inputs, log_results,
            precision.value_or(section != nullptr ? section->precision : Precision::f32),

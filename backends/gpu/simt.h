@@ -7,7 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+
+#include "backends/backend.h"
 
 namespace netc {
 
@@ -25,6 +28,11 @@ using SimtFunction = void (*)(void** arguments, SimtThread* thread);
 // Runs all blocks. What went wrong, in words; empty where nothing did.
 std::string run_simt_grid(SimtFunction function, void** arguments, std::int64_t blocks, int threads,
                           std::int64_t shared_bytes);
+
+// emulate_gpu, with a directory that keeps code: kernels that schedules have in common are compiled once.
+Result<std::unique_ptr<Executable>> emulate_gpu_with(const Program& program,
+                                                     const GpuThresholds& thresholds,
+                                                     const std::string& cache_directory);
 
 }  // namespace netc
 

@@ -2,6 +2,7 @@
 // Slow; for tests.
 #include <fmt/format.h>
 
+#include "backends/cpu/code_cache.h"
 #include "backends/cpu/emit_program.h"
 #include "backends/cpu/thread_pool.h"
 #include "backends/expand_functions.h"
@@ -18,17 +19,20 @@ Error not_loaded(llvm::Error error) {
 
 class SimtExecutable final : public Executable {
 public:
-    SimtExecutable(const Program& program, const GpuThresholds& thresholds)
-        : program_(program), thresholds_(thresholds) {}
+    SimtExecutable(const Program& program, const GpuThresholds& thresholds,
+                   const std::string& cache_directory)
+        : program_(program), thresholds_(thresholds), cache_(cache_directory) {}
     Status load();
     Status run(std::string_view name, const CallMemory& memory, std::int64_t batch) override;
     const Program& program() const override { return program_; }
 
 private:
     Status compile(std::size_t kernel, llvm::TargetMachine& target);
+    Result<std::string> object_of(llvm::Module& module, llvm::TargetMachine& target) const;
 
     Program program_;
     GpuThresholds thresholds_;
+    CodeCache cache_;
     std::vector<GpuKernel> kernels_;
     std::vector<std::vector<SimtFunction>> functions_;  // of each launch
     std::unique_ptr<llvm::orc::LLJIT> jit_;
@@ -40,6 +44,8 @@ Status SimtExecutable::load() {
     if (!machine) return machine.error();
     auto target = make_target_machine(*machine);
     if (!target) return target.error();
+    // What is tested is LLVM's IR; good instructions of this machine take longer to find than they save.
+    (*target)->setOptLevel(llvm::CodeGenOptLevel::None);
     auto made = llvm::orc::LLJITBuilder().create();
     if (!made) return not_loaded(made.takeError());
     jit_ = std::move(*made);
@@ -75,8 +81,7 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     if (!made) return made.error();
     if (llvm::verifyModule(*module))
         return Error{kExitInternal, fmt::format("kernel {} is not valid for the emulator", number)};
-    optimize_gpu_module(*module, target);
-    auto object = emit_code(*module, target, CodeForm::object);
+    auto object = object_of(*module, target);
     if (!object) return object.error();
     if (auto error = jit_->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)))
         return not_loaded(std::move(error));
@@ -88,6 +93,19 @@ Status SimtExecutable::compile(std::size_t number, llvm::TargetMachine& target) 
     }
     kernels_.push_back(std::move(*made));
     return {};
+}
+
+Result<std::string> SimtExecutable::object_of(llvm::Module& module,
+                                              llvm::TargetMachine& target) const {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module.print(stream, nullptr);
+    const std::string key = code_key({"simt", text});
+    if (auto known = cache_.load(key)) return std::move(*known);
+    optimize_gpu_module(module, target);
+    auto object = emit_code(module, target, CodeForm::object);
+    if (object) cache_.save(key, *object);
+    return object;
 }
 
 Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std::int64_t batch) {
@@ -134,7 +152,13 @@ Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std:
 
 Result<std::unique_ptr<Executable>> emulate_gpu(const Program& program,
                                                 const GpuThresholds& thresholds) {
-    auto executable = std::make_unique<SimtExecutable>(program, thresholds);
+    return emulate_gpu_with(program, thresholds, {});
+}
+
+Result<std::unique_ptr<Executable>> emulate_gpu_with(const Program& program,
+                                                     const GpuThresholds& thresholds,
+                                                     const std::string& cache_directory) {
+    auto executable = std::make_unique<SimtExecutable>(program, thresholds, cache_directory);
     if (Status status = executable->load(); !status) return status.error();
     return std::unique_ptr<Executable>(std::move(executable));
 }

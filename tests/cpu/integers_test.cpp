@@ -130,7 +130,7 @@ TEST_CASE("contractions in integers are near those in f32, with the same bits ev
                         CHECK(different_bits(found, same) == "");
                     }
                     if (!tiles) continue;
-                    const auto by_tiles = jitted(program, 1, "native", test::kTileFeatures);
+                    const auto by_tiles = jitted(program, 1, "native", {}, test::kTileFeatures);
                     CHECK(different_bits(run(program, *by_tiles), same) == "");
                 }
                 double worst = 0;

@@ -31,7 +31,7 @@ bool by_tiles_since(std::int64_t products) {
 }
 
 std::unique_ptr<Executable> with_tiles(const Program& program, int threads = 1) {
-    return jitted(program, threads, "native", test::kTileFeatures);
+    return jitted(program, threads, "native", {}, test::kTileFeatures);
 }
 
 struct Product {

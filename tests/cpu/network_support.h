@@ -77,11 +77,12 @@ inline Numbers variables_of(const Interpretation& exact, const Program& program)
 }
 
 using Backend = std::function<std::unique_ptr<Executable>(const Program&)>;
-inline Backend on_cpu(int threads, const std::string& cpu = "native") {
-    return [=](const Program& program) { return jitted(program, threads, cpu); };
+inline Backend on_cpu(int threads, const std::string& cpu = "native",
+                      const std::string& cache = {}) {
+    return [=](const Program& program) { return jitted(program, threads, cpu, cache); };
 }
-inline Backend on_emulator(const GpuThresholds& thresholds) {
-    return [=](const Program& program) { return emulated(program, thresholds); };
+inline Backend on_emulator(const GpuThresholds& thresholds, const std::string& cache = {}) {
+    return [=](const Program& program) { return emulated(program, thresholds, cache); };
 }
 
 // A program in one form, with its memory and an interpreter beside it, both after `init`.

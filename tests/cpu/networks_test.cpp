@@ -5,11 +5,19 @@
 #include "network_support.h"
 #include "passes/simplify.h"
 #include "passes/update.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace netc;
 using namespace netc::testing;
 
 namespace {
+
+// The test cases go over the same networks.
+const std::string& cache() {
+    static const TemporaryDirectory directory;
+    return directory.path();
+}
+Backend native() { return on_cpu(1, "native", cache()); }
 
 // Every entry and three steps, machine code against the interpreter that starts from the same weights.
 void check_against_interpreter(Bench& bench, const SmallNetwork& network) {
@@ -114,7 +122,7 @@ void check_step_is_gradient_and_update(Bench& bench, const Module& module, const
     apart.functions.push_back(std::move(function));
     simplify(apart);
     const Program program = program_of(apart, Form::rows, kHint);
-    const auto executable = jitted(program);
+    const auto executable = native()(program);
     REQUIRE(program.slots.size() == bench.program.slots.size());
     Instance instance(program);
     instance.set_hyper(kSeed, kStepsPerEpoch, std::nan(""));
@@ -144,7 +152,7 @@ void check_network(const SmallNetwork& network) {
     std::map<std::string, Numbers> first;
     for (const Form form : {Form::rows, Form::lanes, Form::channels}) {
         INFO(name_of(form));
-        Bench bench(module, form);
+        Bench bench(module, form, native());
         check_against_interpreter(bench, network);
         bench.init();
         const std::map<std::string, Numbers> all = everything(bench, network);
@@ -171,7 +179,7 @@ TEST_CASE("gradients equal central differences") {
     for (const SmallNetwork& network : layer_networks()) {
         DYNAMIC_SECTION(network.name) {
             const CheckedFile file = checked(network);
-            Bench bench(built(file, {"init", "gradient"}), Form::lanes);
+            Bench bench(built(file, {"init", "gradient"}), Form::lanes, native());
             check_gradients(bench, network);
         }
     }
@@ -183,7 +191,7 @@ TEST_CASE("a training step is the gradient and the update, bit for bit") {
             DYNAMIC_SECTION(network.name) {
                 const CheckedFile file = checked(network);
                 const Module module = built(file, {"init", "gradient", "train_step"});
-                Bench bench(module, Form::lanes);
+                Bench bench(module, Form::lanes, native());
                 check_step_is_gradient_and_update(bench, module, file, network);
             }
         }
@@ -247,7 +255,7 @@ TEST_CASE("the bits are the same for any number of threads and any processor") {
         for (const Form form : {Form::rows, Form::lanes, Form::channels}) {
             INFO(subject.name << ", " << name_of(form));
             const auto results = [&](int threads, const std::string& cpu) {
-                Bench bench(module, form, on_cpu(threads, cpu));
+                Bench bench(module, form, on_cpu(threads, cpu, cache()));
                 std::map<std::string, Numbers> all;
                 for (const std::int64_t batch : {1, 40, 65}) {
                     all["gradient" + std::to_string(batch)] =

@@ -3,6 +3,7 @@
 // machine code against direct evaluation of the records in double precision. The emulator of a GPU has the same table in
 // tests/gpu/gpu_operators_test.cpp.
 #include "operator_subjects.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace netc;
 using namespace netc::testing;
@@ -14,7 +15,12 @@ constexpr std::int64_t kHint = 16;
 // All samples of an operator as entries of one program a form.
 void check_operator(OpId op) {
     const Subjects subjects = subjects_of(op);
-    std::map<std::string, Numbers> first;  // bits of each entry and batch
+    const TemporaryDirectory cache;
+    const auto compiled = [&](const Program& program, int threads, const char* cpu) {
+        return jitted(program, threads, cpu, cache.path());
+    };
+    std::map<std::string, Numbers> references,
+        first;  // of each entry and batch; first has the bits
     for (const Form form : {Form::ungrouped, Form::rows, Form::lanes, Form::channels}) {
         INFO("form " << name_of(form));
         const Program program = program_of(subjects.module, form, kHint);
@@ -23,10 +29,10 @@ void check_operator(OpId op) {
             std::unique_ptr<Executable> executable;
         };
         std::vector<Backend> backends;
-        backends.push_back({"native, 1 thread", jitted(program)});
+        backends.push_back({"native, 1 thread", compiled(program, 1, "native")});
         if (form != Form::ungrouped) {
-            backends.push_back({"native, 2 threads", jitted(program, 2)});
-            backends.push_back({"x86-64-v3, 1 thread", jitted(program, 1, "x86-64-v3")});
+            backends.push_back({"native, 2 threads", compiled(program, 2, "native")});
+            backends.push_back({"x86-64-v3, 1 thread", compiled(program, 1, "x86-64-v3")});
         }
         Interpretation exact = interpretation(program);
         Instance instance(program);
@@ -38,14 +44,17 @@ void check_operator(OpId op) {
                 INFO("B = " << batch);
                 const std::vector<test::Tensor> tensors = tensors_of(subject, batch);
                 const Numbers inputs = inputs_of(subject.function, tensors);
-                const Numbers wanted = direct(subject.function, tensors, batch);
+                const std::string key = name + " " + std::to_string(batch);
+                if (!references.contains(key))
+                    references[key] = direct(subject.function, tensors, batch);
+                const Numbers& wanted = references.at(key);
                 CHECK(difference(run_exact(exact, program, name, inputs, batch), wanted, 1e-10) ==
                       "");
                 for (const Backend& backend : backends) {
                     INFO(backend.name);
                     const Numbers found = instance.run(*backend.executable, name, inputs, batch);
                     CHECK(difference(found, wanted, 1e-5) == "");
-                    const auto [at, fresh] = first.emplace(name + std::to_string(batch), found);
+                    const auto [at, fresh] = first.emplace(key, found);
                     if (!fresh) CHECK(different_bits(found, at->second) == "");
                 }
             }

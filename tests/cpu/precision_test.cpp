@@ -55,7 +55,7 @@ std::vector<Backend> backends_of(const Program& program) {
     backends.push_back({"x86-64-v3", jitted(program, 1, "x86-64-v3")});
     const auto machine = machine_for({"", "native", ""});
     if (machine.ok() && machine->avx512)
-        backends.push_back({"tiles", jitted(program, 1, "native", test::kTileFeatures), true});
+        backends.push_back({"tiles", jitted(program, 1, "native", {}, test::kTileFeatures), true});
     return backends;
 }
 

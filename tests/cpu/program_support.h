@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/gpu/simt.h"
 #include "backends/interpreter.h"
 #include "ir/graph_text.h"
 #include "passes/assign_layout.h"
@@ -74,13 +75,17 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
     return std::move(*program);
 }
 
+// `cache`: a directory for code. Forms and numbers of threads have most of their kernels in common, and compiling takes
+// longer than running them.
 inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 1,
                                           const std::string& cpu = "native",
-                                          const std::string& features = "") {
+                                          const std::string& cache = {},
+                                          const std::string& features = {}) {
     JitOptions options;
     options.threads = threads;
     options.target.cpu = cpu;
     options.target.features = features;
+    options.cache_directory = cache;
     auto executable = jit(program, options);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
@@ -88,8 +93,9 @@ inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 
 
 // Code for a GPU on the emulator.
 inline std::unique_ptr<Executable> emulated(const Program& program,
-                                            const GpuThresholds& thresholds = {}) {
-    auto executable = emulate_gpu(program, thresholds);
+                                            const GpuThresholds& thresholds = {},
+                                            const std::string& cache = {}) {
+    auto executable = emulate_gpu_with(program, thresholds, cache);
     if (!executable) FAIL(to_string(executable.error()));
     return std::move(*executable);
 }

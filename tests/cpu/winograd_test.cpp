@@ -163,15 +163,16 @@ TEST_CASE("the error of Winograd's convolution over many channels") {
                 const Function direct = function_of(op, {channels, 32, 12, 12, 1});
                 Function tiled = direct;
                 winograd(tiled, tile, 1, true);
+                Module module;
+                module.functions.push_back(tiled);
+                const Program program = program_of(module, Form::channels, 1);
+                const auto executable = jitted(program);
+                Instance instance(program);
                 for (const bool positive : {false, true}) {
                     std::vector<test::Tensor> inputs = random_inputs(direct, 1);
                     if (positive) inputs[0] = magnitudes(inputs)[0];
-                    Module module;
-                    module.functions.push_back(tiled);
-                    const Program program = program_of(module, Form::channels, 1);
-                    Instance instance(program);
                     const Numbers found =
-                        instance.run(*jitted(program), "call", inputs_of(direct, inputs), 1);
+                        instance.run(*executable, "call", inputs_of(direct, inputs), 1);
                     const double error =
                         largest_error(found.begin()->second, exactly(direct, inputs, 1),
                                       exactly(direct, magnitudes(inputs), 1));

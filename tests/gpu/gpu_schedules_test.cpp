@@ -11,11 +11,18 @@
 #include "backends/gpu/split_reduction.h"
 #include "backends/gpu/tile_schedule.h"
 #include "tests/cpu/network_support.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace netc;
 using namespace netc::testing;
 
 namespace {
+
+// A hint changes some kernels of a program.
+const std::string& cache() {
+    static const TemporaryDirectory directory;
+    return directory.path();
+}
 
 SmallNetwork forward_of(const std::string& model) {
     return network("tiles", model, " loss = mean(out)");
@@ -36,11 +43,11 @@ std::set<std::string> tiles_of(const Program& program, const std::string& entry,
 void check_entry(const Module& module, Form form, std::int64_t hint, const std::string& entry,
                  const SmallNetwork& network, const std::vector<std::int64_t>& batches,
                  bool tiles = true) {
-    Bench wanted(module, form);
+    Bench wanted(module, form, on_cpu(1, "native", cache()));
     Bench found(module, form, [&](const Program& program) {
         Program scheduled = program;
         scheduled.batch_hint = hint;
-        return emulated(scheduled, tiles ? kTilesEverywhere : GpuThresholds{});
+        return emulated(scheduled, tiles ? kTilesEverywhere : GpuThresholds{}, cache());
     });
     found.instance.set_variables(wanted.instance.variables());
     for (Bench* bench : {&wanted, &found}) {
@@ -165,8 +172,8 @@ TEST_CASE("sums whose parts are a kernel of their own") {
                 }
                 if (!any) continue;
                 INFO(name_of(form) << ", hint " << hint);
-                Bench wanted(module, form, on_cpu(1), hint);
-                Bench found(module, form, on_emulator({}), hint);
+                Bench wanted(module, form, on_cpu(1, "native", cache()), hint);
+                Bench found(module, form, on_emulator({}, cache()), hint);
                 found.instance.set_variables(wanted.instance.variables());
                 // Leaves of 128 samples or so: two of them and a part of a third.
                 for (const std::int64_t batch : {1, 16, 17, 33, 260}) {

@@ -2,9 +2,9 @@
 // and evaluates functions in double precision, slowly, by running each record's `lower` element by element.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -223,7 +223,7 @@ private:
             }
             state_ = left;
         }
-        known_.clear();
+        ++now_;
         return evaluate(root_);
     }
 
@@ -241,18 +241,16 @@ private:
     }
 
     std::vector<Cell> evaluate_all(const std::vector<ScalarId>& ids) {
-        known_.clear();
+        ++now_;
         std::vector<Cell> cells;
         for (const ScalarId id : ids) cells.push_back(evaluate(id));
         return cells;
     }
 
     Cell evaluate(ScalarId id) {
-        const auto place = known_.find(id);
-        if (place != known_.end()) return place->second;
-        const Cell cell = compute(scalars_[id]);
-        known_[id] = cell;
-        return cell;
+        if (known_.empty()) known_.resize(scalars_.size());
+        if (known_[id].when != now_) known_[id] = {compute(scalars_[id]), now_};
+        return known_[id].cell;
     }
 
     Cell read_cell(const Access& access) {
@@ -290,7 +288,13 @@ private:
     std::vector<StateVariable> states_;
     std::vector<ScalarId> step_, merge_;
     std::vector<Cell> state_, other_;
-    std::map<ScalarId, Cell> known_;
+    // What an element needs more than once, by scalar; of another time it is not known.
+    struct Known {
+        Cell cell;
+        std::uint64_t when = 0;
+    };
+    std::vector<Known> known_;
+    std::uint64_t now_ = 1;
     std::vector<std::int64_t> tile_;
     std::vector<ScalarId> roots_;  // per element of a tile
     ScalarId root_ = kNoScalar;
@@ -328,13 +332,12 @@ inline Cell ElementEvaluator::compute(const Scalar& scalar) {
 }
 
 inline Cell ElementEvaluator::compute_arithmetic(const Scalar& scalar) {
-    std::vector<Cell> cells;
-    for (const ScalarId id : scalar.operands) cells.push_back(evaluate(id));
+    std::array<Cell, 3> cells{};
+    for (std::size_t k = 0; k < scalar.operands.size(); ++k)
+        cells.at(k) = evaluate(scalar.operands[k]);
     const bool floats = is_float(scalars_.type(scalar.operands[0]));
-    const double x = cells[0].number;
-    const double y = cells.size() > 1 ? cells[1].number : 0;
-    const std::int64_t i = cells[0].integer;
-    const std::int64_t j = cells.size() > 1 ? cells[1].integer : 0;
+    const double x = cells[0].number, y = cells[1].number;
+    const std::int64_t i = cells[0].integer, j = cells[1].integer;
     const auto both = [&](double number, std::int64_t integer) {
         return floats ? real(number) : whole(integer);
     };

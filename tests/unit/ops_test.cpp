@@ -3,6 +3,7 @@
 // equal to central differences in double precision.
 #include <catch2/catch.hpp>
 
+#include <map>
 #include <set>
 
 #include "op_table.h"
