@@ -91,6 +91,21 @@ llvm::Value* narrow_float(Builder& b, llvm::Value* value, DType to) {
     return value;
 }
 
+// Saturated while it is a float, which has both ends of the range exactly: LLVM takes vectors apart for that.
+llvm::Value* narrow_integer(Builder& b, llvm::Value* value, DType to) {
+    const bool is_signed = !is_unsigned(to);
+    const int bits = static_cast<int>(8 * size_of(to)) - (is_signed ? 1 : 0);
+    const auto number = [&](double n) { return llvm::ConstantFP::get(value->getType(), n); };
+    llvm::Value* least = number(is_signed ? -std::ldexp(1.0, bits) : 0);
+    llvm::Value* most = number(std::ldexp(1.0, bits) - 1);
+    // NaN is none of the comparisons: the least, which is 0 where there is no sign.
+    llvm::Value* inside = b.CreateSelect(b.CreateFCmpOGT(value, least), value, least);
+    inside = b.CreateSelect(b.CreateFCmpOLT(inside, most), inside, most);
+    if (is_signed) inside = b.CreateSelect(b.CreateFCmpUNO(value, value), number(0), inside);
+    llvm::Value* wide = b.CreateFPToSI(inside, shaped_like(value, b.getInt32Ty()));
+    return b.CreateTrunc(wide, shaped_like(value, value_type(b.getContext(), to)));
+}
+
 llvm::Value* emit_cast(Builder& b, llvm::Value* value, DType from, DType to) {
     if (from == to) return value;
     llvm::LLVMContext& context = b.getContext();
@@ -101,6 +116,7 @@ llvm::Value* emit_cast(Builder& b, llvm::Value* value, DType from, DType to) {
         if (to == DType::b1) {
             return b.CreateFCmpUNE(wide, llvm::ConstantFP::get(wide->getType(), 0.0));
         }
+        if (size_of(to) <= 2) return narrow_integer(b, wide, to);
         const auto id = is_unsigned(to) ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat;
         return b.CreateIntrinsic(id, {wanted, wide->getType()}, {wide});
     }
