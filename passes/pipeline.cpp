@@ -126,7 +126,10 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
                      }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
-    if (s) s = run_pass(run, "fuse", module, each_function(fuse));
+    if (s)
+        s = run_pass(run, "fuse", module, each_function([&](Function& function) {
+                         fuse(function, options.batch_hint);
+                     }));
     return s;
 }
 

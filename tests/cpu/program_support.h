@@ -66,7 +66,7 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
         run("fuse_linear_activation",
             [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);
-        run("fuse", fuse);
+        run("fuse", [&](Function& function) { fuse(function, hint); });
     }
     Result<Program> program = lower_module(module, hint);
     if (!program) FAIL("lower_module: " << to_string(program.error()));

@@ -75,7 +75,7 @@ struct Net {
 inline void group_all(Function& function) {
     fuse_linear_activation(function, 16);
     fold_pooling(function);
-    fuse(function);
+    fuse(function, 16);
 }
 
 inline Lowered lowered(const Function& function) {
