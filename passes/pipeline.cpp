@@ -5,6 +5,7 @@
 
 #include "passes/assign_layout.h"
 #include "passes/derive_weights.h"
+#include "passes/duplicate.h"
 #include "passes/entries.h"
 #include "passes/fold_pooling.h"
 #include "passes/fold_scale.h"
@@ -126,6 +127,10 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
                      }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
+    if (s)
+        s = run_pass(run, "duplicate", module, each_function([&](Function& function) {
+                         duplicate(function, options.batch_hint);
+                     }));
     if (s)
         s = run_pass(run, "fuse", module, each_function([&](Function& function) {
                          fuse(function, options.batch_hint);

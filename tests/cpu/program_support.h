@@ -15,6 +15,7 @@
 #include "backends/interpreter.h"
 #include "ir/graph_text.h"
 #include "passes/assign_layout.h"
+#include "passes/duplicate.h"
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
@@ -66,6 +67,7 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
         run("fuse_linear_activation",
             [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);
+        run("duplicate", [&](Function& function) { duplicate(function, hint); });
         run("fuse", [&](Function& function) { fuse(function, hint); });
     }
     Result<Program> program = lower_module(module, hint);

@@ -9,6 +9,7 @@
 
 #include "backends/interpreter.h"
 #include "ir/graph_builder.h"
+#include "passes/duplicate.h"
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
@@ -75,6 +76,7 @@ struct Net {
 inline void group_all(Function& function) {
     fuse_linear_activation(function, 16);
     fold_pooling(function);
+    duplicate(function, 16);
     fuse(function, 16);
 }
 
