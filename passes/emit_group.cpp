@@ -14,8 +14,9 @@ constexpr std::size_t kMostReductions = 6;
 }  // namespace
 
 Emitter::Emitter(const GroupInfo& info, const std::vector<NodeId>& members,
-                 const std::vector<NodeId>& stored)
-    : info_(info), members_(members), stored_(stored), member_(info.function.nodes.size()) {
+                 const std::vector<NodeId>& stored, bool together)
+    : info_(info), members_(members), stored_(stored), member_(info.function.nodes.size()),
+      together_(together) {
     for (NodeId id : members_) member_[id.index] = true;
 }
 
@@ -274,7 +275,10 @@ Result<EmittedKernel> Emitter::run() {
 Result<EmittedKernel> emit_group(const GroupInfo& info, const std::vector<NodeId>& members,
                                  const std::vector<NodeId>& stored) {
     if (stored.empty()) return Error{kExitInternal, "a group without outputs"};
-    return Emitter(info, members, stored).run();
+    Emitter together(info, members, stored, true);
+    Result<EmittedKernel> emitted = together.run();
+    if (emitted || !together.has_siblings()) return emitted;
+    return Emitter(info, members, stored, false).run();
 }
 
 }  // namespace netc

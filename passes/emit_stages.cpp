@@ -4,6 +4,7 @@
 
 #include "passes/emitter.h"
 #include "passes/reduction_order.h"
+#include "passes/siblings.h"
 
 namespace netc {
 namespace {
@@ -15,6 +16,17 @@ bool always_holds(const Guard& guard, const AxisView& axes) {
     if (guard.divisor != 1 || !guard.limit.is_static()) return false;
     const std::optional<Range> range = range_of(guard.index, axes.static_extents());
     return range && range->low >= 0 && range->high < guard.limit.constant;
+}
+
+// The expression with its states numbered from `first` on.
+ScalarId with_states_from(ScalarGraph& scalars, ScalarId id, std::int64_t first,
+                          std::map<ScalarId, ScalarId>& known) {
+    if (const auto found = known.find(id); found != known.end()) return found->second;
+    Scalar scalar = scalars[id];
+    for (ScalarId& operand : scalar.operands)
+        operand = with_states_from(scalars, operand, first, known);
+    if (scalar.op == ScalarOp::state || scalar.op == ScalarOp::other) scalar.integer += first;
+    return known[id] = scalars.add_node(std::move(scalar));
 }
 
 std::optional<std::int64_t> static_elements(const Shape& shape) {
@@ -55,9 +67,41 @@ StagedValue* Emitter::stage_reduction(NodeId node, const Place& place) {
         return nullptr;
     }
     StageRecord& record = new_stage(place, node);
-    const ScalarId value = reduce_node(node, index_at(place, record.axes), record);
+    std::vector<NodeId> sums = siblings_of(node);
+    has_siblings_ = has_siblings_ || !sums.empty();
+    sums.insert(sums.begin(), node);
+    const std::size_t outer_ones = under_way_.size();
+    under_way_.insert(under_way_.end(), sums.begin(), sums.end());
+    std::vector<ScalarId> values;
+    for (const NodeId sum : sums) {
+        if (sum != node) record.taken = 0;
+        values.push_back(reduce_node(sum, index_at(place, record.axes), record));
+    }
     finish(record);
-    return &staged_.emplace(node, StagedValue{place, &record, value, -1}).first->second;
+    under_way_.resize(outer_ones);
+    for (std::size_t k = 0; k < sums.size(); ++k)
+        staged_.emplace(sums[k], StagedValue{place, &record, values[k], -1});
+    return &staged_.at(node);
+}
+
+// The other reductions of the group that the stage of this one can make too.
+std::vector<NodeId> Emitter::siblings_of(NodeId node) const {
+    std::vector<NodeId> found;
+    if (!together_) return found;
+    const auto waits = [&](NodeId id, const std::vector<NodeId>& others) {
+        return std::ranges::any_of(others, [&](NodeId other) {
+            return other == id || is_below(info_, members_, other, id);
+        });
+    };
+    for (const NodeId id : members_) {
+        if (id == node || !reduces(id) || staged_.contains(id) || waits(id, under_way_)) continue;
+        const bool fits = are_siblings(info_, members_, node, id) &&
+                          std::ranges::all_of(found, [&](NodeId other) {
+                              return are_siblings(info_, members_, other, id);
+                          });
+        if (fits) found.push_back(id);
+    }
+    return found;
 }
 
 StagedValue* Emitter::stage_elementwise(NodeId node, const Place& place) {
@@ -123,11 +167,25 @@ bool Emitter::worth_a_local(NodeId node, const Place& place) const {
     return true;
 }
 
-void Emitter::reduce(StageRecord& record, Reduction reduction, bool contraction,
-                     const Type& result) {
+AxisId Emitter::reduced_axis(StageRecord& record, const Extent& extent) {
+    if (!record.taken) {
+        record.reduced.push_back(add_axis(AxisKind::reduced, extent));
+        return record.reduced.back();
+    }
+    const std::size_t next = (*record.taken)++;
+    if (next >= record.reduced.size() || kernel_.axes[record.reduced[next]].extent != extent) {
+        fail("siblings over different axes");
+        return record.reduced[0];
+    }
+    return record.reduced[next];
+}
+
+std::int64_t Emitter::reduce(StageRecord& record, Reduction reduction, bool contraction,
+                             const Type& result) {
     if (record.stage.reduction) {
-        fail("an operator with two reductions");
-        return;
+        const auto first = static_cast<std::int64_t>(record.stage.reduction->states.size());
+        join_reduction(record, std::move(reduction));
+        return first;
     }
     if (record.reduced.empty()) record.reduced.push_back(add_axis(AxisKind::reduced, {0, 1}));
     ReductionShape shape;
@@ -143,6 +201,24 @@ void Emitter::reduce(StageRecord& record, Reduction reduction, bool contraction,
         if (!always_holds(guard, axes())) reduction.guards.push_back(guard);
     }
     record.stage.reduction = std::move(reduction);
+    return 0;
+}
+
+void Emitter::join_reduction(StageRecord& record, Reduction reduction) {
+    Reduction& joined = *record.stage.reduction;
+    if (!record.taken) {
+        fail("an operator with two reductions");
+        return;
+    }
+    const auto first = static_cast<std::int64_t>(joined.states.size());
+    std::map<ScalarId, ScalarId> known;
+    for (const ScalarId step : reduction.step)
+        joined.step.push_back(with_states_from(kernel_.scalars, step, first, known));
+    if (joined.order.kind != OrderKind::sequential) {
+        for (const ScalarId merge : reduction.merge)
+            joined.merge.push_back(with_states_from(kernel_.scalars, merge, first, known));
+    }
+    joined.states.insert(joined.states.end(), reduction.states.begin(), reduction.states.end());
 }
 
 }  // namespace netc

@@ -39,8 +39,7 @@ public:
             return 0;
         }
         if (*size == Extent{0, 1}) return 0;
-        stage_.reduced.push_back(emitter_.add_axis(AxisKind::reduced, *size));
-        const Index step = Index::axis(stage_.reduced.back());
+        const Index step = Index::axis(emitter_.reduced_axis(stage_, *size));
         return runs_backwards() && size->is_static() ? Index(size->constant - 1) - step : step;
     }
     void guard(Guard guard) override {
@@ -49,16 +48,16 @@ public:
     }
     std::vector<ScalarId> reduce(std::vector<StateVariable> states, std::vector<ScalarId> step,
                                  std::vector<ScalarId> merge) override {
-        std::vector<ScalarId> finished;
-        for (std::size_t k = 0; k < states.size(); ++k) {
-            finished.push_back(scalars().state(static_cast<std::int64_t>(k), states[k].dtype));
-        }
         Reduction reduction;
-        reduction.states = std::move(states);
+        reduction.states = states;
         reduction.step = std::move(step);
         reduction.merge = std::move(merge);
         const bool contraction = op_def(node().op).family == OpFamily::contraction;
-        emitter_.reduce(stage_, std::move(reduction), contraction, node().type);
+        std::int64_t number =
+            emitter_.reduce(stage_, std::move(reduction), contraction, node().type);
+        std::vector<ScalarId> finished;
+        for (const StateVariable& state : states)
+            finished.push_back(scalars().state(number++, state.dtype));
         return finished;
     }
 

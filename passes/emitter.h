@@ -20,6 +20,8 @@ struct StageRecord {
     std::vector<AxisId> reduced;
     std::vector<Guard> guards;
     bool done = false;
+    // Of the reduced axes, how many the sibling has taken that joins the stage's first reduction.
+    std::optional<std::size_t> taken;
 };
 
 // A member whose value a stage computes, at `place`.
@@ -32,9 +34,11 @@ struct StagedValue {
 
 class Emitter {
 public:
+    // `together`: siblings (siblings.h) are one stage.
     Emitter(const GroupInfo& info, const std::vector<NodeId>& members,
-            const std::vector<NodeId>& stored);
+            const std::vector<NodeId>& stored, bool together);
     Result<EmittedKernel> run();
+    bool has_siblings() const { return has_siblings_; }
 
     // The substitution routine: the element of a value as a scalar of `stage`.
     ScalarId value_at(NodeId node, const std::vector<Index>& index, StageRecord& stage,
@@ -48,7 +52,10 @@ public:
     AxisId add_axis(AxisKind kind, const Extent& extent);
     Index simplified(const Index& index) const;
     ScalarId number_of(const Index& index, DType type);
-    void reduce(StageRecord& record, Reduction reduction, bool contraction, const Type& result);
+    AxisId reduced_axis(StageRecord& record, const Extent& extent);
+    // The number of the first of its states.
+    std::int64_t reduce(StageRecord& record, Reduction reduction, bool contraction,
+                        const Type& result);
     // Remembers the first failure; the emission goes on with meaningless scalars.
     ScalarId fail(std::string why, DType type = DType::f32);
 
@@ -73,6 +80,8 @@ private:
 
     // emit_stages.cpp
     StagedValue* stage_reduction(NodeId node, const Place& place);
+    std::vector<NodeId> siblings_of(NodeId node) const;
+    void join_reduction(StageRecord& record, Reduction reduction);
     StagedValue* stage_elementwise(NodeId node, const Place& place);
     StagedValue* join_stage(NodeId node, const Place& place);
     StagedValue* latest_below(NodeId node);
@@ -114,6 +123,9 @@ private:
     std::vector<StageRecord*> sequence_;  // in the order of execution
     std::vector<StageRecord*> last_;      // elementwise stages that run after all others
     std::map<NodeId, StagedValue> staged_;
+    const bool together_;
+    bool has_siblings_ = false;
+    std::vector<NodeId> under_way_;     // reductions whose stages are not done yet
     std::map<NodeId, Place> demanded_;  // first place at which a pointwise member was read
     using Known = std::tuple<const StageRecord*, NodeId, Outside, std::vector<Index>>;
     std::map<Known, ScalarId> known_;

@@ -11,10 +11,12 @@
 // Requires: fuse_linear_activation and fold_pooling ran. Keeps every bit.
 #pragma once
 
+#include <cstdint>
+
 #include "ir/graph.h"
 
 namespace netc {
 
-void fuse(Function& function);
+void fuse(Function& function, std::int64_t batch_hint);
 
 }  // namespace netc

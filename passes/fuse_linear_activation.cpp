@@ -88,8 +88,8 @@ void fuse_linear_activation(Function& function, std::int64_t batch_hint) {
         if (!grouping.group({NodeId{i}}) || sums_much_over_batch(info, NodeId{i}, batch_hint))
             continue;
         grouping.absorb_elementwise(NodeId{i}, function.nodes[i].type.shape);
-        if (bytes_of(function.nodes[i].type, batch_hint) >= kMuch / 4)
-            grouping.leave_out(NodeId{i});
+        const bool small = bytes_of(function.nodes[i].type, batch_hint) < kMuch / 4;
+        grouping.leave_out(NodeId{i}, small);
     }
 }
 

@@ -87,11 +87,15 @@ bool Grouping::is_better_left(NodeId id, const std::vector<NodeId>& nodes) const
 }
 
 // Storing what can be made again from its neighbours costs more than making it where it is read.
-void Grouping::leave_out(NodeId member) {
+void Grouping::leave_out(NodeId member, bool wider) {
+    const auto may_go = [&](NodeId id) {
+        return id != member && (!wider || size_of(function_[id].type.dtype) >
+                                              size_of(function_[member].type.dtype));
+    };
     for (bool smaller = true; smaller;) {
         const std::vector<NodeId> nodes = group_of(member);
         const auto found = std::ranges::find_if(
-            nodes, [&](NodeId id) { return id != member && is_better_left(id, nodes); });
+            nodes, [&](NodeId id) { return may_go(id) && is_better_left(id, nodes); });
         smaller = found != nodes.end();
         if (!smaller) return;
         std::vector<NodeId> rest = nodes;

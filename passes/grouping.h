@@ -21,8 +21,9 @@ public:
     bool group(std::vector<NodeId> nodes);
     // Adds elementwise nodes of this shape beside the group's, one after the other.
     void absorb_elementwise(NodeId member, const Shape& shape);
-    // Takes members out of the node's group again that only cost memory there.
-    void leave_out(NodeId member);
+    // Takes members out of the node's group again that only cost memory there; `wider`: only those
+    // whose elements are larger than the node's.
+    void leave_out(NodeId member, bool wider);
 
 private:
     bool is_better_left(NodeId id, const std::vector<NodeId>& nodes) const;

@@ -4,7 +4,9 @@
 #include "passes/pipeline.h"
 
 #include "passes/assign_layout.h"
+#include "passes/centred_sums.h"
 #include "passes/derive_weights.h"
+#include "passes/duplicate.h"
 #include "passes/entries.h"
 #include "passes/fold_pooling.h"
 #include "passes/fold_scale.h"
@@ -13,6 +15,7 @@
 #include "passes/hoist.h"
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
+#include "passes/moments.h"
 #include "passes/precision.h"
 #include "passes/prepare_layouts.h"
 #include "passes/simplify.h"
@@ -82,6 +85,9 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s)
         s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
     if (s) s = run_pass(run, "hoist", module, each_function(hoist));
+    // Before moments, which takes the pattern apart.
+    if (s) s = run_pass(run, "centred_sums", module, each_function(centred_sums));
+    if (s) s = run_pass(run, "moments", module, each_function(moments));
     if (s)
         s = run_pass(run, "fold_scale", module, [](Module& m) {
             if (Function* forward = m.find("forward")) fold_scale(*forward);
@@ -127,7 +133,14 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
                      }));
     // After fuse_linear_activation: a window may stand behind an activation.
     if (s) s = run_pass(run, "fold_pooling", module, each_function(fold_pooling));
-    if (s) s = run_pass(run, "fuse", module, each_function(fuse));
+    if (s)
+        s = run_pass(run, "duplicate", module, each_function([&](Function& function) {
+                         duplicate(function, options.batch_hint);
+                     }));
+    if (s)
+        s = run_pass(run, "fuse", module, each_function([&](Function& function) {
+                         fuse(function, options.batch_hint);
+                     }));
     return s;
 }
 

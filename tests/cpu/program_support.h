@@ -16,6 +16,7 @@
 #include "backends/interpreter.h"
 #include "ir/graph_text.h"
 #include "passes/assign_layout.h"
+#include "passes/duplicate.h"
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
@@ -68,7 +69,8 @@ inline Program program_of(Module module, Form form, std::int64_t hint) {
         run("fuse_linear_activation",
             [&](Function& function) { fuse_linear_activation(function, hint); });
         run("fold_pooling", fold_pooling);
-        run("fuse", fuse);
+        run("duplicate", [&](Function& function) { duplicate(function, hint); });
+        run("fuse", [&](Function& function) { fuse(function, hint); });
     }
     Result<Program> program = lower_module(module, hint);
     if (!program) FAIL("lower_module: " << to_string(program.error()));

@@ -9,6 +9,7 @@
 
 #include "backends/interpreter.h"
 #include "ir/graph_builder.h"
+#include "passes/duplicate.h"
 #include "passes/fold_pooling.h"
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
@@ -75,7 +76,8 @@ struct Net {
 inline void group_all(Function& function) {
     fuse_linear_activation(function, 16);
     fold_pooling(function);
-    fuse(function);
+    duplicate(function, 16);
+    fuse(function, 16);
 }
 
 inline Lowered lowered(const Function& function) {
