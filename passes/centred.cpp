@@ -68,7 +68,7 @@ std::optional<Centred> centred(const Function& function, NodeId value,
         reduction.attributes.get<std::vector<std::int64_t>>("axes") != axes) {
         return std::nullopt;
     }
-    return Centred{x, sum, *mean};
+    return Centred{x, sum, quotient, *mean};
 }
 
 }  // namespace netc

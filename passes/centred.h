@@ -22,9 +22,10 @@ std::optional<NodeId> repeated_along(const Function& function, NodeId value,
                                      const std::vector<std::int64_t>& axes);
 
 struct Centred {
-    NodeId value;  // %x
-    NodeId sum;    // %s
-    NodeId mean;   // %m, perhaps reshaped
+    NodeId value;     // %x
+    NodeId sum;       // %s
+    NodeId quotient;  // %m
+    NodeId mean;      // the same, perhaps reshaped
 };
 std::optional<Centred> centred(const Function& function, NodeId value,
                                const std::vector<std::int64_t>& axes);

@@ -14,9 +14,9 @@ constexpr std::int64_t kMuch = 1 << 16;
 
 bool is_much(const Dim& elements) { return !elements.is_static() || elements.value() >= kMuch; }
 
-// The mean's sum and the sum of centred squares, as values of one pass.
+// Values of one pass.
 struct Sums {
-    NodeId sum, squares;
+    NodeId sum, mean, squares;
 };
 
 Sums in_one_pass(GraphBuilder& b, NodeId squares, const Centred& centre) {
@@ -29,11 +29,14 @@ Sums in_one_pass(GraphBuilder& b, NodeId squares, const Centred& centre) {
     const Dim count = elements_along(x.type().shape, axes);
     const Value sum = b.reduce_sum(x, axes, keep);
     const Value n = b.broadcast(b.extent(count, DType::f64), kept);
-    const Value about_mean = b.reduce_sum(x * x, axes, keep) - sum * (sum / n);
+    const Value mean = sum / n;
+    const Value about_mean = b.reduce_sum(x * x, axes, keep) - sum * mean;
     const Value not_negative =
         b.binary(OpId::max, about_mean, b.constant(0, DType::f64, about_mean.type().shape));
-    const Shape sum_shape = b.function()[centre.sum].type.shape;
-    return {b.reshape(b.cast(sum, DType::f32), sum_shape).id, b.cast(not_negative, DType::f32).id};
+    const auto as = [&](NodeId node, Value value) {
+        return b.reshape(b.cast(value, DType::f32), Shape(b.function()[node].type.shape)).id;
+    };
+    return {as(centre.sum, sum), as(centre.quotient, mean), b.cast(not_negative, DType::f32).id};
 }
 
 }  // namespace
@@ -53,6 +56,7 @@ void moments(Function& function) {
         const Sums sums = in_one_pass(b, NodeId{i}, *centre);
         instead[NodeId{i}] = sums.squares;
         instead[centre->sum] = sums.sum;
+        instead[centre->quotient] = sums.mean;
     }
     if (instead.empty()) return;
     const auto replace = [&](NodeId& id) {

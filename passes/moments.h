@@ -1,9 +1,9 @@
 // moments: mean and mean of the centred square in one pass over memory.
 //
 //     %s = reduce_sum %x {axes}                      %X = cast %x;  %S = reduce_sum %X;  %Q = reduce_sum (mul %X, %X)
-//     %m = div %s, n                          ->     %s = cast %S
-//     %d = sub %x, broadcast %m                      %m = div %s, n
-//     %q = reduce_sum (mul %d, %d) {axes}            %q = cast max(%Q - %S (%S / n), 0)       all but %s and %q in f64
+//     %m = div %s, n                          ->     %s = cast %S;  %M = div %S, n;  %m = cast %M
+//     %d = sub %x, broadcast %m                      %d = sub %x, broadcast %m
+//     %q = reduce_sum (mul %d, %d) {axes}            %q = cast max(%Q - %S %M, 0)      capitals in f64
 //
 // Why: %q waited for %m, so the sums went through %x one after the other. Now neither waits for the other, and
 // emit_group makes both in one pass (siblings.h).

@@ -4,7 +4,6 @@
 #include "passes/pipeline.h"
 
 #include "passes/assign_layout.h"
-#include "passes/centred_sums.h"
 #include "passes/derive_weights.h"
 #include "passes/duplicate.h"
 #include "passes/entries.h"
@@ -85,8 +84,6 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s)
         s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
     if (s) s = run_pass(run, "hoist", module, each_function(hoist));
-    // Before moments, which takes the pattern apart.
-    if (s) s = run_pass(run, "centred_sums", module, each_function(centred_sums));
     if (s) s = run_pass(run, "moments", module, each_function(moments));
     if (s)
         s = run_pass(run, "fold_scale", module, [](Module& m) {

@@ -5,6 +5,9 @@
 #include <functional>
 #include <system_error>
 #include <thread>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "backends/cpu/stopwatch.h"
 
@@ -20,6 +23,13 @@ Result<std::string> compile(const ProgramCode& code, llvm::TargetMachine& target
         if (Status status = job.emit(code, *module); !status) return status.error();
     }
     return emit_code(*module, target, CodeForm::object, &phases);
+}
+
+// LLVM leaves tens of megabytes behind that the allocator would keep while a network trains.
+void give_memory_back() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void add_times(CompileTimes& times, const std::vector<CodeJob*>& jobs,
@@ -110,7 +120,10 @@ Status compile_objects(const ProgramCode& code, const CodeCache& cache, int thre
     for (std::thread& thread : others) thread.join();
     times.threads = static_cast<int>(others.size()) + 1;
     add_times(times, open, phases);
-    if (!open.empty()) cache.trim();
+    if (!open.empty()) {
+        cache.trim();
+        give_memory_back();
+    }
     for (const Status& result : results) {
         if (!result) return result;
     }

@@ -160,6 +160,12 @@ Status write_file_atomically(const std::string& path, std::string_view text) {
     return write_file_atomically(path, [&](FileSink& sink) { sink.write(text); });
 }
 
+Status rename_file(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) return cannot_write(to, errno);
+    sync_directory(directory_of(to));
+    return {};
+}
+
 Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
     // Opening a pipe would wait for its writer; looking first could see another file than is opened.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -37,6 +37,9 @@ Status write_file_atomically(const std::string& path, std::span<const std::byte>
 Status write_file_atomically(const std::string& path, std::string_view text);
 Status write_file_atomically(const std::string& path, const std::function<void(FileSink&)>& writer);
 
+// Takes the place of `to`; both in one file system.
+Status rename_file(const std::string& from, const std::string& to);
+
 // The whole file, at most `limit` bytes (a larger one is refused before it is read).
 Result<std::string> read_file(const std::string& path,
                               std::uint64_t limit = std::uint64_t{1} << 40);

@@ -136,6 +136,9 @@ Result<Snapshot> take_snapshot(const Session& session) {
     Result<std::vector<TensorView>> tensors = weight_tensors(session);
     if (!tensors) return tensors.error();
     Snapshot snapshot;
+    std::size_t size = 0;
+    for (const TensorView& tensor : *tensors) size += tensor.bytes.size();
+    snapshot.bytes.reserve(size);
     for (const TensorView& tensor : *tensors) {
         snapshot.bytes.insert(snapshot.bytes.end(), tensor.bytes.begin(), tensor.bytes.end());
     }

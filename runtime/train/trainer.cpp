@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/files/files.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/run_log.h"
 #include "runtime/train/stepper.h"
@@ -15,6 +16,10 @@ namespace netc {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Weights of so many bytes are kept in a file until the next checkpoint, smaller ones in memory.
+constexpr std::int64_t kManyBytes = 16 << 20;
+constexpr const char* kPending = ".pending.safetensors";
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -303,6 +308,13 @@ private:
         progress_.best_restart = progress_.restart;
         r.best = true;
         if (plan_.directory == nullptr) return {};
+        if (session_.program().weights_size >= kManyBytes) {
+            pending_ = true;
+            for (const std::string& name : best_names()) {
+                if (Status s = write_weights_now(name + kPending); !s) return s;
+            }
+            return {};
+        }
         Result<Snapshot> snapshot = take_snapshot(session_);
         if (!snapshot) return snapshot.error();
         best_ = std::move(*snapshot);
@@ -326,18 +338,25 @@ private:
         return epochs >= section().patience->first - 1e-9;
     }
 
+    // Verbs that are given the run find `best`, whatever else the section calls it.
+    std::vector<std::string> best_names() const {
+        std::vector<std::string> names{"best"};
+        if (section().best_file && *section().best_file != "best")
+            names.push_back(*section().best_file);
+        return names;
+    }
+
     Status write_best() {
-        if (plan_.directory == nullptr || best_.empty()) return {};
-        const auto write = [&](const std::string& name) {
+        if (plan_.directory == nullptr || (best_.empty() && !pending_)) return {};
+        for (const std::string& name : best_names()) {
             const std::string path = plan_.directory->file(name + ".safetensors");
-            return write_weights(path, session_, best_, plan_.metadata);
-        };
-        // Verbs that are given the run find `best`, whatever else the section calls it.
-        if (Status s = write("best"); !s) return s;
-        if (section().best_file && *section().best_file != "best") {
-            if (Status s = write(*section().best_file); !s) return s;
+            const Status s =
+                pending_ ? rename_file(plan_.directory->file(name + kPending), path)
+                         : write_weights(path, session_, best_, plan_.metadata);
+            if (!s) return s;
         }
         best_ = {};
+        pending_ = false;
         written_ = true;
         return {};
     }
@@ -391,7 +410,8 @@ private:
     Ticker validate_, log_, save_;
     Progress progress_;
     EpochReport last_;
-    Snapshot best_;
+    Snapshot best_;         // not yet in a file
+    bool pending_ = false;  // it is in one, under another name
     std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, epoch_samples_ = 0;
     double rate_ = std::numeric_limits<double>::quiet_NaN();
     bool has_penalty_ = false;
