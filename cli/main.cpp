@@ -41,6 +41,7 @@ void declare_fmt(CLI::App& verb, Options& o) {
                   "write nothing; status 1 and the names if a file would change");
 }
 void declare_summary(CLI::App& verb, Options& o) {
+    add_recompute_option(verb, o);
     add_program_options(verb, o);
     verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
     verb.add_option("--section", o.section, "the train section, where a file has several");

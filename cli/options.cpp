@@ -59,7 +59,8 @@ void add_run_options(CLI::App& verb, Options& options) {
 void add_recompute_option(CLI::App& verb, Options& options) {
     verb.add_flag("--recompute", options.recompute,
                   "training computes cheap values again instead of keeping them: less memory, the "
-                  "same bits");
+                  "same bits; =never, or =auto (default): where they are more than 512 MiB")
+        ->check(CLI::IsMember({"true", "always", "never", "auto"}));
 }
 
 void add_target_options(CLI::App& verb, Options& options) {

@@ -54,7 +54,7 @@ struct Options {
     std::vector<std::string> wrt, emit, entries, modes;
     std::string stage = "graph", train = "all", prefix, rows, on = "valid";
     bool depfile = false, peak = false, kernels = false, report = false;
-    bool recompute = false;          // see passes/recompute.h
+    std::string recompute = "auto";  // always, never; the flag alone is "true"
     std::string action;              // cache info|clear; a code for explain
     std::vector<std::string> runs;   // plot
     std::vector<std::string> files;  // fmt

@@ -36,7 +36,9 @@ CompileOptions compile_options_of(const Options& options, std::vector<std::strin
     compile_options.winograd_tile = options.winograd_tile;
     compile_options.observe_ranges = options.observe_ranges;
     compile_options.ranges = options.ranges;
-    compile_options.recompute = options.recompute;
+    compile_options.recompute = options.recompute == "auto"    ? Recompute::automatic
+                                : options.recompute == "never" ? Recompute::never
+                                                               : Recompute::always;
     compile_options.for_gpu =
         is_for_gpu(options) || options.device != "cpu" || options.stage == "ptx";
     return compile_options;

@@ -85,7 +85,7 @@ int verb_summary(Options options) {
         if (!bytes) return report(bytes.error());
         training = *bytes;
         Options again = options;
-        again.recompute = true;
+        again.recompute = "always";
         bytes = memory_of(*model, section, again, training_entry(*section), batch);
         if (!bytes) return report(bytes.error());
         recomputing = *bytes;

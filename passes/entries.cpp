@@ -88,7 +88,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
             all.push_back({"grad:" + step.inputs[request.inputs[i]].name, gradients.inputs[i]});
         }
         keep_results(gradient, std::move(all));
-        if (options.recompute) recompute(gradient, gradients.backward, options.batch_hint);
+        recompute(gradient, gradients.backward, options.batch_hint, options.recompute);
         remove_stop_gradients(gradient);
         module.functions.push_back(std::move(gradient));
     }
@@ -102,7 +102,7 @@ Status differentiate_training(Module& module, const TrainSection& section,
             results.push_back({"rate", *rate});
         }
         keep_results(step, std::move(results));
-        if (options.recompute) recompute(step, gradients.backward, options.batch_hint);
+        recompute(step, gradients.backward, options.batch_hint, options.recompute);
         remove_stop_gradients(step);
         module.functions.push_back(std::move(step));
     }

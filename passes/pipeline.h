@@ -11,6 +11,7 @@
 #include "ir/result.h"
 #include "passes/pass_runner.h"
 #include "passes/quantize.h"
+#include "passes/recompute.h"
 
 namespace netc {
 
@@ -35,7 +36,7 @@ struct CompileOptions {
     // All of it in f64 instead of f32, see widen.h.
     bool double_precision = false;
     // The backward pass computes cheap values again instead of keeping them: see recompute.h.
-    bool recompute = false;
+    Recompute recompute = Recompute::automatic;
     // For the kernels of a GPU, which have one contraction each, see fuse_linear_activation.h.
     bool for_gpu = false;
     // The object's `init` reads no file and has little memory: see initialize.h.

@@ -13,6 +13,8 @@ constexpr int kMostAgain = 16;
 constexpr std::int64_t kSmallShare = 8;
 // Below this many bytes nothing is gained.
 constexpr std::int64_t kWorthIt = 4096;
+// From so many bytes on that would be kept, memory counts more than the few hundredths of a step that this takes.
+constexpr std::int64_t kMuch = std::int64_t{1} << 29;
 
 std::vector<bool> needed(const Function& function) {
     std::vector<bool> live(function.nodes.size());
@@ -40,6 +42,15 @@ public:
             again_[i] = true;
             for (NodeId id : small) kept_[id.index] = true;
         }
+    }
+
+    // What the backward pass reads of the forward pass, where nothing is computed again.
+    std::int64_t kept_bytes() const {
+        std::int64_t sum = 0;
+        for (std::uint32_t i = 0; i < backward_.begin; ++i) {
+            if (read_by_backward(NodeId{i})) sum += bytes(NodeId{i});
+        }
+        return sum;
     }
 
     bool cheap(NodeId id) const {
@@ -166,10 +177,12 @@ private:
 
 }  // namespace
 
-void recompute(Function& function, const BackwardPass& backward, std::int64_t batch_hint) {
-    if (backward.rules.empty()) return;
+void recompute(Function& function, const BackwardPass& backward, std::int64_t batch_hint,
+               Recompute when) {
+    if (backward.rules.empty() || when == Recompute::never) return;
     const Function whole = function;
     const Choice choice(whole, backward, std::max<std::int64_t>(1, batch_hint));
+    if (when == Recompute::automatic && choice.kept_bytes() <= kMuch) return;
     Copier(function, backward, choice).run();
 }
 

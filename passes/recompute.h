@@ -16,12 +16,18 @@
 // Keeps every bit: the same operations on the same numbers.
 #pragma once
 
+#include <cstdint>
+
 #include "ir/graph.h"
 #include "passes/differentiate.h"
 
 namespace netc {
 
+// automatic: where the backward pass would read more than half a gibibyte of the forward pass at the hinted batch.
+enum class Recompute : std::uint8_t { automatic, always, never };
+
 // The function as differentiate left it, with further nodes behind: its ids change.
-void recompute(Function& function, const BackwardPass& backward, std::int64_t batch_hint);
+void recompute(Function& function, const BackwardPass& backward, std::int64_t batch_hint,
+               Recompute when);
 
 }  // namespace netc

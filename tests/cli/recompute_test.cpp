@@ -42,6 +42,24 @@ TEST_CASE("training with --recompute takes less memory, as summary says") {
           0.9 * summary["training_bytes"].get<double>());
 }
 
+TEST_CASE("what is kept beyond half a gibibyte is computed again unless forbidden") {
+    const TemporaryDirectory directory;
+    directory.write("a.net", kNetwork);
+    const auto bytes = [&](const std::string& batch, const std::vector<std::string>& more) {
+        std::vector<std::string> words{"summary", "a.net", "--json", "--batch", batch};
+        words.insert(words.end(), more.begin(), more.end());
+        const Outcome outcome = run_netc(words, directory.path());
+        expect_success(outcome);
+        return nlohmann::json::parse(outcome.out)["training_bytes"].get<double>();
+    };
+    CHECK(bytes("16", {}) == bytes("16", {"--recompute=never"}));
+    CHECK(bytes("16", {"--recompute"}) < bytes("16", {}));
+    CHECK(bytes("8192", {}) == bytes("8192", {"--recompute=always"}));
+    CHECK(bytes("8192", {}) < bytes("8192", {"--recompute=never"}));
+    const Outcome wrong = run_netc({"summary", "a.net", "--recompute=often"}, directory.path());
+    CHECK(wrong.status == 2);
+}
+
 TEST_CASE("reports go to standard error beside an object") {
     const TemporaryDirectory directory;
     directory.write("a.net", kNetwork);

@@ -78,7 +78,7 @@ TEST_CASE("whatever changes a program changes its identity") {
         {"ranges", [](CompileOptions& o) { o.ranges = {{"linear_1", 0, 1}}; }},
         {"other ranges", [](CompileOptions& o) { o.ranges = {{"linear_1", 0, 2}}; }},
         {"f64", [](CompileOptions& o) { o.double_precision = true; }},
-        {"recompute", [](CompileOptions& o) { o.recompute = true; }},
+        {"recompute", [](CompileOptions& o) { o.recompute = Recompute::always; }},
         {"tiles of Winograd", [](CompileOptions& o) { o.winograd_tile = 2; }},
         {"for a GPU", [](CompileOptions& o) { o.for_gpu = true; }},
         {"for an object", [](CompileOptions& o) { o.for_object = true; }},
