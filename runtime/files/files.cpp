@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/memory.h"
+
 namespace netc {
 namespace {
 
@@ -166,19 +168,53 @@ Status rename_file(const std::string& from, const std::string& to) {
     return {};
 }
 
-Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
+namespace {
+
+// A file that ends: no directory, no device, no pipe. The descriptor, or -1 and the reason.
+int open_plain(const std::string& path, struct stat& info, int& failure) {
     // Opening a pipe would wait for its writer; looking first could see another file than is opened.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return cannot_read(path, errno == ENXIO ? ENODEV : errno);
-    struct stat info{};
-    int failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
+    if (descriptor < 0) {
+        failure = errno == ENXIO ? ENODEV : errno;
+        return -1;
+    }
+    failure = ::fstat(descriptor, &info) == 0 ? 0 : errno;
     if (failure == 0 && S_ISDIR(info.st_mode)) failure = EISDIR;
     // /dev/zero never ends, and a pipe when its writer does.
-    if (failure == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) failure = ENODEV;
-    if (failure != 0) {
-        ::close(descriptor);
-        return cannot_read(path, failure);
+    if (failure == 0 && !S_ISREG(info.st_mode)) failure = ENODEV;
+    if (failure == 0) return descriptor;
+    ::close(descriptor);
+    return -1;
+}
+
+}  // namespace
+
+Result<FileContent> read_content(const std::string& path) {
+    struct stat info{};
+    int failure = 0;
+    const int descriptor = open_plain(path, info, failure);
+    if (descriptor < 0) return cannot_read(path, failure);
+    const auto size = static_cast<std::size_t>(std::max<off_t>(info.st_size, 0));
+    const std::shared_ptr<std::byte> memory = allocate_zeroed(size);
+    std::size_t done = 0;
+    while (memory != nullptr && done < size) {
+        const ssize_t count = ::read(descriptor, memory.get() + done, size - done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) failure = errno;
+        if (count <= 0) break;  // it has become shorter: what there is
+        done += static_cast<std::size_t>(count);
     }
+    ::close(descriptor);
+    if (memory == nullptr) failure = ENOMEM;
+    if (failure != 0) return cannot_read(path, failure);
+    return FileContent{memory, std::span<const std::byte>(memory.get(), done)};
+}
+
+Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
+    struct stat info{};
+    int failure = 0;
+    const int descriptor = open_plain(path, info, failure);
+    if (descriptor < 0) return cannot_read(path, failure);
     std::string text;
     const auto expected = static_cast<std::uint64_t>(std::max<off_t>(info.st_size, 0));
     bool too_large = expected > limit;

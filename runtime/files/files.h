@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,13 @@ Status rename_file(const std::string& from, const std::string& to);
 // The whole file, at most `limit` bytes (a larger one is refused before it is read).
 Result<std::string> read_file(const std::string& path,
                               std::uint64_t limit = std::uint64_t{1} << 40);
+
+// The same, where it may be large: read once, into memory that nobody copies.
+struct FileContent {
+    std::shared_ptr<const std::byte> memory;
+    std::span<const std::byte> bytes;
+};
+Result<FileContent> read_content(const std::string& path);
 
 // An errno as a user reads it: "no space left on the device".
 std::string describe_errno(int code);

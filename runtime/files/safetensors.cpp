@@ -252,14 +252,16 @@ Result<Safetensors> parse_safetensors(std::span<const std::byte> file, const std
     if (auto problem = parse_entries(header.value, data.size(), result)) {
         return malformed(path, *problem);
     }
-    result.bytes.assign(data.begin(), data.end());
+    result.bytes = data;
     return result;
 }
 
 Result<Safetensors> read_safetensors(const std::string& path) {
-    Result<std::string> file = read_file(path);
+    Result<FileContent> file = read_content(path);
     if (!file) return std::move(file).error();
-    return parse_safetensors(std::as_bytes(std::span(file->data(), file->size())), path);
+    Result<Safetensors> result = parse_safetensors(file->bytes, path);
+    if (result) result->memory = std::move(file->memory);
+    return result;
 }
 
 }  // namespace netc

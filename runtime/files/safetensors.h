@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,11 +35,13 @@ struct Safetensors {
     };
     Metadata metadata;
     std::vector<Tensor> tensors;  // in the order of their bytes
-    std::vector<std::byte> bytes;
+    std::shared_ptr<const std::byte>
+        memory;  // that `bytes` lie in; null where they are somebody else's
+    std::span<const std::byte> bytes;
 
     const Tensor* find(std::string_view name) const;
     std::span<const std::byte> data(const Tensor& tensor) const {
-        return std::span(bytes).subspan(tensor.offset, tensor.size);
+        return bytes.subspan(tensor.offset, tensor.size);
     }
 };
 
@@ -49,6 +52,7 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
 // Everything is checked: lengths, shapes, overlaps, gaps, names given twice. dtypes that netc does
 // not know are errors.
 Result<Safetensors> read_safetensors(const std::string& path);
+// Of a file's bytes, which have to outlive the result.
 Result<Safetensors> parse_safetensors(std::span<const std::byte> file, const std::string& path);
 
 }  // namespace netc

@@ -112,7 +112,8 @@ Result<Progress> read_state(const RunDirectory& directory, Session& session,
     }
     Safetensors weights, slots;
     memory.clear();
-    weights.bytes = slots.bytes = std::move(file->bytes);
+    weights.memory = slots.memory = file->memory;
+    weights.bytes = slots.bytes = file->bytes;
     for (Safetensors::Tensor& tensor : file->tensors) {
         constexpr std::string_view kPrefix = "optimizer/";
         if (tensor.name.starts_with(kPrefix)) {

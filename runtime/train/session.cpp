@@ -6,11 +6,8 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "ir/finite_check.h"
+#include "runtime/memory.h"
 
 namespace netc {
 namespace {
@@ -33,30 +30,17 @@ RegionKind region_of(const VariablePlace& place) {
 
 }  // namespace
 
-void AlignedMemory::Free::operator()(std::byte* p) const { std::free(p); }
-
 Result<AlignedMemory> AlignedMemory::allocate(std::int64_t bytes) {
     // Enough more that the widest vector load behind the last element stays inside.
     constexpr std::int64_t kSlack = 2 * kAlignment;
-    constexpr std::int64_t kHugePage = 2 << 20;
     AlignedMemory memory;
     if (bytes < 0 || bytes > (std::int64_t{1} << 46)) {
         return Error{kExitRun, "the network needs more memory than a process can have"};
     }
-    const bool large = bytes >= 2 * kHugePage;
-    const std::int64_t alignment = large ? kHugePage : kAlignment;
-    const std::int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kSlack;
-    const auto size = static_cast<std::size_t>((rounded + alignment - 1) / alignment * alignment);
-    memory.data_.reset(
-        static_cast<std::byte*>(std::aligned_alloc(static_cast<std::size_t>(alignment), size)));
+    memory.data_ = allocate_zeroed(static_cast<std::size_t>(bytes + kSlack));
     if (memory.data_ == nullptr) {
         return Error{kExitRun, "no memory: " + std::to_string(bytes / 1000000) + " MB are needed"};
     }
-#if defined(MADV_HUGEPAGE)
-    // Walks through images touch a page for every few elements; fewer pages, fewer misses. Only a wish.
-    if (large) (void)madvise(memory.data_.get(), size, MADV_HUGEPAGE);
-#endif
-    std::memset(memory.data_.get(), 0, static_cast<std::size_t>(rounded));
     memory.size_ = bytes;
     return memory;
 }

@@ -32,10 +32,7 @@ public:
     std::int64_t size() const { return size_; }
 
 private:
-    struct Free {
-        void operator()(std::byte* p) const;
-    };
-    std::unique_ptr<std::byte, Free> data_;
+    std::shared_ptr<std::byte> data_;
     std::int64_t size_ = 0;
 };
 

@@ -350,9 +350,8 @@ private:
         if (plan_.directory == nullptr || (best_.empty() && !pending_)) return {};
         for (const std::string& name : best_names()) {
             const std::string path = plan_.directory->file(name + ".safetensors");
-            const Status s =
-                pending_ ? rename_file(plan_.directory->file(name + kPending), path)
-                         : write_weights(path, session_, best_, plan_.metadata);
+            const Status s = pending_ ? rename_file(plan_.directory->file(name + kPending), path)
+                                      : write_weights(path, session_, best_, plan_.metadata);
             if (!s) return s;
         }
         best_ = {};
