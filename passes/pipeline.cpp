@@ -14,7 +14,6 @@
 #include "passes/hoist.h"
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
-#include "passes/moments.h"
 #include "passes/precision.h"
 #include "passes/prepare_layouts.h"
 #include "passes/simplify.h"
@@ -84,7 +83,6 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s)
         s = run_pass(run, "simplify", module, simplify_all);  // the backward pass makes duplicates
     if (s) s = run_pass(run, "hoist", module, each_function(hoist));
-    if (s) s = run_pass(run, "moments", module, each_function(moments));
     if (s)
         s = run_pass(run, "fold_scale", module, [](Module& m) {
             if (Function* forward = m.find("forward")) fold_scale(*forward);
