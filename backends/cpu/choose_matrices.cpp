@@ -43,8 +43,22 @@ std::vector<std::optional<MatrixSum>> Chooser::matrix_sums(std::vector<AxisId>& 
         first = false;
         std::erase_if(columns, [&](AxisId axis) { return !contains(sum->columns, axis); });
     }
+    // With rows along an outer axis, which later stages share.
+    std::erase_if(columns, [&](AxisId axis) {
+        return std::ranges::any_of(
+            sums, [&](const auto& sum) { return sum && rows_beside(*sum, axis).empty(); });
+    });
     if (columns.empty()) sums.clear();
     return sums;
+}
+
+// What the rows can run along where the columns run along this axis.
+std::vector<AxisId> Chooser::rows_beside(const MatrixSum& sum, AxisId columns) const {
+    std::vector<AxisId> rows;
+    for (AxisId axis : other_factor(sum, columns).own) {
+        if (contains(kernel_.outer, axis)) rows.push_back(axis);
+    }
+    return rows;
 }
 
 // How well the axis fills tiles with rows, and how easily they are brought.
@@ -96,12 +110,7 @@ std::optional<Schedule> Chooser::by_matrices() const {
             tile.tile = size.constant;
             own *= tile.tile;
         }
-        // Rows along an outer axis, which later stages share.
-        std::vector<AxisId> rows;
-        for (AxisId axis : other_factor(*sums[s], vector).own) {
-            if (contains(kernel_.outer, axis)) rows.push_back(axis);
-        }
-        if (rows.empty()) return std::nullopt;
+        std::vector<AxisId> rows = rows_beside(*sums[s], vector);
         const auto score = [&](AxisId axis) { return rows_score(*sums[s], stage, axis); };
         const AxisId best = *std::ranges::max_element(rows, {}, score);
         how.matrix_rows = best;
@@ -119,7 +128,13 @@ std::optional<Schedule> Chooser::by_matrices() const {
         if (sums[s])
             unroll_taps(schedule, s, schedule.stages[s].reduced.size() - 1 - sums[s]->inner.size());
     }
-    if (!legal(kernel_, schedule)) return std::nullopt;
+    // Smaller tiles where locals of a window take too much scratch: a tile of one point is legal for every batch or for
+    // none, so that the batch does not decide who makes the sum.
+    while (!legal(kernel_, schedule)) {
+        AxisTile& largest = *std::ranges::max_element(schedule.outer, {}, &AxisTile::tile);
+        if (largest.tile == 1) return std::nullopt;
+        largest.tile /= 2;
+    }
     if (kernel_.stages.size() == 1) choose_slices(schedule);
     order_loops(schedule);
     choose_row_block(schedule);

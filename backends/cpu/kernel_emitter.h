@@ -1,6 +1,6 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
 // tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp, by
-// matrix units emit_matrices.cpp and emit_operands.cpp);
+// matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
 // scalars and memory are in emit_value.cpp, emit_access.cpp and emit_vectors.cpp, conditions in emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
@@ -187,6 +187,9 @@ private:
     bool lies_across(const MatrixOperand& operand, const MatrixStep& step);
     llvm::Value* term_across(const MatrixOperand& operand, const MatrixStep& step,
                              std::int64_t term);
+    void load_tile(std::uint8_t tile, llvm::Value* place, llvm::Value* stride);
+
+    // emit_terms.cpp
     std::int64_t terms_of(const MatrixStep& step) const;
     bool set_term(const MatrixStep& step, std::int64_t term);
     bool is_of_step(const Guard& guard) const;
@@ -198,7 +201,6 @@ private:
                                          std::int64_t point, std::int64_t term);
     Condition row_condition();
     Condition row_is_there();
-    void load_tile(std::uint8_t tile, llvm::Value* place, llvm::Value* stride);
 
     // emit_guards.cpp
     Condition condition_of(const Guard& guard);

@@ -80,6 +80,7 @@ private:
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     // choose_matrices.cpp
     std::vector<std::optional<MatrixSum>> matrix_sums(std::vector<AxisId>& columns) const;
+    std::vector<AxisId> rows_beside(const MatrixSum& sum, AxisId columns) const;
     double rows_score(const MatrixSum& sum, const Stage& stage, AxisId axis) const;
     std::optional<Schedule> by_matrices() const;
     void choose_row_block(Schedule& schedule) const;
