@@ -241,3 +241,32 @@ int main(void) {
     }
     CHECK(parameters == wanted->tensors.size());
 }
+
+TEST_CASE("an object with tiles of AMX says so, and refuses where there are none") {
+    const TemporaryDirectory directory;
+    directory.write("net.net", "net 1\nmodel Net(x: f32[B, 64]) -> f32[B, 32] = x |> linear(32)\n");
+    const std::string compile = std::string(NETC_BINARY) +
+                                " compile net.net --cpu=x86-64-v4 "
+                                "--features=+amx-tile,+amx-bf16 --prefix net -o net.o --matmul=";
+    expect_success(shell(compile + "f32", directory));
+    CHECK(count_of(*read_file(directory.file("net.h")), "AMX") == 0);
+    expect_success(shell(compile + "bf16", directory));
+    CHECK(count_of(*read_file(directory.file("net.h")), "AMX") == 1);
+    directory.write("call.c", R"C(#define _POSIX_C_SOURCE 200112L
+#include <stdio.h>
+#include <stdlib.h>
+#include "net.h"
+int main(void) {
+    void *weights = NULL;
+    if (posix_memalign(&weights, NET_ALIGN, NET_WEIGHTS_SIZE) != 0) return 9;
+    printf("%d\n", net_init(weights, NULL, 1));
+    return 0;
+}
+)C");
+    expect_success(shell(kStrict + "call.c net.o -o call", directory));
+    const Outcome outcome = shell("./call", directory);
+    expect_success(outcome);
+    const bool there = count_of(*read_file("/proc/cpuinfo"), "amx_bf16") > 0;
+    INFO(outcome.out);
+    CHECK((outcome.out == "6\n" || (there && outcome.out == "0\n")));
+}

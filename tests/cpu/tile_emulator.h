@@ -106,7 +106,12 @@ private:
         unsigned before_;
     };
 
-    __attribute__((target("avx2,fma"), optimize("O3"))) static void
+#ifdef __clang__
+    __attribute__((target("avx2,fma")))
+#else
+    __attribute__((target("avx2,fma"), optimize("O3")))
+#endif
+    static void
     products_of_bf16(Tile& sums, const Tile& a, const Tile& b) {
         const FlushSubnormals flush;
         const auto widen = [](const Tile& tile, std::int64_t row, float* to) {
