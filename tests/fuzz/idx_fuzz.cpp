@@ -1,5 +1,5 @@
 // links: ir
-// sources: runtime/data/idx.cpp runtime/files/gzip.cpp runtime/files/files.cpp
+// sources: runtime/data/idx.cpp runtime/files/gzip.cpp runtime/files/files.cpp runtime/memory.cpp
 // Bytes of an IDX file, plain and as they come out of gzip.
 #include <cstddef>
 #include <cstdint>

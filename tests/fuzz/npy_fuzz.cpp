@@ -1,5 +1,5 @@
 // links: ir
-// sources: runtime/files/npy.cpp runtime/files/gzip.cpp runtime/files/files.cpp
+// sources: runtime/files/npy.cpp runtime/files/gzip.cpp runtime/files/files.cpp runtime/memory.cpp
 // Bytes of a .npy file.
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // links: ir
-// sources: runtime/files/safetensors.cpp runtime/files/files.cpp
+// sources: runtime/files/safetensors.cpp runtime/files/files.cpp runtime/memory.cpp
 // Bytes of a .safetensors file.
 #include <cstddef>
 #include <cstdint>
