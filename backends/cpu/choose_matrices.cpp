@@ -20,13 +20,6 @@ bool contains(const std::vector<AxisId>& axes, AxisId axis) {
     return std::ranges::count(axes, axis) > 0;
 }
 
-const MatrixFactor& factor_along(const MatrixSum& sum, AxisId axis) {
-    return contains(sum.a.own, axis) ? sum.a : sum.b;
-}
-const MatrixFactor& other_factor(const MatrixSum& sum, AxisId axis) {
-    return contains(sum.a.own, axis) ? sum.b : sum.a;
-}
-
 }  // namespace
 
 // The sums of the kernel that have the form, where the processor has units for all of them and one axis can be the
@@ -55,7 +48,7 @@ std::vector<std::optional<MatrixSum>> Chooser::matrix_sums(std::vector<AxisId>& 
 // What the rows can run along where the columns run along this axis.
 std::vector<AxisId> Chooser::rows_beside(const MatrixSum& sum, AxisId columns) const {
     std::vector<AxisId> rows;
-    for (AxisId axis : other_factor(sum, columns).own) {
+    for (AxisId axis : sum.beside(columns).own) {
         if (contains(kernel_.outer, axis)) rows.push_back(axis);
     }
     return rows;
@@ -67,7 +60,7 @@ double Chooser::rows_score(const MatrixSum& sum, const Stage& stage, AxisId axis
     double score = size / (kTileRows * std::ceil(size / kTileRows));
     const auto in_guard = [&](const Guard& guard) { return guard.index.depends_on(axis); };
     if (std::ranges::any_of(stage.reduction->guards, in_guard)) score *= 0.85;
-    for (std::uint32_t read : reads_of(kernel_, {factor_along(sum, axis).value})) {
+    for (std::uint32_t read : reads_of(kernel_, {sum.along(axis).value})) {
         const std::int64_t bytes = reads_[read].stride[axis] * 4 / sum.in_word;
         if (!reads_[read].known[axis] || bytes % kAliases == 0) score *= 0.6;
     }
@@ -88,7 +81,7 @@ std::optional<Schedule> Chooser::by_matrices() const {
         }
         for (const auto& sum : sums) {
             if (!sum) continue;
-            for (std::uint32_t read : reads_of(kernel_, {factor_along(*sum, axis).value}))
+            for (std::uint32_t read : reads_of(kernel_, {sum->along(axis).value}))
                 score += reads_[read].lies_along(axis) ? 2 : 0;
         }
         return score;
@@ -153,7 +146,7 @@ void Chooser::choose_row_block(Schedule& schedule) const {
     for (const Stage& stage : kernel_.stages) {
         const auto sum = matrix_sum(kernel_, stage);
         if (!sum) return;
-        for (std::uint32_t read : reads_of(kernel_, {factor_along(*sum, of_rows->axis).value})) {
+        for (std::uint32_t read : reads_of(kernel_, {sum->along(of_rows->axis).value})) {
             const Buffer& source = kernel_.reads[read].source;
             if (!seen[source.index]) bytes += bytes_of(source);
             seen[source.index] = true;
@@ -189,7 +182,7 @@ double Chooser::matrix_cost(const Schedule& schedule, std::size_t number) const 
     double bring = 0;
     for (AxisId axis : {rows, columns}) {
         const AxisId last = stage.reduction->axes.back();
-        for (std::uint32_t read : reads_of(kernel_, {factor_along(*sum, axis).value})) {
+        for (std::uint32_t read : reads_of(kernel_, {sum->along(axis).value})) {
             const Access& access = reads_[read];
             const bool along =
                 sum->inner.empty() && access.known[last] && std::abs(access.stride[last]) == 1;

@@ -6,48 +6,24 @@
 // instruction; what waits when a loop or a condition begins or ends is done then. The bits are those of single
 // steps.
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/narrow_product.h"
 #include "backends/scalar_ops.h"
 
 namespace netc {
-namespace {
-
-// The scalar of this type that is widened, or nothing.
-ScalarId widened(const ScalarGraph& scalars, ScalarId id, DType from, DType to) {
-    const Scalar& cast = scalars[id];
-    if (cast.op != ScalarOp::cast || cast.type != to) return kNoScalar;
-    return scalars.type(cast.operands[0]) == from ? cast.operands[0] : kNoScalar;
-}
-
-bool is_state(const ScalarGraph& scalars, ScalarId id) { return scalars[id].op == ScalarOp::state; }
-
-}  // namespace
-
 void KernelEmitter::begin_dots() {
     const Reduction& reduction = *stage_->reduction;
     factors_.reset();
     if (!vector_states_ || reduction.states.size() != 1) return;
-    const ScalarGraph& scalars = kernel_.scalars;
-    const Scalar& step = scalars[reduction.step[0]];
-    Factors found;
-    if (machine_.bf16 && step.op == ScalarOp::fma && is_state(scalars, step.operands[2])) {
-        found.count = 2;
-        found.wide_a = step.operands[0];
-        found.wide_b = step.operands[1];
-        found.a = widened(scalars, found.wide_a, DType::bf16, DType::f32);
-        found.b = widened(scalars, found.wide_b, DType::bf16, DType::f32);
-    } else if (machine_.vnni && step.op == ScalarOp::add && step.type == DType::i32) {
-        // The sum may stand on either side; the bytes without sign are the first factor.
-        const bool first = is_state(scalars, step.operands[0]);
-        const Scalar& product = scalars[step.operands[first ? 1 : 0]];
-        if (product.op != ScalarOp::mul || !is_state(scalars, step.operands[first ? 0 : 1])) return;
-        found.count = 4;
-        for (const bool swapped : {false, true}) {
-            if (found.a != kNoScalar && found.b != kNoScalar) break;
-            found.a = widened(scalars, product.operands[swapped ? 1 : 0], DType::u8, DType::i32);
-            found.b = widened(scalars, product.operands[swapped ? 0 : 1], DType::i8, DType::i32);
-        }
+    const auto product = narrow_product(kernel_.scalars, reduction.step[0]);
+    if (!product || !(product->in_word == 2 ? machine_.bf16 : machine_.vnni)) return;
+    Factors found{static_cast<std::size_t>(product->in_word), product->a, product->b,
+                  product->wide_a, product->wide_b};
+    if (found.count == 4) {  // the bytes without sign are the first factor
+        if (kernel_.scalars.type(found.a) != DType::u8) std::swap(found.a, found.b);
+        if (kernel_.scalars.type(found.a) != DType::u8 ||
+            kernel_.scalars.type(found.b) != DType::i8)
+            return;
     }
-    if (found.a == kNoScalar || found.b == kNoScalar) return;
     factors_ = found;
     waiting_.assign(states_.size(), {});
 }

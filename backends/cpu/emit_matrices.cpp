@@ -253,7 +253,7 @@ void KernelEmitter::matrix_step(const MatrixStep& step) {
     }
     for (AxisId axis : point_axes_) coordinate_[axis] = 0;
     for (AxisId axis : stage_->reduction->axes) {
-        if (axis != matrix_->chunked && std::ranges::count(matrix_->inner, axis) == 0) continue;
+        if (!matrix_->walks(axis)) continue;
         bound_[axis] = false;
         base_[axis] = Linear{};
     }
@@ -266,7 +266,7 @@ llvm::Value* KernelEmitter::operand_scratch(std::size_t number) {
 
 void KernelEmitter::load_columns(std::size_t vector, const MatrixStep& step) {
     MatrixOperand operand;
-    operand.factor = factor_along(*vector_axis_).value;
+    operand.factor = matrix_->along(*vector_axis_).value;
     operand.axis = *vector_axis_;
     operand.first = block_.vectors[vector];
     operand.points = kLanes;
@@ -279,7 +279,7 @@ void KernelEmitter::load_columns(std::size_t vector, const MatrixStep& step) {
 void KernelEmitter::multiply_rows(std::size_t group, const MatrixStep& step) {
     const AxisId axis = *how_->matrix_rows;
     MatrixOperand operand;
-    operand.factor = factor_along(axis).value;
+    operand.factor = matrix_->along(axis).value;
     operand.axis = axis;
     operand.first = block_.groups[group].first;
     operand.points = block_.groups[group].rows;
@@ -288,7 +288,7 @@ void KernelEmitter::multiply_rows(std::size_t group, const MatrixStep& step) {
     load_operand(operand, step);
     const ScalarGraph& scalars = kernel_.scalars;
     const bool signed_rows = scalars.type(operand.factor) == DType::i8;
-    const bool signed_columns = scalars.type(factor_along(*vector_axis_).value) == DType::i8;
+    const bool signed_columns = scalars.type(matrix_->along(*vector_axis_).value) == DType::i8;
     const llvm::Intrinsic::ID product =
         matrix_->in_word == 2 ? llvm::Intrinsic::x86_tdpbf16ps
         : signed_rows
@@ -300,11 +300,6 @@ void KernelEmitter::multiply_rows(std::size_t group, const MatrixStep& step) {
                                   builder_.getInt8(operand.tile),
                                   builder_.getInt8(static_cast<std::uint8_t>(kColumnsTile + v))});
     }
-}
-
-// The factor that this axis of the result belongs to.
-const MatrixFactor& KernelEmitter::factor_along(AxisId axis) const {
-    return std::ranges::count(matrix_->a.own, axis) > 0 ? matrix_->a : matrix_->b;
 }
 
 }  // namespace netc

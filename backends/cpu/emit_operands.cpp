@@ -45,10 +45,7 @@ bool KernelEmitter::load_in_place(const MatrixOperand& operand, const MatrixStep
             stride = *next;
         }
     }
-    const Scalar& factor = kernel_.scalars[operand.factor];
-    const Read& read = kernel_.reads[static_cast<std::size_t>(factor.integer)];
-    load_tile(operand.tile,
-              arithmetic_.address(params_[read.source.index], factor_bytes(operand, step, 0, 0)),
+    load_tile(operand.tile, factor_address(operand, step, 0, 0),
               builder_.getInt64(static_cast<std::uint64_t>(stride)));
     return true;
 }
@@ -57,11 +54,10 @@ bool KernelEmitter::load_in_place(const MatrixOperand& operand, const MatrixStep
 std::optional<std::vector<llvm::Value*>> KernelEmitter::rows_of_points(const MatrixOperand& operand,
                                                                        const MatrixStep& step) {
     if (!lies_along(operand, step)) return std::nullopt;
-    const Scalar& factor = kernel_.scalars[operand.factor];
-    const Read& read = kernel_.reads[static_cast<std::size_t>(factor.integer)];
-    const std::int64_t size = size_of(factor.type), terms = terms_of(step);
+    const DType type = kernel_.scalars.type(operand.factor);
+    const std::int64_t size = size_of(type), terms = terms_of(step);
     const auto elements = static_cast<unsigned>(64 / size);
-    auto* row_type = llvm::FixedVectorType::get(memory_type(context_, factor.type), elements);
+    auto* row_type = llvm::FixedVectorType::get(memory_type(context_, type), elements);
     auto* words_type = llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes);
     llvm::SmallVector<llvm::Constant*, 64> lanes;
     for (unsigned i = 0; i < elements; ++i)
@@ -86,8 +82,7 @@ std::optional<std::vector<llvm::Value*>> KernelEmitter::rows_of_points(const Mat
             if (condition.scalar != nullptr)
                 mask = builder_.CreateAnd(mask,
                                           builder_.CreateVectorSplat(elements, condition.scalar));
-            llvm::Value* pointer = arithmetic_.address(params_[read.source.index],
-                                                       factor_bytes(operand, step, point, 0));
+            llvm::Value* pointer = factor_address(operand, step, point, 0);
             row = builder_.CreateMaskedLoad(
                 row_type, pointer, llvm::Align(static_cast<std::uint64_t>(size)), mask, zero);
         }
@@ -107,7 +102,6 @@ llvm::Value* KernelEmitter::term_across(const MatrixOperand& operand, const Matr
     const auto axis_before = vector_axis_;
     const Linear base_before = base_[axis];
     const auto edge_before = std::tuple(edge_, edge_coordinate_, edge_mask_);
-    Condition condition;
     if (vector_axis_ == axis) {
         coordinate_[axis] = operand.first;
     } else {
@@ -120,16 +114,8 @@ llvm::Value* KernelEmitter::term_across(const MatrixOperand& operand, const Matr
         for (std::int64_t i = 0; i < kLanes; ++i)
             lanes.push_back(builder_.getInt1(i < operand.points));
         edge_mask_ = llvm::ConstantVector::get(lanes);
-        const std::vector<Guard>& guards = stage_->reduction->guards;
-        condition = row_is_there();
-        for (std::size_t g = 0; g < guards.size(); ++g) {
-            if (!guard_resolved_[g]) condition = both(condition, condition_of(guards[g]));
-        }
     }
-    if (step.open) {
-        condition =
-            both(condition, inside(axis_value(matrix_->chunked), extent_of(matrix_->chunked)));
-    }
+    const Condition condition = term_condition(operand.row_a_point, step);
     llvm::Value* value = zero;
     if (!condition.never) {
         llvm::Value* mask = condition.lanes;
@@ -137,13 +123,9 @@ llvm::Value* KernelEmitter::term_across(const MatrixOperand& operand, const Matr
             llvm::Value* all = builder_.CreateVectorSplat(kLanes, condition.scalar);
             mask = mask == nullptr ? all : builder_.CreateAnd(mask, all);
         }
-        // Nothing that was remembered elsewhere holds here: terms are no coordinates.
-        std::vector<std::unordered_map<std::uint64_t, Element>> memo(1);
-        std::swap(memo, memo_);
         guard_mask_ = mask;
-        value = as_vector(evaluate(operand.factor));
+        value = as_vector(evaluate_apart(operand.factor));
         guard_mask_ = nullptr;
-        std::swap(memo, memo_);
         if (mask != nullptr) value = builder_.CreateSelect(mask, value, zero);
     }
     vector_axis_ = axis_before;
@@ -156,7 +138,6 @@ llvm::Value* KernelEmitter::term_across(const MatrixOperand& operand, const Matr
 // A vector of sixteen points for each word of terms, where points or words lie side by side.
 std::optional<std::vector<llvm::Value*>> KernelEmitter::rows_of_words(const MatrixOperand& operand,
                                                                       const MatrixStep& step) {
-    const Scalar& factor = kernel_.scalars[operand.factor];
     auto* words_type = llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes);
     llvm::Value* zero = llvm::Constant::getNullValue(words_type);
     std::vector<llvm::Value*> rows(kLanes, zero);
@@ -168,14 +149,12 @@ std::optional<std::vector<llvm::Value*>> KernelEmitter::rows_of_words(const Matr
         const std::int64_t first = word * matrix_->in_word;
         if (in_memory) {
             if (first >= terms_of(step)) continue;
-            const Read& read = kernel_.reads[static_cast<std::size_t>(factor.integer)];
-            llvm::Value* pointer = arithmetic_.address(params_[read.source.index],
-                                                       factor_bytes(operand, step, 0, first));
+            llvm::Value* pointer = factor_address(operand, step, 0, first);
             coordinate_[operand.axis] = operand.first;
             llvm::Value* mask = mask_here();
             row = mask == nullptr
-                      ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(
-                            words_type, pointer, llvm::Align(static_cast<std::uint64_t>(4))))
+                      ? static_cast<llvm::Value*>(
+                            builder_.CreateAlignedLoad(words_type, pointer, llvm::Align(4)))
                       : builder_.CreateMaskedLoad(words_type, pointer, llvm::Align(4), mask, zero);
             continue;
         }
@@ -207,26 +186,12 @@ void KernelEmitter::copy_elements(const MatrixOperand& operand, const MatrixStep
     vector_axis_.reset();  // an element at a time
     coordinate_[axis] = 0;
     const auto one = [&](const Linear& point, const Linear& term) {
-        Condition condition;
-        if (unit > 1) {
-            condition = inside(axis_value(axis), extent_of(axis));
-        } else {
-            condition = row_is_there();
-            for (std::size_t g = 0; g < guard_resolved_.size(); ++g) {
-                if (!guard_resolved_[g])
-                    condition = both(condition, condition_of(stage_->reduction->guards[g]));
-            }
-        }
-        if (step.open) {
-            condition =
-                both(condition, inside(axis_value(matrix_->chunked), extent_of(matrix_->chunked)));
-        }
+        Condition condition = term_condition(operand.row_a_point, step);
+        if (!operand.row_a_point)
+            condition = both(condition, inside(axis_value(axis), extent_of(axis)));
         if (condition.never) return;
         const auto copy = [&] {
-            std::vector<std::unordered_map<std::uint64_t, Element>> memo(1);
-            std::swap(memo, memo_);
-            const Element value = evaluate(operand.factor);
-            std::swap(memo, memo_);
+            const Element value = evaluate_apart(operand.factor);
             Linear bytes = arithmetic_.scale(point, 64);
             bytes = arithmetic_.add(bytes, arithmetic_.scale(term, size));
             if (!error_) store(operand.scratch, bytes, type, value, true);

@@ -29,9 +29,9 @@ bool KernelEmitter::set_term(const MatrixStep& step, std::int64_t term) {
 
 // Whether the guard asks for each term of a step anew.
 bool KernelEmitter::is_of_step(const Guard& guard) const {
-    return guard.index.depends_on(matrix_->chunked) ||
-           std::ranges::any_of(matrix_->inner,
-                               [&](AxisId axis) { return guard.index.depends_on(axis); });
+    return std::ranges::any_of(stage_->reduction->axes, [&](AxisId axis) {
+        return matrix_->walks(axis) && guard.index.depends_on(axis);
+    });
 }
 
 Condition KernelEmitter::row_is_there() {
@@ -50,10 +50,30 @@ Condition KernelEmitter::row_condition() {
     return condition;
 }
 
+// Whether the term exists that the step's axes are bound to, for the points of this operand: guards ask for rows.
+Condition KernelEmitter::term_condition(bool of_rows, const MatrixStep& step) {
+    Condition condition;
+    if (of_rows) {
+        condition = row_is_there();
+        const std::vector<Guard>& guards = stage_->reduction->guards;
+        for (std::size_t g = 0; g < guards.size(); ++g) {
+            if (!guard_resolved_[g]) condition = both(condition, condition_of(guards[g]));
+        }
+    }
+    if (!step.open) return condition;
+    return both(condition, inside(axis_value(matrix_->chunked), extent_of(matrix_->chunked)));
+}
+
+// The read that the factor is, where it is nothing more.
+const Read* KernelEmitter::read_of(const MatrixOperand& operand) const {
+    const Scalar& factor = kernel_.scalars[operand.factor];
+    if (factor.op != ScalarOp::read) return nullptr;
+    return &kernel_.reads[static_cast<std::size_t>(factor.integer)];
+}
+
 Linear KernelEmitter::factor_bytes(const MatrixOperand& operand, const MatrixStep& step,
                                    std::int64_t point, std::int64_t term) {
-    const Read& read =
-        kernel_.reads[static_cast<std::size_t>(kernel_.scalars[operand.factor].integer)];
+    const Read& read = *read_of(operand);
     const Param& param = kernel_.params[read.source.index];
     set_term(step, term);
     const std::int64_t before = coordinate_[operand.axis];
@@ -70,6 +90,12 @@ Linear KernelEmitter::factor_bytes(const MatrixOperand& operand, const MatrixSte
     return arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
 }
 
+llvm::Value* KernelEmitter::factor_address(const MatrixOperand& operand, const MatrixStep& step,
+                                           std::int64_t point, std::int64_t term) {
+    return arithmetic_.address(params_[read_of(operand)->source.index],
+                               factor_bytes(operand, step, point, term));
+}
+
 // Bytes from the first term of the first point to this one, where that is a number.
 std::optional<std::int64_t> KernelEmitter::distance(const MatrixOperand& operand,
                                                     const MatrixStep& step, std::int64_t point,
@@ -81,31 +107,32 @@ std::optional<std::int64_t> KernelEmitter::distance(const MatrixOperand& operand
     return there.constant;
 }
 
+// Whether all terms of the step are there, along one axis, in memory.
+bool KernelEmitter::in_a_row(const MatrixOperand& operand, const MatrixStep& step) const {
+    const Read* const read = read_of(operand);
+    return read != nullptr && read->outside == Outside::never && !step.open &&
+           matrix_->inner.empty();
+}
+
 // Whether the terms of a point lie side by side.
 bool KernelEmitter::lies_along(const MatrixOperand& operand, const MatrixStep& step) {
-    const Scalar& factor = kernel_.scalars[operand.factor];
-    const std::int64_t terms = terms_of(step), size = size_of(factor.type);
-    const bool plain =
-        factor.op == ScalarOp::read &&
-        kernel_.reads[static_cast<std::size_t>(factor.integer)].outside == Outside::never;
+    if (!in_a_row(operand, step)) return false;
+    const std::int64_t terms = terms_of(step);
+    const std::int64_t size = size_of(kernel_.scalars.type(operand.factor));
     const std::vector<Guard>& guards = stage_->reduction->guards;
     for (std::size_t g = 0; g < guards.size(); ++g) {
         if (!guard_resolved_[g] && is_of_step(guards[g])) return false;
     }
-    return plain && !step.open && matrix_->inner.empty() && terms > 1 &&
-           distance(operand, step, 0, 1) == size &&
+    return terms > 1 && distance(operand, step, 0, 1) == size &&
            distance(operand, step, 0, terms - 1) == size * (terms - 1);
 }
 
 // Whether words of terms lie side by side, one of each point.
 bool KernelEmitter::lies_as_words(const MatrixOperand& operand, const MatrixStep& step) {
-    const Scalar& factor = kernel_.scalars[operand.factor];
-    const std::int64_t terms = terms_of(step), size = size_of(factor.type);
-    const bool plain =
-        factor.op == ScalarOp::read &&
-        kernel_.reads[static_cast<std::size_t>(factor.integer)].outside == Outside::never;
-    if (!plain || operand.row_a_point || step.open || !matrix_->inner.empty() ||
-        terms % matrix_->in_word != 0 || distance(operand, step, 1, 0) != 4 ||
+    if (operand.row_a_point || !in_a_row(operand, step)) return false;
+    const std::int64_t terms = terms_of(step);
+    const std::int64_t size = size_of(kernel_.scalars.type(operand.factor));
+    if (terms % matrix_->in_word != 0 || distance(operand, step, 1, 0) != 4 ||
         distance(operand, step, kLanes - 1, 0) != 4 * (kLanes - 1)) {
         return false;
     }
@@ -119,10 +146,9 @@ bool KernelEmitter::lies_as_words(const MatrixOperand& operand, const MatrixStep
 
 // Whether the points lie side by side, for each term.
 bool KernelEmitter::lies_across(const MatrixOperand& operand, const MatrixStep& step) {
-    const Scalar& factor = kernel_.scalars[operand.factor];
-    const std::int64_t size = size_of(factor.type);
+    const std::int64_t size = size_of(kernel_.scalars.type(operand.factor));
     const std::int64_t last = operand.row_a_point ? operand.points - 1 : kLanes - 1;
-    return factor.op == ScalarOp::read && last > 0 && distance(operand, step, 1, 0) == size &&
+    return read_of(operand) != nullptr && last > 0 && distance(operand, step, 1, 0) == size &&
            distance(operand, step, last, 0) == size * last;
 }
 

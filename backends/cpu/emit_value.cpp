@@ -112,6 +112,15 @@ Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
     return {value, width > 0};
 }
 
+// Where nothing that was remembered elsewhere holds: terms of matrix units are no coordinates.
+Element KernelEmitter::evaluate_apart(ScalarId id) {
+    std::vector<std::unordered_map<std::uint64_t, Element>> memo(1);
+    std::swap(memo, memo_);
+    const Element element = evaluate(id);
+    std::swap(memo, memo_);
+    return element;
+}
+
 Element KernelEmitter::evaluate(ScalarId id) {
     if (error_) return {};
     const std::uint64_t key = memo_key(id);

@@ -162,7 +162,6 @@ private:
     llvm::Value* operand_scratch(std::size_t number);
     void load_columns(std::size_t vector, const MatrixStep& step);
     void multiply_rows(std::size_t group, const MatrixStep& step);
-    const MatrixFactor& factor_along(AxisId axis) const;
     llvm::Value* sums_of_stage();
     llvm::Value* finished_sum(std::size_t point);
 
@@ -200,6 +199,11 @@ private:
     std::optional<std::int64_t> distance(const MatrixOperand& operand, const MatrixStep& step,
                                          std::int64_t point, std::int64_t term);
     Condition row_condition();
+    Condition term_condition(bool of_rows, const MatrixStep& step);
+    const Read* read_of(const MatrixOperand& operand) const;
+    bool in_a_row(const MatrixOperand& operand, const MatrixStep& step) const;
+    llvm::Value* factor_address(const MatrixOperand& operand, const MatrixStep& step,
+                                std::int64_t point, std::int64_t term);
     Condition row_is_there();
 
     // emit_guards.cpp
@@ -237,6 +241,7 @@ private:
 
     // emit_value.cpp
     Element evaluate(ScalarId id);
+    Element evaluate_apart(ScalarId id);
     Element evaluate_index(const Scalar& scalar);
     Element evaluate_operation(const Scalar& scalar);
     llvm::Value* as_vector(const Element& element, unsigned width = 16);

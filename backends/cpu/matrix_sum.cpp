@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/narrow_product.h"
 #include "backends/cpu/schedule.h"
 
 namespace netc {
@@ -10,28 +11,6 @@ namespace {
 // With fewer words in a step, or columns, vectors are as fast.
 constexpr std::int64_t kLeastWords = 6;
 constexpr std::int64_t kLeastColumns = 8;
-
-bool is_state(const ScalarGraph& scalars, ScalarId id) { return scalars[id].op == ScalarOp::state; }
-
-// The narrow scalar that is widened, or nothing.
-ScalarId widened(const ScalarGraph& scalars, ScalarId id) {
-    const Scalar& cast = scalars[id];
-    return cast.op == ScalarOp::cast ? cast.operands[0] : kNoScalar;
-}
-
-// The two factors of the step, narrow; kNoScalar where the step is none of theirs.
-std::pair<ScalarId, ScalarId> factors_of(const ScalarGraph& scalars, const Scalar& step) {
-    if (step.op == ScalarOp::fma && step.type == DType::f32 &&
-        is_state(scalars, step.operands[2])) {
-        return {widened(scalars, step.operands[0]), widened(scalars, step.operands[1])};
-    }
-    if (step.op != ScalarOp::add || step.type != DType::i32) return {kNoScalar, kNoScalar};
-    const bool first = is_state(scalars, step.operands[0]);
-    if (!is_state(scalars, step.operands[first ? 0 : 1])) return {kNoScalar, kNoScalar};
-    const Scalar& product = scalars[step.operands[first ? 1 : 0]];
-    if (product.op != ScalarOp::mul) return {kNoScalar, kNoScalar};
-    return {widened(scalars, product.operands[0]), widened(scalars, product.operands[1])};
-}
 
 bool depends_on(const Kernel& kernel, const std::vector<std::uint32_t>& reads, AxisId axis) {
     return std::ranges::any_of(reads, [&](std::uint32_t read) {
@@ -48,7 +27,7 @@ bool plain(const Kernel& kernel, const std::vector<std::uint32_t>& reads) {
            });
 }
 
-// Largest even parts of `count` that are at most `most`; multiples of `unit`.
+// The size of parts of `count` that are as even as multiples of `unit` can be, and at most `most`.
 std::int64_t even_part(std::int64_t count, std::int64_t most, std::int64_t unit) {
     const std::int64_t parts = (count + most - 1) / most;
     const std::int64_t part = (count + parts - 1) / parts;
@@ -104,6 +83,18 @@ bool can_be_columns(const Kernel& kernel, const Reduction& sum, AxisId axis) {
 
 }  // namespace
 
+const MatrixFactor& MatrixSum::along(AxisId axis) const {
+    return std::ranges::count(a.own, axis) > 0 ? a : b;
+}
+
+const MatrixFactor& MatrixSum::beside(AxisId axis) const {
+    return std::ranges::count(a.own, axis) > 0 ? b : a;
+}
+
+bool MatrixSum::walks(AxisId axis) const {
+    return axis == chunked || std::ranges::count(inner, axis) > 0;
+}
+
 std::optional<MatrixSum> matrix_sum(const Kernel& kernel, const Stage& stage) {
     if (!stage.reduction || stage.reduction->axes.empty()) return std::nullopt;
     const Reduction& sum = *stage.reduction;
@@ -111,17 +102,12 @@ std::optional<MatrixSum> matrix_sum(const Kernel& kernel, const Stage& stage) {
         sum.states[0].identity != 0) {
         return std::nullopt;
     }
-    const ScalarGraph& scalars = kernel.scalars;
+    const auto product = narrow_product(kernel.scalars, sum.step[0]);
+    if (!product) return std::nullopt;
     MatrixSum found;
-    std::tie(found.a.value, found.b.value) = factors_of(scalars, scalars[sum.step[0]]);
-    if (found.a.value == kNoScalar || found.b.value == kNoScalar) return std::nullopt;
-    const DType a = scalars.type(found.a.value), b = scalars.type(found.b.value);
-    const auto byte = [](DType type) { return type == DType::i8 || type == DType::u8; };
-    if (sum.states[0].dtype == DType::f32 ? a != DType::bf16 || b != DType::bf16
-                                          : !byte(a) || !byte(b)) {
-        return std::nullopt;
-    }
-    found.in_word = 4 / size_of(a);
+    found.a.value = product->a;
+    found.b.value = product->b;
+    found.in_word = product->in_word;
     const auto of_a = reads_of(kernel, {found.a.value}), of_b = reads_of(kernel, {found.b.value});
     if (!plain(kernel, of_a) || !plain(kernel, of_b)) return std::nullopt;
     std::vector<AxisId> axes = kernel.outer;

@@ -39,6 +39,10 @@ struct MatrixSum {
     // The terms of a step lie in it from the last to the first, as the kernel's indices go through memory.
     bool backwards = false;
 
+    const MatrixFactor&
+    along(AxisId axis) const;  // the factor that this axis of the result belongs to
+    const MatrixFactor& beside(AxisId axis) const;  // the other one
+    bool walks(AxisId axis) const;                  // within a step
     std::int64_t terms() const { return chunk * inner_count; }
     std::int64_t words() const { return (terms() + in_word - 1) / in_word; }
 };

@@ -197,8 +197,7 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
     const AxisId rows = *schedule.stages[number].matrix_rows;
     if (!schedule.vector_axis || std::ranges::count(sum->columns, *schedule.vector_axis) == 0)
         return illegal("columns of a matrix");
-    const bool of_b = std::ranges::count(sum->b.own, *schedule.vector_axis) > 0;
-    if (std::ranges::count(of_b ? sum->a.own : sum->b.own, rows) == 0)
+    if (std::ranges::count(sum->beside(*schedule.vector_axis).own, rows) == 0)
         return illegal("rows of a matrix");
     if (!schedule.packs.empty()) return illegal("packed copies beside matrix units");
     if (schedule.row_block > 0) {
@@ -212,13 +211,11 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
         }
     }
     for (const AxisTile& slice : schedule.slices) {
-        if (slice.axis == sum->chunked || std::ranges::count(sum->inner, slice.axis) > 0)
-            return illegal("slices of a step of matrix units");
+        if (sum->walks(slice.axis)) return illegal("slices of a step of matrix units");
     }
     for (const AxisTile& tile : schedule.stages[number].reduced) {
-        const bool of_step =
-            tile.axis == sum->chunked || std::ranges::count(sum->inner, tile.axis) > 0;
-        if (of_step && tile.tile != 1) return illegal("a step of matrix units is not unrolled");
+        if (sum->walks(tile.axis) && tile.tile != 1)
+            return illegal("a step of matrix units is not unrolled");
     }
     return {};
 }
