@@ -15,6 +15,10 @@ constexpr std::int64_t kChunks = 8;
 constexpr double kLeastSlice = 128;
 constexpr std::int64_t kSliceUnit = 16;  // a multiple of what is unrolled of the innermost axis
 
+// A result of more than so many second-level caches is written past all of them. Alone, with 32 MiB of third-level cache, that pays
+// from 16 MiB on; in a network, where its reader is not always the next kernel, from 8.
+constexpr double kStreamedCaches = 8;
+
 }  // namespace
 
 std::int64_t Chooser::tiles(const Schedule& schedule, const AxisTile& tile) const {
@@ -176,6 +180,17 @@ void Chooser::order_as_stored(Schedule& schedule) const {
     const auto first = std::ranges::find_if(
         outer, [&](const AxisTile& tile) { return tiles(schedule, tile) >= kChunks; });
     if (first != outer.end()) std::rotate(outer.begin(), first, first + 1);
+}
+
+// A large result's reader begins with what has left the caches by then.
+void Chooser::choose_streams(Schedule& schedule) const {
+    if (!schedule.slices.empty()) return;
+    for (std::uint32_t number = 0; number < kernel_.params.size(); ++number) {
+        if (kernel_.params[number].direction == Direction::out &&
+            bytes_of({Buffer::Kind::param, number}) >
+                kStreamedCaches * static_cast<double>(machine_.l2_bytes))
+            schedule.streamed.push_back(number);
+    }
 }
 
 void Chooser::finish(Schedule& schedule) const {

@@ -241,7 +241,13 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
 }
 
 Schedule Chooser::choose() {
-    if (const auto schedule = by_matrices()) return *schedule;
+    auto chosen = by_matrices();
+    if (!chosen) chosen = by_vectors();
+    choose_streams(*chosen);
+    return *chosen;
+}
+
+Schedule Chooser::by_vectors() {
     for (AxisId axis : kernel_.outer) {
         if (extent(axis) >= 2 || !kernel_.axes[axis].extent.is_static()) try_tiles(axis, false);
     }

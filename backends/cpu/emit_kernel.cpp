@@ -103,6 +103,7 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
     (void)entry_end;
 
     prepare();
+    begin_streams();
     if (!error_) {
         // Scratch of locals: one copy for each point of the tile.
         std::int64_t points = 1;
@@ -127,12 +128,35 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             emit_outer(0);
     }
     finish_tiles();
+    end_streams();
     builder_.CreateRetVoid();
     if (error_) {
         function_->eraseFromParent();
         return *error_;
     }
     return function_;
+}
+
+// Lines begin where the array does if it is aligned, which is not asked of a caller's arrays; and where a result takes the
+// place of an operand its lines are in the cache already.
+void KernelEmitter::begin_streams() {
+    for (const std::uint32_t number : schedule_.streamed) {
+        llvm::Value* result = params_[number];
+        llvm::Value* address = builder_.CreatePtrToInt(result, builder_.getInt64Ty());
+        llvm::Value* streams =
+            builder_.CreateIsNull(builder_.CreateAnd(address, std::uint64_t{kLineBytes - 1}));
+        for (std::size_t i = 0; i < params_.size(); ++i) {
+            if (i != number)
+                streams = builder_.CreateAnd(streams, builder_.CreateICmpNE(result, params_[i]));
+        }
+        streams_[result] = streams;
+    }
+}
+
+// Such writes are not ordered with others, by which threads tell each other that they are done.
+void KernelEmitter::end_streams() {
+    if (!streams_.empty() && machine_.x86)
+        builder_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
 }
 
 // Around all other loops, some tiles of the rows at a time.

@@ -112,6 +112,30 @@ Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, 
     return {value, !bytes.is_scalar()};
 }
 
+// Whether a vector there is one line of the cache or several, if the array begins with one.
+bool KernelEmitter::whole_lines(const Linear& bytes, DType type) {
+    return kLanes * size_of(type) % kLineBytes == 0 && bytes.constant % kLineBytes == 0 &&
+           std::ranges::all_of(
+               bytes.terms, [](const LinearTerm& term) { return term.factor % kLineBytes == 0; });
+}
+
+void KernelEmitter::store_streamed(llvm::Value* streams, llvm::Value* value, llvm::Value* pointer,
+                                   llvm::Align align) {
+    auto* past = llvm::BasicBlock::Create(context_, "past", function_);
+    auto* through = llvm::BasicBlock::Create(context_, "through", function_);
+    auto* after = llvm::BasicBlock::Create(context_, "after", function_);
+    builder_.CreateCondBr(streams, past, through);
+    builder_.SetInsertPoint(past);
+    llvm::StoreInst* store = builder_.CreateAlignedStore(value, pointer, llvm::Align(kLineBytes));
+    llvm::Metadata* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
+    store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
+    builder_.CreateBr(after);
+    builder_.SetInsertPoint(through);
+    builder_.CreateAlignedStore(value, pointer, align);
+    builder_.CreateBr(after);
+    builder_.SetInsertPoint(after);
+}
+
 void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, Element value,
                           bool all_lanes) {
     const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
@@ -130,7 +154,9 @@ void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, El
     }
     llvm::Value* mask = all_lanes ? nullptr : mask_here();
     if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
-        if (mask == nullptr) {
+        if (mask == nullptr && whole_lines(bytes, type) && streams_.contains(base)) {
+            store_streamed(streams_[base], stored, pointer, align);
+        } else if (mask == nullptr) {
             builder_.CreateAlignedStore(stored, pointer, align);
         } else {
             builder_.CreateMaskedStore(stored, pointer, align, mask);

@@ -25,6 +25,9 @@ namespace netc {
 // rows[i][j] to rows[j][i], 16 by 16 (emit_vectors.cpp).
 void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows);
 
+// What memory and caches exchange.
+inline constexpr std::int64_t kLineBytes = 64;
+
 // A value at a point: one element, or a vector along the vector axis.
 struct Element {
     llvm::Value* value = nullptr;
@@ -83,6 +86,8 @@ private:
     void emit_tile();
     void emit_pack(std::uint32_t read);
     llvm::Value* allocate(std::int64_t bytes, const std::string& name);
+    void begin_streams();
+    void end_streams();
 
     // emit_loops.cpp
     std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
@@ -238,6 +243,9 @@ private:
                                   llvm::Value* mask);
     bool read_transposed(const Read& read, ScalarId node, const Linear& bytes);
     void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
+    static bool whole_lines(const Linear& bytes, DType type);
+    void store_streamed(llvm::Value* streams, llvm::Value* value, llvm::Value* pointer,
+                        llvm::Align align);
 
     // emit_value.cpp
     Element evaluate(ScalarId id);
@@ -270,6 +278,8 @@ private:
     llvm::Function* function_ = nullptr;
     llvm::BasicBlock* entry_ = nullptr;
     std::vector<llvm::Value*> params_;
+    std::map<llvm::Value*, llvm::Value*>
+        streams_;  // of a param, whether it is written past the caches
     llvm::Value* batch_value_ = nullptr;
     llvm::Value* begin_ = nullptr;
     llvm::Value* end_ = nullptr;

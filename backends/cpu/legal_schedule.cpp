@@ -178,6 +178,17 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
     return {};
 }
 
+// What is written past the caches is written once, and not read by the kernel.
+Status legal_streams(const Kernel& kernel, const Schedule& schedule) {
+    if (!schedule.streamed.empty() && !schedule.slices.empty())
+        return illegal("sums that lie in a streamed result");
+    for (const std::uint32_t param : schedule.streamed) {
+        if (param >= kernel.params.size() || kernel.params[param].direction != Direction::out)
+            return illegal("a stream is of a result");
+    }
+    return {};
+}
+
 }  // namespace
 
 Status legal(const Kernel& kernel, const Schedule& schedule) {
@@ -256,6 +267,7 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         if (Status status = legal_pack(kernel, schedule, pack); !status) return status;
     }
+    if (Status status = legal_streams(kernel, schedule); !status) return status;
     return schedule.slices.empty() ? Status{} : legal_slices(kernel, schedule);
 }
 

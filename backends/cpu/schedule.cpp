@@ -145,6 +145,8 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         text += fmt::format("pack read {} at level {}\n", pack.read, pack.level);
     }
+    if (!schedule.streamed.empty())
+        text += fmt::format("streams p{}\n", fmt::join(schedule.streamed, ", p"));
     if (schedule.row_block > 0)
         text += fmt::format("rows in blocks of {} tiles\n", schedule.row_block);
     if (!schedule.slices.empty()) {

@@ -55,6 +55,9 @@ struct Schedule {
     // In between, the sums lie in the output: reloading them changes no bit.
     std::vector<AxisTile> slices;
     std::size_t slice_level = 0;
+    // Results that no cache would hold until they are read: whole lines of them are written past the caches, which
+    // saves reading what is overwritten. Params, ascending.
+    std::vector<std::uint32_t> streamed;
 };
 
 // Chosen by a cost model (choose_schedule.cpp). `batch_hint` guides only.

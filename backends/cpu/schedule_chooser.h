@@ -77,6 +77,7 @@ private:
     bool transposes(AxisId vector, AxisId other) const;
     std::int64_t rows_at_once(AxisId axis) const;
     void consider(Schedule schedule, bool thorough);
+    Schedule by_vectors();
     void try_tiles(const std::optional<AxisId>& vector, bool lane);
     // choose_matrices.cpp
     std::vector<std::optional<MatrixSum>> matrix_sums(std::vector<AxisId>& columns) const;
@@ -94,6 +95,7 @@ private:
     void order_as_stored(Schedule& schedule) const;
     Schedule packed(const Schedule& schedule, std::uint32_t read) const;
     void choose_packs(Schedule& schedule) const;
+    void choose_streams(Schedule& schedule) const;
     void finish(Schedule& schedule) const;
 
     const Kernel& kernel_;

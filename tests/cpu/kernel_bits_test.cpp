@@ -90,6 +90,12 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             packed.packs.push_back({read, 1 + below(schedule.outer.size() + 1)});
             if (legal(kernel, packed)) schedule = packed;
         }
+        for (std::uint32_t param = 0; param < kernel.params.size(); ++param) {
+            if (below(2) == 0) continue;
+            Schedule streaming = schedule;
+            streaming.streamed.push_back(param);
+            if (legal(kernel, streaming)) schedule = streaming;
+        }
         if (legal(kernel, schedule)) return schedule;
     }
     return plain_schedule(kernel);
@@ -135,6 +141,10 @@ TEST_CASE("compiled kernels agree with the interpreter, for any schedule and pro
                 test::KernelMemory memory(kernel, batch, 3);
                 CHECK(code->run(memory.pointers(), batch) == *fault);
                 CHECK(memory.difference(expected) == "");
+                // What a caller gives is aligned as its elements are.
+                test::KernelMemory moved(kernel, batch, 3, 4, 8);
+                CHECK(code->run(moved.pointers(), batch) == *fault);
+                CHECK(moved.difference(expected) == "");
                 // In chunks, last first.
                 test::KernelMemory pieces(kernel, batch, 3);
                 const std::int64_t chunks =

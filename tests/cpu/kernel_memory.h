@@ -49,13 +49,15 @@ inline void for_each_element(const Param& param, std::int64_t batch,
 
 class KernelMemory {
 public:
-    KernelMemory(const Kernel& kernel, std::int64_t batch, unsigned seed, int integer_limit = 4)
+    // Arrays begin `behind` bytes after a multiple of 64.
+    KernelMemory(const Kernel& kernel, std::int64_t batch, unsigned seed, int integer_limit = 4,
+                 std::size_t behind = 0)
         : kernel_(kernel), batch_(batch) {
         std::mt19937 random(seed);
         std::uniform_real_distribution<float> uniform(-1, 1);
         for (const Param& param : kernel.params) {
             const auto count = static_cast<std::size_t>(element_count(param, batch));
-            bytes_.emplace_back(count * static_cast<std::size_t>(size_of(param.dtype)) + 64);
+            bytes_.emplace_back(count * static_cast<std::size_t>(size_of(param.dtype)) + 128);
             const bool out = param.direction == Direction::out;
             for (std::size_t i = 0; i < count; ++i) {
                 const float number = out ? std::nanf("") : uniform(random);
@@ -67,8 +69,8 @@ public:
         }
         for (auto& buffer : bytes_) {
             const auto at = reinterpret_cast<std::uintptr_t>(buffer.data());
-            pointers_.push_back(buffer.data() + (64 - at % 64) % 64);
-            std::memmove(pointers_.back(), buffer.data(), buffer.size() - 64);
+            pointers_.push_back(buffer.data() + (64 - at % 64) % 64 + behind);
+            std::memmove(pointers_.back(), buffer.data(), buffer.size() - 128);
         }
     }
     KernelMemory(const KernelMemory&) = delete;
