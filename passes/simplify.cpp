@@ -1,5 +1,6 @@
 #include "passes/simplify.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -132,6 +133,29 @@ std::optional<NodeId> view_of_view(Rebuilder& to, const Node& node) {
     return std::nullopt;
 }
 
+// Sums of sums of whole rows, as a bias that is added in every step of a loop has in its gradient: one sum reads memory
+// in longer runs, and is more often the same as another. Sums along rows are left to the kernels that have the rows at hand.
+std::optional<NodeId> sum_of_sums(Rebuilder& to, const Node& node) {
+    if (node.op != OpId::reduce_sum) return std::nullopt;
+    const Node inner = to.result()[node.inputs[0]];
+    if (inner.op != OpId::reduce_sum || node.attributes.get<bool>("keep") ||
+        inner.attributes.get<bool>("keep"))
+        return std::nullopt;
+    using Axes = std::vector<std::int64_t>;
+    Axes axes = inner.attributes.get<Axes>("axes");
+    Axes rest;
+    const auto rank = static_cast<std::int64_t>(to.result()[inner.inputs[0]].type.shape.size());
+    for (std::int64_t axis = 0; axis < rank; ++axis) {
+        if (!std::ranges::count(axes, axis)) rest.push_back(axis);
+    }
+    for (const std::int64_t axis : node.attributes.get<Axes>("axes"))
+        axes.push_back(rest[static_cast<std::size_t>(axis)]);
+    std::ranges::sort(axes);
+    if (axes.back() + 1 == rank) return std::nullopt;
+    return to.append(OpId::reduce_sum, {inner.inputs[0]}, {{"axes", axes}, {"keep", false}},
+                     node.type, node.origin);
+}
+
 // Arithmetic on two constants, where the result in double is exact or rounds once to the type.
 std::optional<NodeId> fold(Rebuilder& to, const Node& node) {
     if (node.type.dtype != DType::f32 && node.type.dtype != DType::f64) return std::nullopt;
@@ -188,6 +212,7 @@ bool simplify_once(Function& function) {
         const Node& old = function.nodes[next++];
         if (auto simpler = simplify_node(to, node)) return simpler;
         const bool alone = old.inputs.size() == 1 && readers[old.inputs[0].index] == 1;
+        if (auto sum = alone ? sum_of_sums(to, node) : std::nullopt) return sum;
         return exchange_pooling(to, node, alone);
     });
 }

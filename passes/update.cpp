@@ -156,8 +156,9 @@ Value bias_correction(Step& step, double beta) {
     return -step.builder.unary(OpId::expm1, (step.steps_done + 1.0) * std::log(beta));
 }
 
+// `scale2`: one by the root of the second correction, so that an element waits for one division.
 void adam(Step& step, VariableId parameter, Value gradient, Value rate, Value correction1,
-          Value root_correction2) {
+          Value scale2) {
     const OptimizerSpec& o = step.optimizer;
     Value p = step.read(parameter);
     if (o.kind == OptimizerKind::adamw && step.module.variables[parameter].decay &&
@@ -169,8 +170,7 @@ void adam(Step& step, VariableId parameter, Value gradient, Value rate, Value co
     Value v = step.slot_of(parameter, ":v", v_id) * o.beta2 + gradient * gradient * (1.0 - o.beta2);
     step.set(m_id, m);
     step.set(v_id, v);
-    Value denominator =
-        step.builder.unary(OpId::sqrt, v) / step.beside(root_correction2, v) + o.epsilon;
+    Value denominator = step.builder.unary(OpId::sqrt, v) * step.beside(scale2, v) + o.epsilon;
     step.set(parameter, p - (rate / step.beside(correction1, rate)) * (m / denominator));
 }
 
@@ -223,10 +223,10 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
 
     const bool adaptive =
         optimizer.kind == OptimizerKind::adam || optimizer.kind == OptimizerKind::adamw;
-    Value correction1{}, root_correction2{};
+    Value correction1{}, scale2{};
     if (adaptive) {
         correction1 = bias_correction(step, optimizer.beta1);
-        root_correction2 = step.builder.unary(OpId::sqrt, bias_correction(step, optimizer.beta2));
+        scale2 = 1.0 / step.builder.unary(OpId::sqrt, bias_correction(step, optimizer.beta2));
     }
     for (std::size_t i = 0; i < parameters.size(); ++i) {
         step.builder.set_origin(function[gradients[i]].origin);
@@ -237,7 +237,7 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
             case OptimizerKind::sgd: sgd(step, parameters[i], gradient, rate); break;
             case OptimizerKind::adam:
             case OptimizerKind::adamw:
-                adam(step, parameters[i], gradient, rate, correction1, root_correction2);
+                adam(step, parameters[i], gradient, rate, correction1, scale2);
                 break;
             case OptimizerKind::rmsprop: rmsprop(step, parameters[i], gradient, rate); break;
             case OptimizerKind::lbfgs:

@@ -18,7 +18,7 @@ std::size_t round_up(std::size_t size, std::size_t unit) { return (size + unit -
 }  // namespace
 
 std::shared_ptr<std::byte> allocate_zeroed(std::size_t size) {
-    if (size < 2 * kLargePage) {
+    if (size < kLargePage / 2) {
         const std::size_t rounded = round_up(std::max<std::size_t>(size, 1), kAlignment);
         auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
         if (memory == nullptr) return nullptr;

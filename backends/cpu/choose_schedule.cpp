@@ -159,6 +159,17 @@ std::int64_t Chooser::rows_at_once(AxisId axis) const {
     return std::clamp(static_cast<std::int64_t>(room / again), std::int64_t{1}, kRows);
 }
 
+// Whether the main stage's terms are read once: then a tile is as many neighbours as there are registers, because memory is
+// fastest in long runs.
+bool Chooser::sums_columns() const {
+    return kernel_.stages[main_].reduction &&
+           std::ranges::all_of(stages_[main_].step_reads, [&](std::uint32_t read) {
+               return std::ranges::all_of(kernel_.outer, [&](AxisId axis) {
+                   return extent(axis) == 1 || reads_[read].depends_on(axis);
+               });
+           });
+}
+
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
 void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     Schedule base = plain_schedule(kernel_);
@@ -185,17 +196,20 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     const bool reduces = kernel_.stages[main_].reduction.has_value();
     const std::int64_t registers = machine_.registers_per_vector();
     const std::int64_t most = machine_.vector_registers - (machine_.vector_registers > 16 ? 4 : 3);
-    const std::int64_t most_vectors = base.vector_axis ? 4 : 1;
+    std::vector<std::int64_t> widths{1};
+    if (base.vector_axis) widths = {1, 2, 3, 4};
+    if (base.vector_axis && sums_columns()) widths.insert(widths.end(), {8, 16});
     constexpr std::array<std::int64_t, 14> kTiles{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 16};
     const auto set_tile = [](Schedule& schedule, AxisId axis, std::int64_t tile) {
         for (AxisTile& one : schedule.outer) {
             if (one.axis == axis) one.tile = tile;
         }
     };
-    for (std::int64_t vectors = 1; vectors <= most_vectors; ++vectors) {
-        if (base.vector_axis && vectors > 1 &&
-            (extent(*base.vector_axis) + kLanes - 1) / kLanes < vectors)
-            break;
+    for (const std::int64_t vectors : widths) {
+        const std::int64_t there =
+            base.vector_axis ? (extent(*base.vector_axis) + kLanes - 1) / kLanes : 1;
+        // Threads share out what is beside a wide tile.
+        if (vectors > there || (vectors > 4 && 2 * vectors > there)) break;
         Schedule wide = base;
         if (base.vector_axis) set_tile(wide, *base.vector_axis, vectors);
         std::vector<AxisId> others;

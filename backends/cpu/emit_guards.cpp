@@ -89,11 +89,13 @@ std::optional<std::vector<std::int64_t>>
 KernelEmitter::offsets_beside(const Index& index, AxisId axis, std::int64_t tile) const {
     std::set<std::int64_t> offsets{index.constant()};
     for (const IndexTerm& term : index.terms()) {
-        if (term.kind != IndexTerm::Kind::axis || vector_axis_ == term.axis) return std::nullopt;
+        const bool vector = vector_axis_ == term.axis;
+        if (term.kind != IndexTerm::Kind::axis || (vector && term.axis != axis))
+            return std::nullopt;
         std::int64_t count = 1;
         std::int64_t from = 0;
         if (term.axis == axis) {
-            count = tile;
+            count = tile * (vector ? kLanes : 1);
         } else if (bound_[term.axis]) {
             if (!base_[term.axis].is_constant()) return std::nullopt;
             from = base_[term.axis].constant;
@@ -117,7 +119,7 @@ KernelEmitter::offsets_beside(const Index& index, AxisId axis, std::int64_t tile
 // Cuts loops where a guard changes its answer, so that inside of each piece it has one.
 std::vector<KernelEmitter::Segment> KernelEmitter::split_by_guards(AxisId axis,
                                                                    std::vector<Segment> segments) {
-    if (vector_axis_ == axis) return segments;
+    const std::int64_t unit = vector_axis_ == axis ? kLanes : 1;
     const std::vector<Guard> guards = guards_and_borders();
     std::vector<Segment> pieces;
     for (const Segment& segment : segments) {
@@ -145,7 +147,7 @@ std::vector<KernelEmitter::Segment> KernelEmitter::split_by_guards(AxisId axis,
         std::vector<bool> previous;
         for (std::int64_t i = 0; i < segment.count && !questions.empty(); ++i) {
             std::vector<bool> answers;
-            const std::int64_t base = segment.start.constant + i * segment.tile;
+            const std::int64_t base = segment.start.constant + i * segment.tile * unit;
             for (const Question& question : questions) {
                 for (std::int64_t offset : question.offsets) {
                     answers.push_back(holds(question.coefficient * base + offset, question.divisor,
@@ -163,7 +165,8 @@ std::vector<KernelEmitter::Segment> KernelEmitter::split_by_guards(AxisId axis,
         for (std::size_t i = 0; i < starts.size(); ++i) {
             Segment piece = segment;
             const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : segment.count;
-            piece.start = arithmetic_.constant(segment.start.constant + starts[i] * segment.tile);
+            piece.start =
+                arithmetic_.constant(segment.start.constant + starts[i] * segment.tile * unit);
             piece.count = end - starts[i];
             pieces.push_back(piece);
         }

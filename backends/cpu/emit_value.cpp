@@ -86,6 +86,27 @@ Element KernelEmitter::evaluate_index(const Scalar& scalar) {
         true};
 }
 
+// Of a choice by a comparison of places, whether all points that code is being made for answer alike.
+std::optional<bool> KernelEmitter::known_choice(const Scalar& choice) {
+    if (choice.op != ScalarOp::select) return std::nullopt;
+    const Scalar& question = kernel_.scalars[choice.operands[0]];
+    if (question.op != ScalarOp::less && question.op != ScalarOp::less_equal) return std::nullopt;
+    const auto range_of = [&](ScalarId id) -> std::optional<Range> {
+        const Scalar& scalar = kernel_.scalars[id];
+        if (scalar.op == ScalarOp::constant && !is_float(scalar.type))
+            return Range{scalar.integer, scalar.integer};
+        if (scalar.op != ScalarOp::index) return std::nullopt;
+        return arithmetic_.range(linear(kernel_.indices[static_cast<std::size_t>(scalar.integer)]));
+    };
+    const auto left = range_of(question.operands[0]);
+    const auto right = range_of(question.operands[1]);
+    if (!left || !right) return std::nullopt;
+    const std::int64_t slack = question.op == ScalarOp::less ? 1 : 0;
+    if (left->high + slack <= right->low) return true;
+    if (left->low + slack > right->high) return false;
+    return std::nullopt;
+}
+
 Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
     std::vector<Element> elements;
     std::vector<DType> types;
@@ -147,6 +168,8 @@ Element KernelEmitter::evaluate(ScalarId id) {
         result = read(kernel_.reads[number], static_cast<std::uint32_t>(number), id);
     } else if (scalar.op == ScalarOp::index) {
         result = evaluate_index(scalar);
+    } else if (const auto answer = known_choice(scalar)) {
+        result = evaluate(scalar.operands[*answer ? 1 : 2]);
     } else {
         result = evaluate_operation(scalar);
     }

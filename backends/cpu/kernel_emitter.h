@@ -250,6 +250,7 @@ private:
     // emit_value.cpp
     Element evaluate(ScalarId id);
     Element evaluate_apart(ScalarId id);
+    std::optional<bool> known_choice(const Scalar& choice);
     Element evaluate_index(const Scalar& scalar);
     Element evaluate_operation(const Scalar& scalar);
     llvm::Value* as_vector(const Element& element, unsigned width = 16);

@@ -76,6 +76,7 @@ private:
     void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
     bool transposes(AxisId vector, AxisId other) const;
     std::int64_t rows_at_once(AxisId axis) const;
+    bool sums_columns() const;
     void consider(Schedule schedule, bool thorough);
     Schedule by_vectors();
     void try_tiles(const std::optional<AxisId>& vector, bool lane);

@@ -298,6 +298,9 @@ std::vector<Sample> concat_samples() {
         {{real({batch(), 2, 4}), real({batch(), 1, 4}), real({batch(), 5, 4})},
          {{"axis", std::int64_t{1}}}},
         {{real({batch(), 4})}, {{"axis", std::int64_t{1}}}},
+        {{real({batch(), 64}), real({batch(), 32}), real({batch(), 96})},
+         {{"axis", std::int64_t{1}}}},
+        {{real({batch(), 20}), real({batch(), 60})}, {{"axis", std::int64_t{1}}}},
         {{real({3}), real({4}), real({1}), real({9})}, {{"axis", std::int64_t{0}}}},
     };
 }
