@@ -101,6 +101,7 @@ int verb_compile(Options options) {
     if (!options.output.ends_with(".o")) {
         return report({kExitUsage, fmt::format("-o wants NAME.o, found `{}`", options.output)});
     }
+    if (options.train.empty()) options.train = "all";
     if (options.train != "no" && options.train != "all") {
         return report(
             {kExitUsage,

@@ -125,7 +125,8 @@ void declare_compile(CLI::App& verb, Options& o) {
         ->check(CLI::IsMember({"obj", "header", "asm", "llvm", "ptx", "weights"}));
     verb.add_option("--gpu", o.gpu, "with --target=nvptx64: sm_80 (default), sm_90 or sm_90a")
         ->check(CLI::IsMember({"sm_80", "sm_90", "sm_90a"}));
-    verb.add_option("--train", o.train, "no or all");
+    verb.add_option("--train", o.train, "all (default, also without a word), or no")
+        ->expected(0, 1);
     verb.add_option("--weights", o.weights, "for --emit=weights");
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");

@@ -20,6 +20,8 @@ constexpr std::int64_t kSmallSample = 64;
 constexpr double kMargin = 1.05;
 // Elements of weights from which on `prepare` lays them out as streams, where a few samples are all that uses them.
 constexpr std::int64_t kManyWeights = 1 << 16;
+// Elements of rows that are 1 KiB long.
+constexpr std::int64_t kAliasing = 256;
 // What rows of images lose at their borders.
 constexpr double kRowsOfImages = 0.5;
 
@@ -207,6 +209,51 @@ void choose_rows(Function& function, const GroupInfo& info,
     }
 }
 
+// Values that only operators read which take elements where they lie, not in another order: also through virtual ones.
+std::vector<bool> read_in_place(const GroupInfo& info) {
+    const Function& function = info.function;
+    std::vector<bool> in_place(function.nodes.size(), true);
+    for (auto i = static_cast<std::uint32_t>(function.nodes.size()); i-- > 0;) {
+        const bool passes_on = info.is_virtual(NodeId{i});
+        for (const Access& access : info.probes[i].reads) {
+            const bool plain =
+                access.indirect < 0 &&
+                std::ranges::all_of(
+                    access.index,
+                    [](const Index& index) {
+                        return std::ranges::all_of(index.terms(), [](const IndexTerm& term) {
+                            return term.kind == IndexTerm::Kind::axis;
+                        });
+                    });
+            if (!plain || function.nodes[i].op == OpId::reshape || (passes_on && !in_place[i]))
+                in_place[function.nodes[i].inputs[access.operand].index] = false;
+        }
+    }
+    for (const auto& result : function.results) in_place[result.value.index] = false;
+    for (const auto& update : function.updates) in_place[update.value.index] = false;
+    return in_place;
+}
+
+// A gradient of weights goes along the batch, through rows. Rows a multiple of 1 KiB apart would fall into few sets of the caches.
+void keep_rows_apart(Function& function, const GroupInfo& info,
+                     const std::vector<Contraction>& contractions) {
+    const std::vector<bool> in_place = read_in_place(info);
+    for (const Contraction& c : contractions) {
+        if (!c.sequential_over_batch) continue;
+        for (const NodeId operand : info.function[c.node].inputs) {
+            Node& node = function.nodes[operand.index];
+            const std::size_t rank = node.type.rank();
+            if (rank < 2 || !in_place[operand.index] || info.is_leaf(operand) ||
+                info.is_virtual(operand) || !node.layout.order.empty())
+                continue;
+            const Dim& row = node.type.shape.back();
+            if (!row.is_static() || row.value() % kAliasing != 0) continue;
+            node.layout = row_major(rank);
+            node.layout.extra = kLanes;
+        }
+    }
+}
+
 std::string_view name_of(LayoutChoice choice) {
     switch (choice) {
         case LayoutChoice::lanes: return "batch lanes";
@@ -252,6 +299,7 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
         const bool channels_last = choice == LayoutChoice::channels;
         if (channels_last) choose_channels_last(function, info, inserter);
         choose_rows(function, info, contractions, channels_last, inserter);
+        if (!channels_last) keep_rows_apart(function, info, contractions);
     }
     inserter.run();
     return fmt::format("{}: {} at batch {}\n{}", function.name, name_of(choice), batch_hint, lines);

@@ -112,6 +112,8 @@ inline std::vector<SmallNetwork> layer_networks() {
                                  "linear(8) |> leaky_relu(neg=0.1) |> linear(3) |> softplus"),
         of_vector("layer_norm", "linear(8) |> layer_norm |> linear(3)"),
         of_vector("dropout", "linear(16) |> relu |> dropout(0.4) |> linear(3)"),
+        of_vector("rows of 1 KiB",
+                  "linear(256) |> relu |> linear(256) |> tanh |> linear(256) |> linear(3)"),
         of_vector("noise", "add_noise(0.3) |> linear(5) |> tanh |> linear(3)"),
         of_vector("maxout", "maxout(5, pieces=3) |> maxout(3, pieces=2)"),
         of_vector("residual", "repeat 2 { residual(linear(6) >> tanh) } |> linear(3)"),
