@@ -24,6 +24,8 @@ struct GpuThresholds {
     std::int64_t vector_points = kMultiprocessors * 512;
     // Whether matrix units may round the operands of f32 to the 11 bits of tf32. Changes bits.
     bool tf32 = false;
+    // Whether the device has products by warpgroups (wgmma), as sm_90a alone does.
+    bool warpgroups = false;
 };
 
 // Each contraction by tiles, sums in parts wherever they have any, vectors everywhere.
