@@ -49,10 +49,7 @@ void TileEmitter::find_runs(Operand& operand) {
     operand.run = run_of(operand, true);
     find_wide(operand);
     operand.copy_bytes = copy_bytes_of(operand);
-    if (operand.copy_bytes == 4) {
-        operand.run = 1;
-        operand.wide.clear();
-    }
+    if (operand.copy_bytes == 4) operand.run = 1;
     if (operand.copy_bytes > 0) return;
     operand.run = run_of(operand, false);
     operand.wide.clear();

@@ -28,8 +28,7 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
                  how_.batch.outer.empty();
     for (Operand* operand : {&a_, &b_}) {
         find_runs(*operand);
-        plain = plain && operand->guards->empty() &&
-                (operand->copy_bytes > 0 || !operand->wide.empty());
+        plain = plain && operand->guards->empty() && !operand->wide.empty();
     }
     begin(name, how_.threads(), !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
     thread_ = ops_.thread(builder_);

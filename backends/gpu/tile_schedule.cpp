@@ -217,10 +217,10 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
     if (how.unit != MatrixUnit::none) {
         if (how.unit == MatrixUnit::tf32) how.block_k = std::min<std::int64_t>(how.block_k, 32);
-        // Steps of half the length where whole ones would begin within a run of the innermost axis.
-        const bool halves = innermost.is_static() && innermost.constant % how.block_k != 0 &&
-                            innermost.constant % how.block_k * 2 == how.block_k;
-        if (halves) how.block_k /= 2;
+        // Half as many where the last ones would be more than half beyond a run of the innermost axis.
+        const std::int64_t rest =
+            innermost.is_static() ? innermost.constant % how.block_k : std::int64_t{0};
+        if (rest > 0 && 2 * rest <= how.block_k) how.block_k /= 2;
         return how;
     }
     // Tiles whose steps stay within one run of the innermost axis are found without divisions.
