@@ -28,7 +28,10 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
                  how_.batch.outer.empty();
     for (Operand* operand : {&a_, &b_}) {
         find_runs(*operand);
-        plain = plain && operand->guards->empty() && !operand->wide.empty();
+        // Copies of four bytes have an address each.
+        const bool rows = operand->numbering->inner.size() + operand->numbering->outer.size() == 1;
+        plain = plain && operand->guards->empty() && !operand->wide.empty() &&
+                (operand->copy_bytes != 4 || rows);
     }
     begin(name, how_.threads(), !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
     thread_ = ops_.thread(builder_);

@@ -150,7 +150,7 @@ void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
     keep_both(bring_both(from), number(0));
     llvm::AllocaInst* now = variable(builder_.getInt32Ty(), "slot");
     builder_.CreateStore(number(0), now);
-    loop(from, tail, number(how_.block_k), [&](llvm::Value* k) {
+    const auto step = [&](llvm::Value* k) {
         meet(ahead_ - 1);
         llvm::Value* slot = load_variable(now);
         if (ahead_ > 0)
@@ -163,8 +163,16 @@ void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
         llvm::Value* behind = slot_behind(slot, 1);
         keep_both(next, behind);
         builder_.CreateStore(behind, now);
-    });
-    if (how_.warpgroups) wait_for_products(0);
+    };
+    if (how_.warpgroups) {
+        // Sums that no product gave must not meet those of products that go on: the assembler would end each before the next.
+        if_then(builder_.CreateICmpSLT(from, tail), [&] {
+            loop(from, tail, number(how_.block_k), step);
+            wait_for_products(0);
+        });
+        return;
+    }
+    loop(from, tail, number(how_.block_k), step);
     const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(builder_.CreateSub(to, tail));
     if (!by_matrices() && (fixed == nullptr || !fixed->isZero())) {
         meet(0);

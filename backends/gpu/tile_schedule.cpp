@@ -26,13 +26,13 @@ constexpr std::array kTiles = {
     Tile{64, 8, 16, 4, 1},    Tile{8, 64, 16, 1, 4},   Tile{32, 8, 32, 2, 1},
     Tile{8, 32, 32, 1, 2}};
 
-// With a matrix unit, see TileSchedule::warp_m.
+// With a matrix unit, see TileSchedule::warp_m. Steps are those of bf16; of tf32 there are half as many, of as many bytes.
 constexpr std::array kMatrixTiles = {Tile{128, 128, 32, 8, 16}, Tile{128, 64, 32, 4, 8},
                                      Tile{64, 128, 32, 4, 8},   Tile{64, 64, 32, 4, 8},
                                      Tile{64, 32, 32, 4, 4},    Tile{32, 64, 32, 2, 8},
                                      Tile{32, 32, 32, 2, 4}};
 
-// By warpgroups: steps of bf16; those of tf32 are as many bytes.
+// By warpgroups, each as long as its four warps together.
 constexpr std::array kWarpgroupTiles = {
     Tile{128, 256, 64, 2, 64}, Tile{128, 128, 64, 2, 32}, Tile{64, 256, 64, 2, 64},
     Tile{64, 128, 64, 2, 32},  Tile{128, 64, 64, 2, 16},  Tile{64, 64, 64, 2, 16},
@@ -216,7 +216,7 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
     how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
     how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
     if (how.unit != MatrixUnit::none) {
-        if (how.unit == MatrixUnit::tf32) how.block_k = std::min<std::int64_t>(how.block_k, 32);
+        if (how.unit == MatrixUnit::tf32) how.block_k /= 2;
         // Half as many where the last ones would be more than half beyond a run of the innermost axis.
         const std::int64_t rest =
             innermost.is_static() ? innermost.constant % how.block_k : std::int64_t{0};
