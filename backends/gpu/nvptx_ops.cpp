@@ -124,9 +124,10 @@ public:
     void fence_shared(Builder& b) override {
         assembly(b, b.getVoidTy(), "fence.proxy.async.shared::cta;", "~{memory}", {});
     }
-    llvm::SmallVector<llvm::Value*> multiply_warpgroup(
-        Builder& b, const WarpgroupProduct& product, llvm::ArrayRef<llvm::Value*> a_descriptors,
-        llvm::ArrayRef<llvm::Value*> b_descriptors, llvm::ArrayRef<llvm::Value*> sums) override {
+    llvm::SmallVector<llvm::Value*> multiply_warpgroup(Builder& b, const WarpgroupProduct& product,
+                                                       llvm::ArrayRef<llvm::Value*> a_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> b_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> sums) override {
         const bool bf16 = product.unit == MatrixUnit::bf16;
         // Operands of the text: the sums as results, the same as arguments, descriptors of a, of b, whether to add.
         std::size_t next = 2 * sums.size();
@@ -137,13 +138,13 @@ public:
                                        "wgmma.fence.sync.aligned;\n",
                                        next + 2 * a_descriptors.size());
         for (std::size_t k = 0; k < a_descriptors.size(); ++k, ++next) {
-            text += fmt::format(
-                "wgmma.mma_async.sync.aligned.m64n{0}k{1}.f32.{2}.{2} {{{3}}}, ${4}, ${5}, adds, 1, 1",
-                product.columns, bf16 ? 16 : 8, bf16 ? "bf16" : "tf32", registers, next,
-                next + a_descriptors.size());
+            text += fmt::format("wgmma.mma_async.sync.aligned.m64n{0}k{1}.f32.{2}.{2} {{{3}}}, "
+                                "${4}, ${5}, adds, 1, 1",
+                                product.columns, bf16 ? 16 : 8, bf16 ? "bf16" : "tf32", registers,
+                                next, next + a_descriptors.size());
             // Of tf32 both run along the sum, without a word.
-            text += bf16 ? fmt::format(", {:d}, {:d};\n", product.a_across, product.b_across)
-                         : ";\n";
+            text +=
+                bf16 ? fmt::format(", {:d}, {:d};\n", product.a_across, product.b_across) : ";\n";
         }
         text += "wgmma.commit_group.sync.aligned;\n}";
         std::string more;
@@ -153,8 +154,7 @@ public:
         operands.push_back(b.getInt32(1));
         return in_place(b, text, sums, more + ",r", operands);
     }
-    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b,
-                                                      llvm::ArrayRef<llvm::Value*> sums,
+    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums,
                                                       unsigned pending) override {
         return in_place(b, fmt::format("wgmma.wait_group.sync.aligned {};", pending), sums, "", {});
     }
@@ -196,8 +196,7 @@ private:
         all.append(operands.begin(), operands.end());
         auto* type = llvm::StructType::get(
             b.getContext(), llvm::SmallVector<llvm::Type*>(numbers.size(), b.getFloatTy()));
-        llvm::Value* results =
-            assembly(b, type, text, outputs + inputs + more + ",~{memory}", all);
+        llvm::Value* results = assembly(b, type, text, outputs + inputs + more + ",~{memory}", all);
         llvm::SmallVector<llvm::Value*> values;
         for (unsigned k = 0; k < numbers.size(); ++k)
             values.push_back(b.CreateExtractValue(results, k));

@@ -182,7 +182,7 @@ private:
         for (std::size_t t = first; t < first + count; ++t) fibers_[t].state = State::ready;
     }
     template <class T>
-    std::vector<T> of_threads(std::size_t first, std::size_t count, T Fiber::*member) const {
+    std::vector<T> of_threads(std::size_t first, std::size_t count, T Fiber::* member) const {
         std::vector<T> values;
         for (std::size_t t = first; t < first + count; ++t) values.push_back(fibers_[t].*member);
         return values;
@@ -235,8 +235,8 @@ private:
         return any;
     }
 
-    // Computes at once, and keeps what was read from being written until somebody waited for it. The registers hold the sums
-    // when no product is under way, and nothing of use before.
+    // Computes at once, and keeps what was read from being written until somebody waited for it. The registers hold
+    // the sums when no product is under way, and nothing of use before.
     void begin_products(std::size_t first) {
         constexpr std::uint32_t kAcrossA = 2, kAcrossB = 4, kColumns = 8;
         Warpgroup& group = warpgroups_[first / kWarpgroup];
@@ -261,8 +261,8 @@ private:
                 if (wrong_.empty()) wrong_ = each->wrong();
             a.add_chunks(64, chunks);
             b.add_chunks(columns, chunks);
-            const bool inside = chunks.empty() || (chunks.back() + 1) * SimtShared::kChunk <=
-                                                      shared_bytes_;
+            const bool inside =
+                chunks.empty() || (chunks.back() + 1) * SimtShared::kChunk <= shared_bytes_;
             if (!inside) wrong_ = "a product reads behind the end of shared memory";
             if (!wrong_.empty()) return;
             multiply_warpgroup(a, b, columns, sums);

@@ -55,7 +55,8 @@ void netc_simt_wait_for_copies(netc::SimtThread* thread, std::uint32_t pending);
 void netc_simt_load_matrices(netc::SimtThread* thread, const void* row, std::uint32_t transposed,
                              std::uint32_t* words);
 void netc_simt_fence_shared(netc::SimtThread* thread);
-// `shape`: 1 for bf16, 2 and 4 where the sum does not run along the memory of a and of b, 8 a column. Descriptors of a and b in turn.
+// `shape`: 1 for bf16, 2 and 4 where the sum does not run along the memory of a and of b, 8 a column. Descriptors of
+// a and b in turn.
 void netc_simt_multiply_warpgroup(netc::SimtThread* thread, std::uint32_t shape,
                                   const std::uint64_t* descriptors, std::uint32_t count,
                                   float* sums);

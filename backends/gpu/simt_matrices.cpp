@@ -21,8 +21,8 @@ float tf32_of(std::uint32_t bits) { return number_of(bits & 0xffffe000); }
 
 }  // namespace
 
-// "Warp-level matrix load instruction: ldmatrix": thread t names row t % 8 of matrix t / 8; it gets elements 2 (t % 4) and the
-// next one of row t / 4, or of column t / 4 with .trans.
+// "Warp-level matrix load instruction: ldmatrix": thread t names row t % 8 of matrix t / 8; it gets elements 2 (t %
+// 4) and the next one of row t / 4, or of column t / 4 with .trans.
 void load_matrices(const std::vector<const std::byte*>& rows, bool transposed,
                    const std::vector<std::uint32_t*>& words) {
     for (std::size_t matrix = 0; matrix < 4; ++matrix) {
@@ -54,12 +54,10 @@ void multiply_matrices(bool bf16, const std::vector<std::uint32_t*>& words) {
     };
     for (std::size_t row = 0; row < 16; ++row) {
         for (std::size_t column = 0; column < 8; ++column) {
-            std::uint32_t& place =
-                words[row % 8 * 4 + column / 2][6 + row / 8 * 2 + column % 2];
+            std::uint32_t& place = words[row % 8 * 4 + column / 2][6 + row / 8 * 2 + column % 2];
             float sum = number_of(place);
             for (std::size_t k = 0; k < depth; ++k)
-                sum =
-                    std::fma(element(row % 8, k, row >= 8, 0), element(column, k, false, 4), sum);
+                sum = std::fma(element(row % 8, k, row >= 8, 0), element(column, k, false, 4), sum);
             std::memcpy(&place, &sum, sizeof sum);
         }
     }
@@ -83,8 +81,8 @@ std::string DescribedMatrix::wrong() const {
     return {};
 }
 
-// "Shared Memory Matrix Layout" and "Major-ness supported by Strides": 8 rows make a pattern, in which bits 4 and up of an
-// address, which name a chunk of 16 bytes, are combined with bits 7 and up by exclusive or.
+// "Shared Memory Matrix Layout" and "Major-ness supported by Strides": 8 rows make a pattern, in which bits 4 and up
+// of an address, which name a chunk of 16 bytes, are combined with bits 7 and up by exclusive or.
 //   along the sum   rows are points; patterns of 8 points are the stride dimension byte offset apart
 //   across          rows are steps; patterns of 8 steps are the stride dimension byte offset apart, points
 //                   beyond one row of a pattern the leading dimension byte offset

@@ -83,17 +83,17 @@ public:
     }
 
     llvm::Value* shared_address(Builder& b, llvm::Value* pointer) override {
-        return b.CreateTrunc(
-            b.CreateSub(b.CreatePtrToInt(pointer, b.getInt64Ty()),
-                        b.CreatePtrToInt(shared(b), b.getInt64Ty())),
-            b.getInt32Ty());
+        return b.CreateTrunc(b.CreateSub(b.CreatePtrToInt(pointer, b.getInt64Ty()),
+                                         b.CreatePtrToInt(shared(b), b.getInt64Ty())),
+                             b.getInt32Ty());
     }
     void fence_shared(Builder& b) override {
         call(b, "netc_simt_fence_shared", b.getVoidTy(), {function_->getArg(1)});
     }
-    llvm::SmallVector<llvm::Value*> multiply_warpgroup(
-        Builder& b, const WarpgroupProduct& product, llvm::ArrayRef<llvm::Value*> a_descriptors,
-        llvm::ArrayRef<llvm::Value*> b_descriptors, llvm::ArrayRef<llvm::Value*> sums) override {
+    llvm::SmallVector<llvm::Value*> multiply_warpgroup(Builder& b, const WarpgroupProduct& product,
+                                                       llvm::ArrayRef<llvm::Value*> a_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> b_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> sums) override {
         llvm::SmallVector<llvm::Value*> descriptors;
         for (std::size_t k = 0; k < a_descriptors.size(); ++k) {
             descriptors.push_back(a_descriptors[k]);
@@ -108,8 +108,7 @@ public:
               b.getInt32(static_cast<std::uint32_t>(descriptors.size())), numbers});
         return elements(b, b.getFloatTy(), numbers, sums.size());
     }
-    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b,
-                                                      llvm::ArrayRef<llvm::Value*> sums,
+    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums,
                                                       unsigned pending) override {
         llvm::Value* numbers = array_of(b, sums);
         call(b, "netc_simt_wait_for_products", b.getVoidTy(),
@@ -132,7 +131,8 @@ private:
     llvm::Value* array(Builder& b, llvm::Type* type, std::size_t count) {
         Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
         llvm::AllocaInst* place = entry.CreateAlloca(llvm::ArrayType::get(type, count));
-        place->setAlignment(b.GetInsertBlock()->getModule()->getDataLayout().getPrefTypeAlign(type));
+        place->setAlignment(
+            b.GetInsertBlock()->getModule()->getDataLayout().getPrefTypeAlign(type));
         return place;
     }
     // Of values of the same size.

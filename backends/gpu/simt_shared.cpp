@@ -72,8 +72,7 @@ std::string SimtShared::touch(std::int32_t number, const void* place, std::uint3
     }
     for (std::size_t k = first; k < first + bytes; ++k) {
         Touch& byte = touches_[k];
-        const bool also =
-            byte.reader != kNobody && byte.reader != number && byte.read == barriers_;
+        const bool also = byte.reader != kNobody && byte.reader != number && byte.read == barriers_;
         byte.reader = also ? kMany : number;
         byte.read = barriers_;
     }

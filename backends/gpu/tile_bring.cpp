@@ -1,5 +1,5 @@
-// What the threads of a block bring to shared memory, and how: elements of both operands, in runs that are one copy or one
-// load where they lie side by side.
+// What the threads of a block bring to shared memory, and how: elements of both operands, in runs that are one copy
+// or one load where they lie side by side.
 #include "backends/gpu/tile_emitter.h"
 
 #include <algorithm>
@@ -121,8 +121,7 @@ void TileEmitter::find_elements(Operand& operand) {
                 operand.step.push_back(moved(step, operand.along_k ? k : s));
                 operand.places.push_back(places);
                 if (operand.along_k || k == 0) continue;
-                llvm::Value*& place =
-                    operand.places.back()[operand.numbering->inner.back().axis];
+                llvm::Value*& place = operand.places.back()[operand.numbering->inner.back().axis];
                 place = moved(place, k);
             }
         }
@@ -171,7 +170,8 @@ void TileEmitter::at_elements(const Operand& operand, llvm::Value* k, llvm::Valu
 llvm::Value* TileEmitter::is_term(const Operand& operand, std::size_t element, llvm::Value* k,
                                   llvm::Value* limit, llvm::Value* exists) {
     if (!by_matrices() || steps_stay_in_row()) return exists;
-    return both(exists, builder_.CreateICmpSLT(builder_.CreateAdd(k, operand.step[element]), limit));
+    return both(exists,
+                builder_.CreateICmpSLT(builder_.CreateAdd(k, operand.step[element]), limit));
 }
 
 // Begins copies of the tile that begins with the k-th term: zeros where there is no term.
@@ -184,10 +184,9 @@ void TileEmitter::copy(Operand& operand, llvm::Value* slot, llvm::Value* k, llvm
             for (const Guard& guard : *operand.guards) exists = both(exists, holds(guard));
             // Where a guard fails an index may be outside of its buffer.
             llvm::Value* address = address_of(read, exists);
-            ops_.copy_async(builder_,
-                            shared_place(operand, slot, {operand.point[e], operand.step[e]}),
-                            address, static_cast<unsigned>(operand.copy_bytes),
-                            is_term(operand, e, k, limit, exists));
+            ops_.copy_async(
+                builder_, shared_place(operand, slot, {operand.point[e], operand.step[e]}), address,
+                static_cast<unsigned>(operand.copy_bytes), is_term(operand, e, k, limit, exists));
         });
     });
 }
@@ -201,9 +200,9 @@ TileEmitter::Values TileEmitter::bring(Operand& operand, llvm::Value* k, llvm::V
     for (std::size_t first = 0; first < operand.point.size();
          first += static_cast<std::size_t>(operand.run)) {
         // Of the run: what is remembered goes by these values.
-        const std::vector<Values> places(
-            all.begin() + static_cast<std::ptrdiff_t>(first),
-            all.begin() + static_cast<std::ptrdiff_t>(first) + operand.run);
+        const std::vector<Values> places(all.begin() + static_cast<std::ptrdiff_t>(first),
+                                         all.begin() + static_cast<std::ptrdiff_t>(first) +
+                                             operand.run);
         enter();
         coordinate_ = places[0];
         llvm::Value* exists = nullptr;

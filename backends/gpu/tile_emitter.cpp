@@ -1,6 +1,6 @@
-// See the header. Points beyond the edge are brought as copies of the last one and not stored. The last steps of a sum that
-// is no multiple of the tile are counted out, or are zeros where a matrix unit takes whole tiles; a term that a guard
-// forbids is a product with zero.
+// See the header. Points beyond the edge are brought as copies of the last one and not stored. The last steps of a
+// sum that is no multiple of the tile are counted out, or are zeros where a matrix unit takes whole tiles; a term
+// that a guard forbids is a product with zero.
 #include "backends/gpu/tile_emitter.h"
 
 #include <algorithm>
@@ -28,12 +28,14 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
                  how_.batch.outer.empty();
     for (Operand* operand : {&a_, &b_}) {
         find_runs(*operand);
-        // Copies of four bytes have an address each.
+        // Copies of four bytes have an address each, many if both operands are brought by them.
         const bool rows = operand->numbering->inner.size() + operand->numbering->outer.size() == 1;
+        const bool other = operand == &b_ && a_.copy_bytes == 4;
         plain = plain && operand->guards->empty() && !operand->wide.empty() &&
-                (operand->copy_bytes != 4 || rows);
+                (operand->copy_bytes != 4 || (rows && !other));
     }
-    begin(name, how_.threads(), !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
+    begin(name, how_.threads(),
+          !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
     thread_ = ops_.thread(builder_);
     plan(a_);
     plan(b_);

@@ -23,9 +23,10 @@ private:
         std::int64_t block = 0;       // points of the tile
         std::int64_t per_thread = 0;  // results of a thread along it
         bool along_k = false;
-        std::int64_t run = 1;           // elements side by side that a thread brings
-        std::int64_t run_steps = 1;     // so many of them, one step behind the other
-        std::int64_t copy_bytes = 0;    // of a copy that goes on beside the thread; 0: it brings values
+        std::int64_t run = 1;        // elements side by side that a thread brings
+        std::int64_t run_steps = 1;  // so many of them, one step behind the other
+        std::int64_t copy_bytes =
+            0;  // of a copy that goes on beside the thread; 0: it brings values
         std::vector<ScalarId> wide{};   // reads that are one load for a run
         bool run_is_one = false;        // its elements exist together or not at all
         llvm::Value* thread = nullptr;  // where this thread's results begin in the tile
@@ -34,7 +35,8 @@ private:
         llvm::Type* type = nullptr;
         std::int64_t bytes = 0;  // of an element
         std::int64_t start = 0;  // bytes into the slot of a step
-        std::int64_t pitch = 0;  // elements from one step to the next in a tile without a matrix unit
+        std::int64_t pitch =
+            0;  // elements from one step to the next in a tile without a matrix unit
         // With one: whether rows of the tile are points, else steps, and how many bytes such a row has.
         bool rows_are_points = true;
         std::int64_t row_bytes = 0;
@@ -126,8 +128,9 @@ private:
     llvm::Value* thread_ = nullptr;
     std::int64_t rest_ = 1;  // terms for one value of the first axis of the sum
     std::vector<llvm::AllocaInst*> sums_;
-    std::int64_t slots_ = 2;       // steps whose tiles are in shared memory at once
-    std::int64_t ahead_ = 0;       // so many steps before its product a tile's copies begin; 0: nothing is copied
+    std::int64_t slots_ = 2;  // steps whose tiles are in shared memory at once
+    std::int64_t ahead_ =
+        0;  // so many steps before its product a tile's copies begin; 0: nothing is copied
     std::int64_t slot_bytes_ = 0;  // of the tiles of a step
 };
 

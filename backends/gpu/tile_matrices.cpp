@@ -4,8 +4,8 @@
 
 namespace netc {
 
-// Warps share the tile out in rows of `across` of them. In its part a thread has results of two rows of each 16 and two columns of
-// each 8 (PTX ISA, "Matrix Fragments for mma.m16n8k16", and accumulators of wgmma alike).
+// Warps share the tile out in rows of `across` of them. In its part a thread has results of two rows of each 16 and
+// two columns of each 8 (PTX ISA, "Matrix Fragments for mma.m16n8k16", and accumulators of wgmma alike).
 void TileEmitter::find_matrices() {
     llvm::Value* warp = divide(thread_, 32, true);
     llvm::Value* lane = modulo(thread_, 32, true);
@@ -13,8 +13,7 @@ void TileEmitter::find_matrices() {
     llvm::Value* m = builder_.CreateNUWMul(divide(warp, across, true), number(how_.warp_m()));
     llvm::Value* n = builder_.CreateNUWMul(modulo(warp, across, true), number(how_.warp_n()));
     a_.thread = builder_.CreateNUWAdd(m, divide(lane, 4, true));
-    b_.thread =
-        builder_.CreateNUWAdd(n, builder_.CreateNUWMul(modulo(lane, 4, true), number(2)));
+    b_.thread = builder_.CreateNUWAdd(n, builder_.CreateNUWMul(modulo(lane, 4, true), number(2)));
     // Of four matrices: points 0..7 and 8..15 of the first half of the steps, then of the second.
     llvm::Value* row = modulo(lane, 8, true);
     llvm::Value* second = modulo(divide(lane, 8, true), 2, true);
@@ -29,12 +28,12 @@ void TileEmitter::find_matrices() {
     }
 }
 
-// What this thread multiplies of 16 points of the operand, at the steps of one product: for points 0..7 and 8..15 words of the first
-// half of the steps, then of the second.
+// What this thread multiplies of 16 points of the operand, at the steps of one product: for points 0..7 and 8..15
+// words of the first half of the steps, then of the second.
 TileEmitter::Values TileEmitter::matrix_words(const Operand& operand, llvm::Value* slot,
                                               std::int64_t point, std::int64_t step) {
-    llvm::Value* row = shared_place(
-        operand, slot, {operand.matrix_point, operand.matrix_step, point, step});
+    llvm::Value* row =
+        shared_place(operand, slot, {operand.matrix_point, operand.matrix_step, point, step});
     const auto words = ops_.load_matrices(builder_, row, !operand.rows_are_points);
     Values values(words.begin(), words.end());
     // What was brought as a value is rounded already.
@@ -70,13 +69,13 @@ void TileEmitter::multiply_by_matrices(llvm::Value* slot) {
     }
 }
 
-// Of the matrix that begins at this point and step of the operand's tile. PTX ISA, "Matrix Descriptor Format": bits 0..13 are the
-// address, 16..29 the leading dimension byte offset, 32..45 the stride dimension byte offset, each without its last four
-// bits; 62 and 63 the swizzle, 1 for rows of 128 bytes, 2 for 64. The base offset is 0: tiles begin where patterns do.
-// "Strides": eight rows are one stride dimension byte offset; with rows of steps, points that are beyond one row
-// are one leading dimension byte offset behind it, which nothing else asks for.
-llvm::Value* TileEmitter::descriptor(const Operand& operand, llvm::Value* slot,
-                                     llvm::Value* point, std::int64_t step) {
+// Of the matrix that begins at this point and step of the operand's tile. PTX ISA, "Matrix Descriptor Format": bits
+// 0..13 are the address, 16..29 the leading dimension byte offset, 32..45 the stride dimension byte offset, each
+// without its last four bits; 62 and 63 the swizzle, 1 for rows of 128 bytes, 2 for 64. The base offset is 0: tiles
+// begin where patterns do. "Strides": eight rows are one stride dimension byte offset; with rows of steps, points
+// that are beyond one row are one leading dimension byte offset behind it, which nothing else asks for.
+llvm::Value* TileEmitter::descriptor(const Operand& operand, llvm::Value* slot, llvm::Value* point,
+                                     std::int64_t step) {
     const auto encoded = [](std::int64_t bytes) { return static_cast<std::uint64_t>(bytes) >> 4; };
     const std::int64_t width = operand.row_bytes;
     const std::int64_t stride = 8 * width;

@@ -1,5 +1,5 @@
-// Tiles in shared memory: a ring of slots, each of which has the tiles of both operands for some steps of the sum, and what
-// goes on while those of one slot are multiplied.
+// Tiles in shared memory: a ring of slots, each of which has the tiles of both operands for some steps of the sum,
+// and what goes on while those of one slot are multiplied.
 //
 //     step k     wait for the copies of step k; barrier: all see them, and what was kept, and none reads an older slot
 //                begin the copies of step k + ahead, into a slot that nobody reads any more
@@ -7,8 +7,8 @@
 //                multiply the tiles of step k
 //                keep what was loaded, in the slot of step k + 1
 //
-// One barrier a step. With nothing to copy two slots do. Products by warpgroups go on until the step behind: they want one
-// slot more.
+// One barrier a step. With nothing to copy two slots do. Products by warpgroups go on until the step behind: they
+// want one slot more.
 #include "backends/gpu/tile_emitter.h"
 
 #include <algorithm>
@@ -25,9 +25,11 @@ constexpr std::int64_t kPattern = 8 * kRowBytes;
 constexpr std::int64_t kChunk = 16;
 
 constexpr std::int64_t kSlots = 4, kPlainSlots = 3;
-// A block may have so much shared memory on every device from sm_80 on, and on sm_90 (CUDA C++ Programming Guide, "Technical
-// Specifications per Compute Capability"). Of the latter's tiles those of one block fill a multiprocessor.
+// A block may have so much shared memory on every device from sm_80 on, and on sm_90 (CUDA C++ Programming Guide,
+// "Technical Specifications per Compute Capability"). Of warpgroups' tiles two blocks share it, and wait for memory
+// in turn, unless the registers allow one only.
 constexpr std::int64_t kShared = 99 * 1024, kSharedOfWarpgroups = 227 * 1024;
+constexpr std::int64_t kSumsOfOne = 128 * 128;
 
 std::int64_t round_to(std::int64_t value, std::int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
@@ -55,7 +57,8 @@ void TileEmitter::plan(Operand& operand) {
 
 void TileEmitter::plan_ring() {
     const std::int64_t least = how_.warpgroups ? 3 : 2;
-    const std::int64_t shared = how_.warpgroups ? kSharedOfWarpgroups : kShared;
+    const std::int64_t blocks = how_.block_m * how_.block_n > kSumsOfOne ? 1 : 2;
+    const std::int64_t shared = how_.warpgroups ? kSharedOfWarpgroups / blocks - 1024 : kShared;
     slots_ = least;
     if (a_.copy_bytes + b_.copy_bytes == 0) return;
     const std::int64_t wanted = by_matrices() ? kSlots : kPlainSlots;
@@ -89,28 +92,28 @@ llvm::Value* TileEmitter::shared_place(const Operand& operand, llvm::Value* slot
                                       builder_.CreateZExt(offset, builder_.getInt64Ty()));
 }
 
-// Eight rows of up to 128 bytes are a pattern in which the chunks of 16 bytes of a column lie in different banks: bits 4 and up
-// of a place are combined with its bits 7 and up by exclusive or, as the swizzled layouts of wgmma have it (PTX ISA, "Shared
-// Memory Matrix Layout"). What does not fit a row is another matrix of all rows, behind the first.
+// Eight rows of up to 128 bytes are a pattern in which the chunks of 16 bytes of a column lie in different banks:
+// bits 4 and up of a place are combined with its bits 7 and up by exclusive or, as the swizzled layouts of wgmma have
+// it (PTX ISA, "Shared Memory Matrix Layout"). What does not fit a row is another matrix of all rows, behind the
+// first.
 llvm::Value* TileEmitter::swizzled_place(const Operand& operand, const InTile& at) {
     llvm::Value* row = operand.rows_are_points ? at.point : at.step;
     llvm::Value* column = operand.rows_are_points ? at.step : at.point;
     const std::int64_t more_rows = operand.rows_are_points ? at.more_points : at.more_steps;
-    const std::int64_t more = (operand.rows_are_points ? at.more_steps : at.more_points) *
-                              operand.bytes;
+    const std::int64_t more =
+        (operand.rows_are_points ? at.more_steps : at.more_points) * operand.bytes;
     const std::int64_t rows = operand.rows_are_points ? operand.block : how_.block_k;
     const std::int64_t width = operand.row_bytes;
     row = builder_.CreateNUWMul(row, number(width));
     column = builder_.CreateNUWMul(column, number(operand.bytes));
-    llvm::Value* bits = builder_.CreateAnd(
-        builder_.CreateShl(builder_.CreateLShr(row, number(7)), number(4)),
-        number((width / kChunk - 1) * kChunk));
-    llvm::Value* in_row = builder_.CreateXor(
-        builder_.CreateXor(modulo(column, width, true), bits), number(more % width));
+    llvm::Value* bits =
+        builder_.CreateAnd(builder_.CreateShl(builder_.CreateLShr(row, number(7)), number(4)),
+                           number((width / kChunk - 1) * kChunk));
+    llvm::Value* in_row = builder_.CreateXor(builder_.CreateXor(modulo(column, width, true), bits),
+                                             number(more % width));
     llvm::Value* matrix = builder_.CreateNUWMul(divide(column, width, true), number(rows * width));
-    return builder_.CreateNUWAdd(
-        builder_.CreateNUWAdd(builder_.CreateNUWAdd(row, in_row), matrix),
-        number(more_rows * width + more / width * rows * width));
+    return builder_.CreateNUWAdd(builder_.CreateNUWAdd(builder_.CreateNUWAdd(row, in_row), matrix),
+                                 number(more_rows * width + more / width * rows * width));
 }
 
 // Until this thread's copies of a step are there, but for those of `pending` steps behind it, and all threads know.
@@ -165,7 +168,8 @@ void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
         builder_.CreateStore(behind, now);
     };
     if (how_.warpgroups) {
-        // Sums that no product gave must not meet those of products that go on: the assembler would end each before the next.
+        // Sums that no product gave must not meet those of products that go on: the assembler would end each before
+        // the next.
         if_then(builder_.CreateICmpSLT(from, tail), [&] {
             loop(from, tail, number(how_.block_k), step);
             wait_for_products(0);

@@ -26,17 +26,17 @@ constexpr std::array kTiles = {
     Tile{64, 8, 16, 4, 1},    Tile{8, 64, 16, 1, 4},   Tile{32, 8, 32, 2, 1},
     Tile{8, 32, 32, 1, 2}};
 
-// With a matrix unit, see TileSchedule::warp_m. Steps are those of bf16; of tf32 there are half as many, of as many bytes.
+// With a matrix unit, see TileSchedule::warp_m. Steps are those of bf16; of tf32 there are half as many, of as many
+// bytes.
 constexpr std::array kMatrixTiles = {Tile{128, 128, 32, 8, 16}, Tile{128, 64, 32, 4, 8},
                                      Tile{64, 128, 32, 4, 8},   Tile{64, 64, 32, 4, 8},
                                      Tile{64, 32, 32, 4, 4},    Tile{32, 64, 32, 2, 8},
                                      Tile{32, 32, 32, 2, 4}};
 
 // By warpgroups, each as long as its four warps together.
-constexpr std::array kWarpgroupTiles = {
-    Tile{128, 256, 64, 2, 64}, Tile{128, 128, 64, 2, 32}, Tile{64, 256, 64, 2, 64},
-    Tile{64, 128, 64, 2, 32},  Tile{128, 64, 64, 2, 16},  Tile{64, 64, 64, 2, 16},
-    Tile{64, 32, 64, 2, 8}};
+constexpr std::array kWarpgroupTiles = {Tile{128, 256, 64, 2, 64}, Tile{128, 128, 64, 2, 32},
+                                        Tile{64, 128, 64, 2, 32},  Tile{128, 64, 64, 2, 16},
+                                        Tile{64, 64, 64, 2, 16},   Tile{64, 32, 64, 2, 8}};
 
 // Multiply-adds a cycle of a multiprocessor's matrix units.
 double rate_of(MatrixUnit unit, bool warpgroups) {
@@ -200,21 +200,31 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
         const bool large = tile.m * tile.n > 64 * 64;
         return cycles(tile, m, n, batch) * (large && !in_rows ? 4 : 1);
     };
+    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
+    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
     how.warpgroups = how.unit != MatrixUnit::none && thresholds.warpgroups;
+    // Whether all of an operand comes in runs of sixteen bytes; else the places of a thread's elements fill its
+    // registers.
+    const auto in_runs = [&](const Numbering& points, bool along_k) {
+        constexpr std::int64_t kRun = 8;
+        if (along_k) return innermost.is_static() && innermost.constant % kRun == 0;
+        return !points.inner.empty() && points.inner.back().count % kRun == 0;
+    };
+    const bool runs = in_runs(how.m, how.a_along_k) && in_runs(how.n, how.b_along_k);
+    const auto matrix_cost = [&](const Tile& tile) {
+        const bool large = tile.m * tile.n > 128 * 64;
+        return matrix_cycles(tile, how, m, n, batch) * (large && !runs ? 4 : 1);
+    };
     const std::span<const Tile> matrix_tiles =
         how.warpgroups ? std::span<const Tile>(kWarpgroupTiles) : kMatrixTiles;
     const Tile& best = how.unit == MatrixUnit::none
                            ? *std::ranges::min_element(kTiles, {}, cost)
-                           : *std::ranges::min_element(matrix_tiles, {}, [&](const Tile& tile) {
-                                 return matrix_cycles(tile, how, m, n, batch);
-                             });
+                           : *std::ranges::min_element(matrix_tiles, {}, matrix_cost);
     how.block_m = best.m;
     how.block_n = best.n;
     how.block_k = best.k;
     how.thread_m = best.thread_m;
     how.thread_n = best.thread_n;
-    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
-    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
     if (how.unit != MatrixUnit::none) {
         if (how.unit == MatrixUnit::tf32) how.block_k /= 2;
         // Half as many where the last ones would be more than half beyond a run of the innermost axis.

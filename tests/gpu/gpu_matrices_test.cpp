@@ -198,9 +198,9 @@ TEST_CASE("every contraction by matrix units is as exact as its mode says") {
                             std::vector<test::Tensor> tensors;
                             Numbers inputs;
                             for (std::size_t k = 0; k < samples[s].inputs.size(); ++k) {
-                                tensors.push_back(test::random_tensor(
-                                    samples[s].inputs[k], samples[s], batch,
-                                    static_cast<std::uint32_t>(k)));
+                                tensors.push_back(
+                                    test::random_tensor(samples[s].inputs[k], samples[s], batch,
+                                                        static_cast<std::uint32_t>(k)));
                                 for (test::Cell& cell : tensors.back().cells)
                                     cell.number =
                                         static_cast<double>(static_cast<float>(cell.number));
@@ -246,9 +246,9 @@ TEST_CASE("what large products are made of") {
     for (const Row& row : rows) {
         INFO(row.product.spec << ", " << row.mode.name);
         const Program program = program_of(module_of(row.product, row.mode), Form::ungrouped, 4096);
-        const auto code = emit_gpu_code(
-            program, {},
-            {row.mode.warpgroups ? 90 : 80, row.mode.warpgroups, row.mode.unit == MatrixUnit::tf32});
+        const auto code = emit_gpu_code(program, {},
+                                        {row.mode.warpgroups ? 90 : 80, row.mode.warpgroups,
+                                         row.mode.unit == MatrixUnit::tf32});
         REQUIRE(code.ok());
         for (const char* part : row.has) {
             INFO(part);
