@@ -58,8 +58,9 @@ public:
     // Until no more than so many groups of this thread are under way; other threads see the copies behind a barrier.
     virtual void wait_for_copies(Builder& b, unsigned pending) = 0;
 
-    // ---- products beside the thread, by warpgroups of 128 (sm_90a) ------------------------------------ Of matrices
-    // in shared memory, 64 x k by k x columns, as descriptors say where they lie: k is 16 for bf16, 8 for tf32.
+    // ---- products beside the thread, by warpgroups of 128 (sm_90a) ------------------------------------
+    // Of matrices in shared memory, 64 x k by k x columns, as descriptors say where they lie: k is 16 for bf16, 8 for
+    // tf32.
     struct WarpgroupProduct {
         MatrixUnit unit = MatrixUnit::none;
         unsigned columns = 0;

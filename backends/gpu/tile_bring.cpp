@@ -39,7 +39,8 @@ std::int64_t TileEmitter::copy_bytes_of(const Operand& operand) const {
         read.outside != Outside::never)
         return 0;
     const std::int64_t bytes = size_of(scalar.type);
-    const bool as_it_lies = by_matrices() ? operand.along_k || bytes == 2 : !operand.along_k;
+    const bool as_it_lies =
+        by_matrices() ? operand.along_k || bytes == 2 : !operand.along_k && bytes == 4;
     const bool wide = std::ranges::find(operand.wide, operand.value) != operand.wide.end();
     if (as_it_lies && wide && operand.run * bytes == 16) return 16;
     return !by_matrices() && bytes == 4 && scalar.type == DType::f32 ? 4 : 0;

@@ -12,7 +12,6 @@
 #include "backends/gpu/tile_emitter.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "backends/scalar_ops.h"
 
@@ -24,12 +23,14 @@ constexpr std::int64_t kRowBytes = 128;
 constexpr std::int64_t kPattern = 8 * kRowBytes;
 constexpr std::int64_t kChunk = 16;
 
-constexpr std::int64_t kSlots = 4, kPlainSlots = 3;
+// As many slots as there is memory for, up to these: small tiles of warpgroups are multiplied before the next ones are
+// there.
+constexpr std::int64_t kSlots = 4, kPlainSlots = 3, kSlotsOfWarpgroups = 6;
 // A block may have so much shared memory on every device from sm_80 on, and on sm_90 (CUDA C++ Programming Guide,
-// "Technical Specifications per Compute Capability"). Of warpgroups' tiles two blocks share it, and wait for memory
-// in turn, unless the registers allow one only.
+// "Technical Specifications per Compute Capability"). Two blocks of warpgroups share it, and wait for memory in turn,
+// where there are two for a multiprocessor and it has the registers.
 constexpr std::int64_t kShared = 99 * 1024, kSharedOfWarpgroups = 227 * 1024;
-constexpr std::int64_t kSumsOfOne = 128 * 128;
+constexpr std::int64_t kSumsOfTwo = 128 * 128;
 
 std::int64_t round_to(std::int64_t value, std::int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
@@ -57,11 +58,18 @@ void TileEmitter::plan(Operand& operand) {
 
 void TileEmitter::plan_ring() {
     const std::int64_t least = how_.warpgroups ? 3 : 2;
-    const std::int64_t blocks = how_.block_m * how_.block_n > kSumsOfOne ? 1 : 2;
-    const std::int64_t shared = how_.warpgroups ? kSharedOfWarpgroups / blocks - 1024 : kShared;
     slots_ = least;
     if (a_.copy_bytes + b_.copy_bytes == 0) return;
-    const std::int64_t wanted = by_matrices() ? kSlots : kPlainSlots;
+    std::int64_t shared = kShared;
+    if (how_.warpgroups) {
+        std::int64_t blocks = 1;
+        for (const GridFactor& factor : how_.grid()) blocks *= factor.at(batch_hint_);
+        const bool two = how_.block_m * how_.block_n <= kSumsOfTwo && blocks > kMultiprocessors;
+        shared = two ? kSharedOfWarpgroups / 2 - 1024 : kSharedOfWarpgroups;
+    }
+    const std::int64_t wanted = how_.warpgroups ? kSlotsOfWarpgroups
+                                : by_matrices() ? kSlots
+                                                : kPlainSlots;
     slots_ = std::clamp(shared / slot_bytes_, least, wanted);
     ahead_ = how_.warpgroups ? slots_ - 2 : slots_ - 1;
 }
