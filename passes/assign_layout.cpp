@@ -264,7 +264,8 @@ std::string_view name_of(LayoutChoice choice) {
 
 }  // namespace
 
-std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutChoice choice) {
+std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutChoice choice,
+                          bool in_blocks) {
     const GroupInfo info(function);
     std::vector<Contraction> contractions;
     double rows = 0, lanes = 0, channels = 0;
@@ -292,7 +293,7 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
                  : few_images             ? LayoutChoice::rows
                                           : LayoutChoice::channels;
     }
-    LayoutConverter inserter(function);
+    LayoutConverter inserter(function, in_blocks);
     if (choice == LayoutChoice::lanes) {
         choose_lanes(function, info, contractions, inserter);
     } else {

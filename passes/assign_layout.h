@@ -31,8 +31,9 @@ namespace netc {
 
 enum class LayoutChoice : std::uint8_t { estimated, rows, lanes, channels };
 
-// Gives what was chosen and why, a line per contraction, for --report.
+// Gives what was chosen and why, a line per contraction, for --report. `in_blocks`: weights in the blocks of vectors, for
+// a processor; see layout_converter.h.
 std::string assign_layout(Function& function, std::int64_t batch_hint,
-                          LayoutChoice choice = LayoutChoice::estimated);
+                          LayoutChoice choice = LayoutChoice::estimated, bool in_blocks = true);
 
 }  // namespace netc

@@ -47,12 +47,13 @@ auto each_function(Pass pass) {
 
 // Bodies are in rows: conversions at each step would cost more than lanes gain. A copy that a body makes of
 // what is the same in all steps is made before the loop.
-std::string assign_layouts(Function& function, std::int64_t batch_hint, bool is_body) {
+std::string assign_layouts(Function& function, const CompileOptions& options, bool is_body) {
     std::string choices;
-    for (Function& body : function.bodies) choices += assign_layouts(body, batch_hint, true);
+    for (Function& body : function.bodies) choices += assign_layouts(body, options, true);
     hoist_fixed(function);
-    return choices + assign_layout(function, batch_hint,
-                                   is_body ? LayoutChoice::rows : LayoutChoice::estimated);
+    return choices + assign_layout(function, options.batch_hint,
+                                   is_body ? LayoutChoice::rows : LayoutChoice::estimated,
+                                   !options.for_gpu);
 }
 
 }  // namespace
@@ -118,7 +119,7 @@ Status optimize(Module& module, const CompileOptions& options, PassRunner& run) 
     // Layouts first decide which conversions exist; grouping then fuses them where it can.
     Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
         for (Function& function : m.functions)
-            run.choices += assign_layouts(function, options.batch_hint, false);
+            run.choices += assign_layouts(function, options, false);
     });
     if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)

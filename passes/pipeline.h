@@ -37,7 +37,7 @@ struct CompileOptions {
     bool double_precision = false;
     // The backward pass computes cheap values again instead of keeping them: see recompute.h.
     Recompute recompute = Recompute::automatic;
-    // For the kernels of a GPU, which have one contraction each, see fuse_linear_activation.h.
+    // For the kernels of a GPU, which have one contraction each (fuse_linear_activation.h) and no vectors (assign_layout.h).
     bool for_gpu = false;
     // The object's `init` reads no file and has little memory: see initialize.h.
     bool for_object = false;

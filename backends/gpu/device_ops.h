@@ -43,6 +43,43 @@ public:
                                                           llvm::ArrayRef<llvm::Value*> y,
                                                           llvm::ArrayRef<llvm::Value*> c) = 0;
 
+    // Of a row of 16 bytes in shared memory that each thread of a warp names: those of threads 0..7 are a matrix of 8
+    // x 8 elements of two bytes, or 8 x 4 of four, and so on to the fourth. Word k of a thread is of matrix k: the
+    // elements that multiply_matrices wants of it where rows of the matrix lie along the sum; `transposed`: columns
+    // do, of two bytes.
+    virtual std::array<llvm::Value*, 4> load_matrices(Builder& b, llvm::Value* row,
+                                                      bool transposed) = 0;
+
+    // ---- copies beside the thread, in groups ----------------------------------------------------------
+    // 4 or 16 bytes from global to shared memory, both aligned to that; zeros where `exists` is false (null: it is true).
+    virtual void copy_async(Builder& b, llvm::Value* shared, llvm::Value* global, unsigned bytes,
+                            llvm::Value* exists) = 0;
+    virtual void commit_copies(Builder& b) = 0;  // those since the last commit are a group
+    // Until no more than so many groups of this thread are under way; other threads see the copies behind a barrier.
+    virtual void wait_for_copies(Builder& b, unsigned pending) = 0;
+
+    // ---- products beside the thread, by warpgroups of 128 (sm_90a) ------------------------------------
+    // Of matrices in shared memory, 64 x k by k x columns, as descriptors say where they lie: k is 16 for bf16, 8 for
+    // tf32.
+    struct WarpgroupProduct {
+        MatrixUnit unit = MatrixUnit::none;
+        unsigned columns = 0;
+        bool a_across = false, b_across = false;  // the sum does not run along memory
+    };
+    // What a descriptor counts addresses in: bytes from the start of shared memory. An i32.
+    virtual llvm::Value* shared_address(Builder& b, llvm::Value* pointer) = 0;
+    // What this thread wrote to shared memory is there for products behind the next barrier.
+    virtual void fence_shared(Builder& b) = 0;
+    // Begins a group of products that are added to the sums, for each pair of descriptors one. A thread has sums of
+    // two rows of its warp's 16, for m16n8 beside m16n8: as those of multiply_matrices. They are of no use before
+    // there was a wait.
+    virtual llvm::SmallVector<llvm::Value*> multiply_warpgroup(
+        Builder& b, const WarpgroupProduct& product, llvm::ArrayRef<llvm::Value*> a_descriptors,
+        llvm::ArrayRef<llvm::Value*> b_descriptors, llvm::ArrayRef<llvm::Value*> sums) = 0;
+    // Until no more than so many groups of this warpgroup are under way; with none the sums are what it gives.
+    virtual llvm::SmallVector<llvm::Value*>
+    wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums, unsigned pending) = 0;
+
     virtual llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                                      llvm::Align align) = 0;
     virtual void store_shared(Builder& b, llvm::Value* value, llvm::Value* pointer,

@@ -41,9 +41,11 @@ Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
 
 }  // namespace
 
-Result<GpuKernel> emit_gpu_kernel(const Kernel& kernel, const std::string& name,
+Result<GpuKernel> emit_gpu_kernel(const Kernel& original, const std::string& name,
                                   std::int64_t batch_hint, DeviceOps& ops, llvm::Module& module,
                                   const GpuThresholds& thresholds) {
+    Kernel kernel = original;
+    take_terms_forward(kernel, thresholds);
     GpuKernel made;
     std::vector<std::pair<const Kernel*, std::string>> steps;
     const auto split = split_reduction(kernel, batch_hint, thresholds);
@@ -92,6 +94,7 @@ Result<GpuCode> emit_gpu_code(const Program& program, const std::vector<std::str
     const auto ops = make_nvptx_ops();
     GpuThresholds thresholds;
     thresholds.tf32 = target.tf32;
+    thresholds.warpgroups = target.sm == 90 && target.arch;
     for (const Entry& entry : program.entries) {
         if (!entries.empty() && std::ranges::find(entries, entry.name) == entries.end()) continue;
         for (const Call& call : entry.calls) {

@@ -22,8 +22,10 @@ struct GpuThresholds {
     std::int64_t part_terms = 64;
     // Points from which on a thread of an elementwise kernel takes four.
     std::int64_t vector_points = kMultiprocessors * 512;
-    // Whether matrix units may round the operands of f32 to the 11 bits of tf32. Changes bits.
+    // Whether matrix units may take the operands of f32 as the 11 bits of tf32, rounded or cut off. Changes bits.
     bool tf32 = false;
+    // Whether the device has products by warpgroups (wgmma), as sm_90a alone does.
+    bool warpgroups = false;
 };
 
 // Each contraction by tiles, sums in parts wherever they have any, vectors everywhere.

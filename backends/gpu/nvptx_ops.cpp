@@ -1,7 +1,10 @@
 // The operations of device_ops.h as NVPTX intrinsics.
+#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
 
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "backends/gpu/device_ops.h"
 
@@ -61,7 +64,8 @@ public:
         auto* memory = new llvm::GlobalVariable(
             *module, type, false, llvm::GlobalValue::ExternalLinkage, nullptr, "netc_shared",
             nullptr, llvm::GlobalValue::NotThreadLocal, kShared);
-        memory->setAlignment(llvm::Align(128));
+        // The patterns of swizzled matrices of 128 bytes a row begin at multiples of this ("Matrix Descriptor Format").
+        memory->setAlignment(llvm::Align(1024));
         return memory;
     }
     void barrier(Builder& b) override { b.CreateIntrinsic(llvm::Intrinsic::nvvm_barrier0, {}, {}); }
@@ -83,6 +87,78 @@ public:
         for (unsigned k = 0; k < 4; ++k) result[k] = b.CreateExtractValue(sums, k);
         return result;
     }
+    std::array<llvm::Value*, 4> load_matrices(Builder& b, llvm::Value* row,
+                                              bool transposed) override {
+        const auto id = transposed ? llvm::Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_trans_b16
+                                   : llvm::Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_b16;
+        llvm::Value* words = b.CreateIntrinsic(id, {row->getType()}, {row});
+        std::array<llvm::Value*, 4> result{};
+        for (unsigned k = 0; k < 4; ++k) result[k] = b.CreateExtractValue(words, k);
+        return result;
+    }
+
+    // Sixteen bytes pass by the first cache: what a block brings it keeps in shared memory.
+    void copy_async(Builder& b, llvm::Value* shared, llvm::Value* global, unsigned bytes,
+                    llvm::Value* exists) override {
+        if (exists == nullptr) {
+            const auto id = bytes == 16 ? llvm::Intrinsic::nvvm_cp_async_cg_shared_global_16
+                                        : llvm::Intrinsic::nvvm_cp_async_ca_shared_global_4;
+            b.CreateIntrinsic(id, {}, {shared, global});
+            return;
+        }
+        const auto id = bytes == 16 ? llvm::Intrinsic::nvvm_cp_async_cg_shared_global_16_s
+                                    : llvm::Intrinsic::nvvm_cp_async_ca_shared_global_4_s;
+        llvm::Value* filled = b.CreateSelect(exists, b.getInt32(bytes), b.getInt32(0));
+        b.CreateIntrinsic(id, {}, {shared, global, filled});
+    }
+    void commit_copies(Builder& b) override {
+        b.CreateIntrinsic(llvm::Intrinsic::nvvm_cp_async_commit_group, {}, {});
+    }
+    void wait_for_copies(Builder& b, unsigned pending) override {
+        b.CreateIntrinsic(llvm::Intrinsic::nvvm_cp_async_wait_group, {}, {b.getInt32(pending)});
+    }
+
+    llvm::Value* shared_address(Builder& b, llvm::Value* pointer) override {
+        return b.CreatePtrToInt(pointer, b.getInt32Ty());
+    }
+    void fence_shared(Builder& b) override {
+        assembly(b, b.getVoidTy(), "fence.proxy.async.shared::cta;", "~{memory}", {});
+    }
+    llvm::SmallVector<llvm::Value*> multiply_warpgroup(Builder& b, const WarpgroupProduct& product,
+                                                       llvm::ArrayRef<llvm::Value*> a_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> b_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> sums) override {
+        const bool bf16 = product.unit == MatrixUnit::bf16;
+        // Operands of the text: the sums as results, the same as arguments, descriptors of a, of b, whether to add.
+        std::size_t next = 2 * sums.size();
+        std::string registers;
+        for (std::size_t k = 0; k < sums.size(); ++k)
+            registers += fmt::format("{}${}", k == 0 ? "" : ", ", k);
+        std::string text = fmt::format("{{\n.reg .pred adds;\nsetp.ne.b32 adds, ${}, 0;\n"
+                                       "wgmma.fence.sync.aligned;\n",
+                                       next + 2 * a_descriptors.size());
+        for (std::size_t k = 0; k < a_descriptors.size(); ++k, ++next) {
+            text += fmt::format("wgmma.mma_async.sync.aligned.m64n{0}k{1}.f32.{2}.{2} {{{3}}}, "
+                                "${4}, ${5}, adds, 1, 1",
+                                product.columns, bf16 ? 16 : 8, bf16 ? "bf16" : "tf32", registers,
+                                next, next + a_descriptors.size());
+            // Of tf32 both run along the sum, without a word.
+            text +=
+                bf16 ? fmt::format(", {:d}, {:d};\n", product.a_across, product.b_across) : ";\n";
+        }
+        text += "wgmma.commit_group.sync.aligned;\n}";
+        std::string more;
+        for (std::size_t k = 0; k < 2 * a_descriptors.size(); ++k) more += ",l";
+        llvm::SmallVector<llvm::Value*> operands(a_descriptors);
+        operands.append(b_descriptors.begin(), b_descriptors.end());
+        operands.push_back(b.getInt32(1));
+        return in_place(b, text, sums, more + ",r", operands);
+    }
+    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums,
+                                                      unsigned pending) override {
+        return in_place(b, fmt::format("wgmma.wait_group.sync.aligned {};", pending), sums, "", {});
+    }
+
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                              llvm::Align align) override {
         return b.CreateAlignedLoad(type, pointer, align);
@@ -93,6 +169,40 @@ public:
     }
 
 private:
+    // What LLVM has no intrinsic for. All threads execute it together, and it is not moved.
+    static llvm::Value* assembly(Builder& b, llvm::Type* result, const std::string& text,
+                                 const std::string& constraints,
+                                 llvm::ArrayRef<llvm::Value*> operands) {
+        llvm::SmallVector<llvm::Type*> types;
+        for (llvm::Value* operand : operands) types.push_back(operand->getType());
+        auto* type = llvm::FunctionType::get(result, types, false);
+        llvm::CallInst* call =
+            b.CreateCall(llvm::InlineAsm::get(type, text, constraints, true), operands);
+        call->setConvergent();
+        return call;
+    }
+    // Of numbers that stay in their registers.
+    static llvm::SmallVector<llvm::Value*> in_place(Builder& b, const std::string& text,
+                                                    llvm::ArrayRef<llvm::Value*> numbers,
+                                                    const std::string& more,
+                                                    llvm::ArrayRef<llvm::Value*> operands) {
+        std::string outputs, inputs;
+        for (std::size_t k = 0; k < numbers.size(); ++k) {
+            outputs += "=f,";
+            inputs += fmt::format("{},", k);
+        }
+        inputs.pop_back();
+        llvm::SmallVector<llvm::Value*> all(numbers);
+        all.append(operands.begin(), operands.end());
+        auto* type = llvm::StructType::get(
+            b.getContext(), llvm::SmallVector<llvm::Type*>(numbers.size(), b.getFloatTy()));
+        llvm::Value* results = assembly(b, type, text, outputs + inputs + more + ",~{memory}", all);
+        llvm::SmallVector<llvm::Value*> values;
+        for (unsigned k = 0; k < numbers.size(); ++k)
+            values.push_back(b.CreateExtractValue(results, k));
+        return values;
+    }
+
     llvm::Function* function_ = nullptr;
 };
 

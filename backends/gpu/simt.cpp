@@ -10,43 +10,55 @@
 #include <ucontext.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "backends/gpu/simt_matrices.h"
+#include "backends/gpu/simt_shared.h"
+
 namespace netc {
 namespace {
 
-constexpr int kWarp = 32;
+constexpr std::size_t kWarp = 32;
+constexpr std::size_t kWarpgroup = 4 * kWarp;
 constexpr std::size_t kStack = 256 * 1024;
 
-enum class State : std::uint8_t { ready, at_barrier, at_shuffle, at_product, done };
+// What a thread waits for: all of its block, of its warp or of its warpgroup to arrive at the same.
+enum class State : std::uint8_t {
+    ready,
+    at_barrier,
+    at_shuffle,
+    at_product,
+    at_matrices,
+    at_group_product,
+    at_group_wait,
+    done
+};
 
 struct Fiber {
     SimtThread thread;
     jmp_buf place;
     bool begun = false;
     State state = State::ready;
-    std::uint32_t value = 0;  // given to a shuffle, then got from it
-    std::uint32_t mask = 0;
-    std::uint32_t* words = nullptr;  // of a product of matrices
+    std::uint32_t mask = 0;          // what all of a warp or warpgroup have to say alike
+    std::uint32_t value = 0;         // given to a shuffle, then got from it
+    std::uint32_t* words = nullptr;  // of a product of matrices, or loaded of them
+    const std::byte* row = nullptr;  // of a matrix that is loaded
+    // Of a warpgroup's products: what they multiply; the sums, in registers that the program has while none is under way,
+    // and the products until then.
+    std::vector<std::uint64_t> descriptors;
+    float* registers = nullptr;
+    std::vector<float> sums;
 };
 
-float number_of(std::uint32_t bits) {
-    float number;
-    std::memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-// Who touched a byte of shared memory, and after how many barriers.
-struct Touch {
-    std::int32_t writer = -1, reader = -1;  // kMany: more than one thread
-    std::uint32_t written = 0, read = 0;
+// What a warpgroup's products read: one group of them after the other, the oldest first.
+struct Warpgroup {
+    std::vector<SimtShared::Chunks> under_way;
 };
-constexpr std::int32_t kMany = -2;
 
 // Pages of stacks are the system's until a fiber uses them.
 class Stacks {
@@ -76,22 +88,16 @@ class SimtBlock {
 public:
     SimtBlock(SimtFunction function, void** arguments, int threads, std::int64_t shared_bytes)
         : function_(function), arguments_(arguments), fibers_(static_cast<std::size_t>(threads)),
-          stacks_(fibers_.size()), touches_(static_cast<std::size_t>(shared_bytes)) {
-        constexpr std::size_t kAlign = 128;
-        memory_.resize(touches_.size() + kAlign);
-        const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
-        shared_ = memory_.data() + (kAlign - address % kAlign) % kAlign;
-    }
+          stacks_(fibers_.size()), shared_bytes_(static_cast<std::size_t>(shared_bytes)),
+          shared_(shared_bytes, fibers_.size()), warpgroups_(fibers_.size() / kWarpgroup + 1) {}
 
     std::string run(std::int64_t block) {
         if (!stacks_.good()) return "no memory for the stacks of a block";
-        // What shared memory holds at the start is anything: here, bits of a NaN.
-        std::memset(shared_, 0xff, touches_.size());
-        std::ranges::fill(touches_, Touch{});
-        barriers_ = 0;
+        shared_.begin_block();
+        std::ranges::fill(warpgroups_, Warpgroup{});
         for (std::size_t t = 0; t < fibers_.size(); ++t) {
             fibers_[t].thread = {static_cast<std::int32_t>(t), static_cast<std::int32_t>(block),
-                                 shared_, this};
+                                 shared_.data(), this};
             fibers_[t].state = State::ready;
         }
         while (wrong_.empty() && std::ranges::any_of(fibers_, [](const Fiber& fiber) {
@@ -103,7 +109,8 @@ public:
                 moved = true;
                 resume(fiber);
             }
-            if (wrong_.empty() && !moved && !release_warps() && !release_block())
+            if (wrong_.empty() && !moved && !release_warps() && !release_warpgroups() &&
+                !release_block())
                 wrong_ = "threads of a block wait for one another and never meet";
         }
         return wrong_.empty()
@@ -119,35 +126,10 @@ public:
         return thread->owner->fibers_[static_cast<std::size_t>(thread->thread)];
     }
 
-    void touch(SimtThread& thread, const void* place, std::uint32_t bytes, std::uint32_t alignment,
-               bool writes) {
-        const std::int64_t from = static_cast<const std::byte*>(place) - shared_;
-        if (from < 0 || from + bytes > static_cast<std::int64_t>(touches_.size()))
-            return fail(fiber_of(&thread),
-                        fmt::format("{} bytes at {} of {} bytes of shared memory", bytes, from,
-                                    touches_.size()));
-        if (from % alignment != 0)
-            return fail(fiber_of(&thread),
-                        fmt::format("shared memory at {} is not aligned to {}", from, alignment));
-        for (std::int64_t k = from; k < from + bytes; ++k) {
-            Touch& byte = touches_[static_cast<std::size_t>(k)];
-            const auto other = [&](std::int32_t who, std::uint32_t when) {
-                return who != -1 && who != thread.thread && when == barriers_;
-            };
-            if (other(byte.writer, byte.written) || (writes && other(byte.reader, byte.read)))
-                return fail(
-                    fiber_of(&thread),
-                    fmt::format("a race on byte {} of shared memory with thread {}", k,
-                                other(byte.writer, byte.written) ? byte.writer : byte.reader));
-            if (writes) {
-                byte.writer = thread.thread;
-                byte.written = barriers_;
-            } else {
-                const bool also = other(byte.reader, byte.read);
-                byte.reader = also ? kMany : thread.thread;
-                byte.read = barriers_;
-            }
-        }
+    SimtShared& shared() { return shared_; }
+    // Ends the thread where something is wrong with what it did.
+    void require(SimtThread* thread, std::string wrong) {
+        if (!wrong.empty()) fail(fiber_of(thread), std::move(wrong));
     }
 
 private:
@@ -185,72 +167,126 @@ private:
         wait(fiber, State::done);
     }
 
-    // A shuffle is over when all threads of a warp wait in one, with the same mask.
+    // Whether these threads wait for one another, for the same.
+    bool meet(std::size_t first, std::size_t count) const {
+        const Fiber& one = fibers_[first];
+        return first + count <= fibers_.size() &&
+               std::all_of(fibers_.begin() + static_cast<std::ptrdiff_t>(first),
+                           fibers_.begin() + static_cast<std::ptrdiff_t>(first + count),
+                           [&](const Fiber& fiber) {
+                               return fiber.state == one.state && fiber.mask == one.mask &&
+                                      fiber.descriptors == one.descriptors;
+                           });
+    }
+    void go_on(std::size_t first, std::size_t count) {
+        for (std::size_t t = first; t < first + count; ++t) fibers_[t].state = State::ready;
+    }
+    template <class T>
+    std::vector<T> of_threads(std::size_t first, std::size_t count, T Fiber::* member) const {
+        std::vector<T> values;
+        for (std::size_t t = first; t < first + count; ++t) values.push_back(fibers_[t].*member);
+        return values;
+    }
+
     bool release_warps() {
         bool any = false;
         for (std::size_t first = 0; first < fibers_.size(); first += kWarp) {
-            const std::size_t end = std::min(fibers_.size(), first + kWarp);
-            const auto at_shuffle = [&](const Fiber& fiber) {
-                return fiber.state == State::at_shuffle && fiber.mask == fibers_[first].mask;
-            };
-            const auto begin = fibers_.begin() + static_cast<std::ptrdiff_t>(first);
-            const auto past = fibers_.begin() + static_cast<std::ptrdiff_t>(end);
-            const auto at_product = [&](const Fiber& fiber) {
-                return fiber.state == State::at_product && fiber.mask == fibers_[first].mask;
-            };
-            if (end - first == kWarp && std::all_of(begin, past, at_product)) {
+            const State state = fibers_[first].state;
+            // The last warp of a block may lack threads, which then have nothing to shuffle.
+            const std::size_t count = std::min(kWarp, fibers_.size() - first);
+            if (!meet(first, state == State::at_shuffle ? count : kWarp)) continue;
+            if (state == State::at_product) {
                 // The sums are new words: all have read the old ones when the first goes on.
-                multiply(first);
-                any = true;
+                multiply_matrices(fibers_[first].mask != 0,
+                                  of_threads(first, kWarp, &Fiber::words));
+            } else if (state == State::at_matrices) {
+                load_matrices(of_threads(first, kWarp, &Fiber::row), fibers_[first].mask != 0,
+                              of_threads(first, kWarp, &Fiber::words));
+            } else if (state == State::at_shuffle) {
+                const auto values = of_threads(first, count, &Fiber::value);
+                for (std::size_t t = 0; t < count; ++t) {
+                    const std::size_t other = t ^ fibers_[first].mask;
+                    if (other < count) fibers_[first + t].value = values[other];
+                }
+            } else {
                 continue;
             }
-            if (!std::all_of(begin, past, at_shuffle)) continue;
-            std::vector<std::uint32_t> values;
-            for (std::size_t t = first; t < end; ++t) values.push_back(fibers_[t].value);
-            for (std::size_t t = first; t < end; ++t) {
-                const std::size_t other = (t - first) ^ fibers_[t].mask;
-                if (other < values.size()) fibers_[t].value = values[other];
-                fibers_[t].state = State::ready;
-            }
+            go_on(first, count);
             any = true;
         }
         return any;
     }
 
-    // As PTX's mma.m16n8k16 of bf16 and m16n8k8 of tf32 share the matrices out among 32 threads; the sum runs from the
-    // first term to the last, in f32.
-    void multiply(std::size_t first) {
-        const bool bf16 = fibers_[first].mask != 0;
-        const std::size_t depth = bf16 ? 16 : 8;
-        const auto element = [&](std::size_t group, std::size_t k, bool upper, std::size_t from) {
-            // `group`: row of the first matrix, column of the second, modulo 8.
-            const std::size_t half = depth / 2;
-            const std::size_t thread = group * 4 + (bf16 ? k % half / 2 : k % half);
-            const std::size_t word = from + (from == 0 ? 2 : 1) * (k / half) + (upper ? 1 : 0);
-            const std::uint32_t bits = fibers_[first + thread].words[word];
-            if (!bf16) return number_of(bits);
-            return number_of(k % 2 == 0 ? bits << 16 : bits & 0xffff0000);
-        };
-        for (std::size_t row = 0; row < 16; ++row) {
-            for (std::size_t column = 0; column < 8; ++column) {
-                Fiber& owner = fibers_[first + row % 8 * 4 + column / 2];
-                std::uint32_t& place = owner.words[6 + row / 8 * 2 + column % 2];
-                float sum = number_of(place);
-                for (std::size_t k = 0; k < depth; ++k)
-                    sum = std::fma(element(row % 8, k, row >= 8, 0), element(column, k, false, 4),
-                                   sum);
-                std::memcpy(&place, &sum, sizeof sum);
+    bool release_warpgroups() {
+        bool any = false;
+        for (std::size_t first = 0; first + kWarpgroup <= fibers_.size(); first += kWarpgroup) {
+            const State state = fibers_[first].state;
+            if (!meet(first, kWarpgroup)) continue;
+            if (state == State::at_group_product) {
+                begin_products(first);
+            } else if (state == State::at_group_wait) {
+                end_products(first);
+            } else {
+                continue;
             }
+            go_on(first, kWarpgroup);
+            any = true;
         }
-        for (std::size_t t = 0; t < kWarp; ++t) fibers_[first + t].state = State::ready;
+        return any;
+    }
+
+    // Computes at once, and keeps what was read from being written until somebody waited for it. The registers hold
+    // the sums when no product is under way, and nothing of use before.
+    void begin_products(std::size_t first) {
+        constexpr std::uint32_t kAcrossA = 2, kAcrossB = 4, kColumns = 8;
+        Warpgroup& group = warpgroups_[first / kWarpgroup];
+        const std::uint32_t shape = fibers_[first].mask;
+        const bool bf16 = (shape & 1) != 0;
+        const std::size_t columns = shape / kColumns;
+        std::vector<float*> sums;
+        for (std::size_t t = first; t < first + kWarpgroup; ++t) {
+            Fiber& fiber = fibers_[t];
+            if (group.under_way.empty())
+                fiber.sums.assign(fiber.registers, fiber.registers + columns / 2);
+            std::fill_n(fiber.registers, columns / 2, std::numeric_limits<float>::quiet_NaN());
+            sums.push_back(fiber.sums.data());
+        }
+        SimtShared::Chunks chunks;
+        const auto& descriptors = fibers_[first].descriptors;
+        for (std::size_t k = 0; k < descriptors.size(); k += 2) {
+            const DescribedMatrix a(shared_.data(), descriptors[k], bf16, (shape & kAcrossA) != 0);
+            const DescribedMatrix b(shared_.data(), descriptors[k + 1], bf16,
+                                    (shape & kAcrossB) != 0);
+            for (const DescribedMatrix* each : {&a, &b})
+                if (wrong_.empty()) wrong_ = each->wrong();
+            a.add_chunks(64, chunks);
+            b.add_chunks(columns, chunks);
+            const bool inside =
+                chunks.empty() || (chunks.back() + 1) * SimtShared::kChunk <= shared_bytes_;
+            if (!inside) wrong_ = "a product reads behind the end of shared memory";
+            if (!wrong_.empty()) return;
+            multiply_warpgroup(a, b, columns, sums);
+        }
+        wrong_ = shared_.begin_product(chunks);
+        group.under_way.push_back(std::move(chunks));
+    }
+    void end_products(std::size_t first) {
+        Warpgroup& group = warpgroups_[first / kWarpgroup];
+        while (group.under_way.size() > fibers_[first].mask) {
+            shared_.end_product(group.under_way.front());
+            group.under_way.erase(group.under_way.begin());
+        }
+        if (!group.under_way.empty()) return;
+        for (std::size_t t = first; t < first + kWarpgroup; ++t)
+            std::ranges::copy(fibers_[t].sums, fibers_[t].registers);
     }
 
     bool release_block() {
         if (!std::ranges::all_of(
                 fibers_, [](const Fiber& fiber) { return fiber.state == State::at_barrier; }))
             return false;
-        ++barriers_;
-        for (Fiber& fiber : fibers_) fiber.state = State::ready;
+        shared_.pass_barrier();
+        go_on(0, fibers_.size());
         return true;
     }
 
@@ -258,10 +294,9 @@ private:
     void** arguments_;
     std::vector<Fiber> fibers_;
     Stacks stacks_;
-    std::vector<Touch> touches_;
-    std::vector<std::byte> memory_;
-    std::byte* shared_ = nullptr;
-    std::uint32_t barriers_ = 0;
+    std::size_t shared_bytes_;
+    SimtShared shared_;
+    std::vector<Warpgroup> warpgroups_;
     Fiber* current_ = nullptr;
     jmp_buf scheduler_;
     std::string wrong_;
@@ -300,10 +335,57 @@ void netc_simt_multiply(netc::SimtThread* thread, std::uint32_t is_bf16, std::ui
 
 void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
                     std::uint32_t alignment) {
-    thread->owner->touch(*thread, place, bytes, alignment, false);
+    netc::SimtBlock& block = *thread->owner;
+    block.require(thread, block.shared().touch(thread->thread, place, bytes, alignment, false));
 }
 
 void netc_simt_write(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
                      std::uint32_t alignment) {
-    thread->owner->touch(*thread, place, bytes, alignment, true);
+    netc::SimtBlock& block = *thread->owner;
+    block.require(thread, block.shared().touch(thread->thread, place, bytes, alignment, true));
+}
+
+void netc_simt_copy_async(netc::SimtThread* thread, void* place, const void* source,
+                          std::uint32_t bytes, std::uint32_t filled) {
+    netc::SimtBlock& block = *thread->owner;
+    block.require(thread, block.shared().begin_copy(thread->thread, place, source, bytes, filled));
+}
+
+void netc_simt_commit_copies(netc::SimtThread* thread) {
+    thread->owner->shared().commit_copies(thread->thread);
+}
+
+void netc_simt_wait_for_copies(netc::SimtThread* thread, std::uint32_t pending) {
+    thread->owner->shared().wait_for_copies(thread->thread, pending);
+}
+
+void netc_simt_load_matrices(netc::SimtThread* thread, const void* row, std::uint32_t transposed,
+                             std::uint32_t* words) {
+    netc_simt_read(thread, row, 16, 16);
+    netc::Fiber& fiber = netc::SimtBlock::fiber_of(thread);
+    fiber.row = static_cast<const std::byte*>(row);
+    fiber.mask = transposed;
+    fiber.words = words;
+    thread->owner->wait(fiber, netc::State::at_matrices);
+}
+
+void netc_simt_fence_shared(netc::SimtThread* thread) {
+    thread->owner->shared().fence(thread->thread);
+}
+
+void netc_simt_multiply_warpgroup(netc::SimtThread* thread, std::uint32_t shape,
+                                  const std::uint64_t* descriptors, std::uint32_t count,
+                                  float* sums) {
+    netc::Fiber& fiber = netc::SimtBlock::fiber_of(thread);
+    fiber.mask = shape;
+    fiber.descriptors.assign(descriptors, descriptors + count);
+    fiber.registers = sums;
+    thread->owner->wait(fiber, netc::State::at_group_product);
+}
+
+void netc_simt_wait_for_products(netc::SimtThread* thread, std::uint32_t pending, float* sums) {
+    netc::Fiber& fiber = netc::SimtBlock::fiber_of(thread);
+    fiber.mask = pending;
+    fiber.registers = sums;
+    thread->owner->wait(fiber, netc::State::at_group_wait);
 }

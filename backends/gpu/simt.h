@@ -1,9 +1,9 @@
 // A grid of threads on the host: what code for GPUs is tested on where there is none.
 //
 // Blocks run one after the other. The threads of a block are fibers: each runs until it ends or waits, at a barrier
-// for the block, at a shuffle for its warp. Accesses to shared memory are checked: two threads that touch the same
-// byte between two barriers, at least one of them writing, is a race; so is a barrier that a thread never
-// reaches, an access outside of what the block has, or one that is not aligned.
+// for the block, at a shuffle for its warp. Accesses to shared memory are checked (simt_shared.h): a race is an error; so
+// is a barrier that a thread never reaches, an access outside of what the block has, or one that is not
+// aligned.
 #pragma once
 
 #include <cstdint>
@@ -47,4 +47,18 @@ void netc_simt_read(netc::SimtThread* thread, const void* place, std::uint32_t b
                     std::uint32_t alignment);
 void netc_simt_write(netc::SimtThread* thread, const void* place, std::uint32_t bytes,
                      std::uint32_t alignment);
+// What device_ops.h says of the operations of these names.
+void netc_simt_copy_async(netc::SimtThread* thread, void* place, const void* source,
+                          std::uint32_t bytes, std::uint32_t filled);
+void netc_simt_commit_copies(netc::SimtThread* thread);
+void netc_simt_wait_for_copies(netc::SimtThread* thread, std::uint32_t pending);
+void netc_simt_load_matrices(netc::SimtThread* thread, const void* row, std::uint32_t transposed,
+                             std::uint32_t* words);
+void netc_simt_fence_shared(netc::SimtThread* thread);
+// `shape`: 1 for bf16, 2 and 4 where the sum does not run along the memory of a and of b, 8 a column. Descriptors of
+// a and b in turn.
+void netc_simt_multiply_warpgroup(netc::SimtThread* thread, std::uint32_t shape,
+                                  const std::uint64_t* descriptors, std::uint32_t count,
+                                  float* sums);
+void netc_simt_wait_for_products(netc::SimtThread* thread, std::uint32_t pending, float* sums);
 }

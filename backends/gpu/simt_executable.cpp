@@ -63,6 +63,13 @@ Status SimtExecutable::load() {
     add("netc_simt_multiply", netc_simt_multiply);
     add("netc_simt_read", netc_simt_read);
     add("netc_simt_write", netc_simt_write);
+    add("netc_simt_copy_async", netc_simt_copy_async);
+    add("netc_simt_commit_copies", netc_simt_commit_copies);
+    add("netc_simt_wait_for_copies", netc_simt_wait_for_copies);
+    add("netc_simt_load_matrices", netc_simt_load_matrices);
+    add("netc_simt_fence_shared", netc_simt_fence_shared);
+    add("netc_simt_multiply_warpgroup", netc_simt_multiply_warpgroup);
+    add("netc_simt_wait_for_products", netc_simt_wait_for_products);
     if (auto error = jit_->getMainJITDylib().define(llvm::orc::absoluteSymbols(symbols)))
         return not_loaded(std::move(error));
     for (std::size_t k = 0; k < program_.kernels.size(); ++k)

@@ -47,20 +47,75 @@ public:
                                                   llvm::ArrayRef<llvm::Value*> x,
                                                   llvm::ArrayRef<llvm::Value*> y,
                                                   llvm::ArrayRef<llvm::Value*> c) override {
-        Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
-        llvm::Value* words = entry.CreateAlloca(llvm::ArrayType::get(b.getInt32Ty(), 10));
-        unsigned count = 0;
-        const auto word = [&](unsigned k) {
-            return b.CreateConstGEP1_32(b.getInt32Ty(), words, k);
-        };
-        for (const llvm::ArrayRef<llvm::Value*> part : {x, y, c})
-            for (llvm::Value* value : part) b.CreateStore(value, word(count++));
+        llvm::SmallVector<llvm::Value*> values(x);
+        values.append(y.begin(), y.end());
+        values.append(c.begin(), c.end());
+        llvm::Value* words = array_of(b, values);
         call(b, "netc_simt_multiply", b.getVoidTy(),
              {function_->getArg(1), b.getInt32(unit == MatrixUnit::bf16 ? 1 : 0), words});
         std::array<llvm::Value*, 4> result{};
-        for (unsigned k = 0; k < 4; ++k) result[k] = b.CreateLoad(b.getFloatTy(), word(6 + k));
+        for (unsigned k = 0; k < 4; ++k) result[k] = element(b, b.getFloatTy(), words, 6 + k);
         return result;
     }
+    std::array<llvm::Value*, 4> load_matrices(Builder& b, llvm::Value* row,
+                                              bool transposed) override {
+        llvm::Value* words = array(b, b.getInt32Ty(), 4);
+        call(b, "netc_simt_load_matrices", b.getVoidTy(),
+             {function_->getArg(1), row, b.getInt32(transposed ? 1 : 0), words});
+        std::array<llvm::Value*, 4> result{};
+        for (unsigned k = 0; k < 4; ++k) result[k] = element(b, b.getInt32Ty(), words, k);
+        return result;
+    }
+
+    void copy_async(Builder& b, llvm::Value* shared, llvm::Value* global, unsigned bytes,
+                    llvm::Value* exists) override {
+        llvm::Value* filled = b.getInt32(bytes);
+        if (exists != nullptr) filled = b.CreateSelect(exists, filled, b.getInt32(0));
+        call(b, "netc_simt_copy_async", b.getVoidTy(),
+             {function_->getArg(1), shared, global, b.getInt32(bytes), filled});
+    }
+    void commit_copies(Builder& b) override {
+        call(b, "netc_simt_commit_copies", b.getVoidTy(), {function_->getArg(1)});
+    }
+    void wait_for_copies(Builder& b, unsigned pending) override {
+        call(b, "netc_simt_wait_for_copies", b.getVoidTy(),
+             {function_->getArg(1), b.getInt32(pending)});
+    }
+
+    llvm::Value* shared_address(Builder& b, llvm::Value* pointer) override {
+        return b.CreateTrunc(b.CreateSub(b.CreatePtrToInt(pointer, b.getInt64Ty()),
+                                         b.CreatePtrToInt(shared(b), b.getInt64Ty())),
+                             b.getInt32Ty());
+    }
+    void fence_shared(Builder& b) override {
+        call(b, "netc_simt_fence_shared", b.getVoidTy(), {function_->getArg(1)});
+    }
+    llvm::SmallVector<llvm::Value*> multiply_warpgroup(Builder& b, const WarpgroupProduct& product,
+                                                       llvm::ArrayRef<llvm::Value*> a_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> b_descriptors,
+                                                       llvm::ArrayRef<llvm::Value*> sums) override {
+        llvm::SmallVector<llvm::Value*> descriptors;
+        for (std::size_t k = 0; k < a_descriptors.size(); ++k) {
+            descriptors.push_back(a_descriptors[k]);
+            descriptors.push_back(b_descriptors[k]);
+        }
+        const std::uint32_t shape = (product.unit == MatrixUnit::bf16 ? 1U : 0U) |
+                                    (product.a_across ? 2U : 0U) | (product.b_across ? 4U : 0U) |
+                                    8 * product.columns;
+        llvm::Value* numbers = array_of(b, sums);
+        call(b, "netc_simt_multiply_warpgroup", b.getVoidTy(),
+             {function_->getArg(1), b.getInt32(shape), array_of(b, descriptors),
+              b.getInt32(static_cast<std::uint32_t>(descriptors.size())), numbers});
+        return elements(b, b.getFloatTy(), numbers, sums.size());
+    }
+    llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums,
+                                                      unsigned pending) override {
+        llvm::Value* numbers = array_of(b, sums);
+        call(b, "netc_simt_wait_for_products", b.getVoidTy(),
+             {function_->getArg(1), b.getInt32(pending), numbers});
+        return elements(b, b.getFloatTy(), numbers, sums.size());
+    }
+
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                              llvm::Align align) override {
         note(b, "netc_simt_read", type, pointer, align);
@@ -73,6 +128,29 @@ public:
     }
 
 private:
+    llvm::Value* array(Builder& b, llvm::Type* type, std::size_t count) {
+        Builder entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+        llvm::AllocaInst* place = entry.CreateAlloca(llvm::ArrayType::get(type, count));
+        place->setAlignment(
+            b.GetInsertBlock()->getModule()->getDataLayout().getPrefTypeAlign(type));
+        return place;
+    }
+    // Of values of the same size.
+    llvm::Value* array_of(Builder& b, llvm::ArrayRef<llvm::Value*> values) {
+        llvm::Value* place = array(b, values[0]->getType(), values.size());
+        for (unsigned k = 0; k < values.size(); ++k)
+            b.CreateStore(values[k], b.CreateConstGEP1_32(values[0]->getType(), place, k));
+        return place;
+    }
+    static llvm::Value* element(Builder& b, llvm::Type* type, llvm::Value* place, unsigned number) {
+        return b.CreateLoad(type, b.CreateConstGEP1_32(type, place, number));
+    }
+    static llvm::SmallVector<llvm::Value*> elements(Builder& b, llvm::Type* type,
+                                                    llvm::Value* place, std::size_t count) {
+        llvm::SmallVector<llvm::Value*> values;
+        for (unsigned k = 0; k < count; ++k) values.push_back(element(b, type, place, k));
+        return values;
+    }
     llvm::Value* place(Builder& b, std::size_t offset) {
         return b.CreateConstGEP1_64(b.getInt8Ty(), function_->getArg(1), offset);
     }

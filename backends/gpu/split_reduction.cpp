@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "backends/gpu/tile_schedule.h"
+#include "backends/gpu/matrix_sums.h"
 
 namespace netc {
 namespace {

@@ -1,9 +1,6 @@
-// See the header. Each step of the loop over the sum brings the next tiles into registers, multiplies those that lie
-// in one half of shared memory, and puts what it brought into the other half: one barrier a step.
-//
-// Points beyond the edge are brought as copies of the last one and not stored. The last steps of a sum that is no
-// multiple of the tile are counted out, so that every sum has its terms and no others; a term that a guard
-// forbids is a product with zero.
+// See the header. Points beyond the edge are brought as copies of the last one and not stored. The last steps of a
+// sum that is no multiple of the tile are counted out, or are zeros where a matrix unit takes whole tiles; a term
+// that a guard forbids is a product with zero.
 #include "backends/gpu/tile_emitter.h"
 
 #include <algorithm>
@@ -30,14 +27,19 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
     bool plain = reduction_.order.kind == OrderKind::sequential && how_.batch.inner.empty() &&
                  how_.batch.outer.empty();
     for (Operand* operand : {&a_, &b_}) {
-        operand->run = run_of(*operand);
-        find_wide(*operand);
-        plain = plain && operand->guards->empty() && !operand->wide.empty();
+        find_runs(*operand);
+        // Copies of four bytes have an address each, many if both operands are brought by them.
+        const bool rows = operand->numbering->inner.size() + operand->numbering->outer.size() == 1;
+        const bool other = operand == &b_ && a_.copy_bytes == 4;
+        plain = plain && operand->guards->empty() && !operand->wide.empty() &&
+                (operand->copy_bytes != 4 || (rows && !other));
     }
-    begin(name, how_.threads(), !plain || (by_matrices() && how_.threads() <= 128));
+    begin(name, how_.threads(),
+          !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
     thread_ = ops_.thread(builder_);
     plan(a_);
     plan(b_);
+    plan_ring();
     find_thread();
     find_block();
     find_elements(a_);
@@ -52,7 +54,7 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
         builder_.CreateStore(start[0], sums_.back());
     }
     llvm::Value* extent = extent_value(extent_of(reduction_.axes[0]));
-    if (reduction_.order.kind == OrderKind::sequential) {
+    if (!in_leaves()) {
         sum_range(number(0), builder_.CreateMul(extent, number(rest_)));
     } else {
         const std::vector<llvm::AllocaInst*> parts = sums_;
@@ -79,43 +81,17 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
     }
     store_results();
     if (Status status = finish(); !status) return status.error();
-    return GpuLaunch{name, how_.threads(), shared_bytes_, how_.grid()};
+    return GpuLaunch{name, how_.threads(), slots_ * slot_bytes_, how_.grid()};
 }
 
-// Where the results of this thread begin in the tile, and with a matrix unit where the words begin that it multiplies.
+// Where the results of this thread begin in the tile.
 void TileEmitter::find_thread() {
-    if (!by_matrices()) {
-        const std::int64_t across = how_.block_n / how_.thread_n;
-        a_.thread = builder_.CreateNUWMul(divide(thread_, across, true),
-                                          number(std::min(how_.thread_m, kFragment)));
-        b_.thread = builder_.CreateNUWMul(modulo(thread_, across, true),
-                                          number(std::min(how_.thread_n, kFragment)));
-        return;
-    }
-    llvm::Value* warp = divide(thread_, 32, true);
-    llvm::Value* lane = modulo(thread_, 32, true);
-    llvm::Value* group = divide(lane, 4, true);
-    in_group_ = modulo(lane, 4, true);
-    const std::int64_t across = how_.block_n / how_.warp_n();
-    llvm::Value* m = builder_.CreateNUWMul(divide(warp, across, true), number(how_.warp_m()));
-    llvm::Value* n = builder_.CreateNUWMul(modulo(warp, across, true), number(how_.warp_n()));
-    a_.thread = a_.words = builder_.CreateNUWAdd(m, group);
-    b_.words = builder_.CreateNUWAdd(n, group);
-    b_.thread = builder_.CreateNUWAdd(n, builder_.CreateNUWMul(in_group_, number(2)));
-}
-
-void TileEmitter::plan(Operand& operand) {
-    const DType dtype = kernel_.scalars.type(operand.value);
-    operand.type =
-        how_.unit == MatrixUnit::tf32 ? builder_.getInt32Ty() : value_type(context_, dtype);
-    operand.start = shared_bytes_;
-    if (by_matrices()) {
-        operand.pitch = how_.block_k + 16 / size_of(dtype);
-        shared_bytes_ += 2 * operand.block * operand.pitch * size_of(dtype);
-        return;
-    }
-    operand.pitch = operand.block + kPad;
-    shared_bytes_ += 2 * how_.block_k * operand.pitch * size_of(dtype);
+    if (by_matrices()) return find_matrices();
+    const std::int64_t across = how_.block_n / how_.thread_n;
+    a_.thread = builder_.CreateNUWMul(divide(thread_, across, true),
+                                      number(std::min(how_.thread_m, kFragment)));
+    b_.thread = builder_.CreateNUWMul(modulo(thread_, across, true),
+                                      number(std::min(how_.thread_n, kFragment)));
 }
 
 // Which tile this block has, and the coordinates of the axes that both operands have.
@@ -185,19 +161,6 @@ void TileEmitter::set_point(const Numbering& numbering, llvm::Value* point) {
         builder_.CreateSelect(builder_.CreateICmpSLT(value, last), value, last);
 }
 
-llvm::Value* TileEmitter::shared_place(const Operand& operand, llvm::Value* buffer,
-                                       llvm::Value* step, llvm::Value* point) {
-    llvm::Value* base = builder_.CreateConstInBoundsGEP1_64(
-        builder_.getInt8Ty(), ops_.shared(builder_), static_cast<std::uint64_t>(operand.start));
-    if (by_matrices()) std::swap(step, point);  // steps side by side
-    const std::int64_t rows = by_matrices() ? operand.block : how_.block_k;
-    llvm::Value* row = builder_.CreateNUWAdd(builder_.CreateNUWMul(buffer, number(rows)), step);
-    llvm::Value* place =
-        builder_.CreateNUWAdd(builder_.CreateNUWMul(row, number(operand.pitch)), point);
-    return builder_.CreateInBoundsGEP(operand.type, base,
-                                      builder_.CreateZExt(place, builder_.getInt64Ty()));
-}
-
 // Of the results of a thread along one operand: the number's place in the tile, less that of the thread. Runs of
 // neighbours are apart by what all threads together cover, so that a warp's loads lie side by side.
 std::int64_t TileEmitter::point_of(const Operand& operand, std::int64_t which) const {
@@ -207,15 +170,14 @@ std::int64_t TileEmitter::point_of(const Operand& operand, std::int64_t which) c
     return which / run * (operand.block / operand.per_thread * run) + which % run;
 }
 
-TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* buffer,
+TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* slot,
                                           llvm::Value* step) {
     const std::int64_t run = std::min(operand.per_thread, kFragment);
-    const std::uint64_t bytes = operand.type->getPrimitiveSizeInBits() / 8;
+    const auto bytes = static_cast<std::uint64_t>(operand.bytes);
     Values values;
     for (std::int64_t from = 0; from < operand.per_thread; from += run) {
-        llvm::Value* place =
-            shared_place(operand, buffer, step,
-                         builder_.CreateNUWAdd(operand.thread, number(point_of(operand, from))));
+        llvm::Value* point = builder_.CreateNUWAdd(operand.thread, number(point_of(operand, from)));
+        llvm::Value* place = shared_place(operand, slot, {point, step});
         if (run == 1) {
             values.push_back(ops_.load_shared(builder_, operand.type, place, llvm::Align(bytes)));
             continue;
@@ -230,9 +192,9 @@ TileEmitter::Values TileEmitter::fragment(const Operand& operand, llvm::Value* b
     return values;
 }
 
-void TileEmitter::multiply_step(llvm::Value* buffer, llvm::Value* step) {
-    const Values a = fragment(a_, buffer, step);
-    const Values b = fragment(b_, buffer, step);
+void TileEmitter::multiply_step(llvm::Value* slot, llvm::Value* step) {
+    const Values a = fragment(a_, slot, step);
+    const Values b = fragment(b_, slot, step);
     for (std::size_t m = 0; m < a.size(); ++m) {
         for (std::size_t n = 0; n < b.size(); ++n) {
             llvm::AllocaInst* sum = sums_[m * b.size() + n];
@@ -243,50 +205,15 @@ void TileEmitter::multiply_step(llvm::Value* buffer, llvm::Value* step) {
     }
 }
 
-// `steps` of the tile in this half of shared memory; null: all of them.
-void TileEmitter::multiply(llvm::Value* buffer, llvm::Value* steps) {
-    if (by_matrices()) return multiply_by_matrices(buffer);
+// `steps` of the tiles in this slot; null: all of them.
+void TileEmitter::multiply(llvm::Value* slot, llvm::Value* steps) {
+    if (how_.warpgroups) return multiply_by_warpgroups(slot);
+    if (by_matrices()) return multiply_by_matrices(slot);
     if (steps != nullptr) {
         return loop(number(0), steps, number(1),
-                    [&](llvm::Value* step) { multiply_step(buffer, step); });
+                    [&](llvm::Value* step) { multiply_step(slot, step); });
     }
-    for (std::int64_t step = 0; step < how_.block_k; ++step) multiply_step(buffer, number(step));
-}
-
-// Adds the terms from `from` to `to` to the sums.
-void TileEmitter::sum_range(llvm::Value* from, llvm::Value* to) {
-    // Matrix units take whole tiles: what is beyond the end is zeros.
-    llvm::Value* length = builder_.CreateSub(to, from);
-    if (by_matrices()) length = builder_.CreateAdd(length, number(how_.block_k - 1));
-    llvm::Value* whole =
-        builder_.CreateMul(divide(length, how_.block_k, true), number(how_.block_k));
-    llvm::Value* tail = builder_.CreateAdd(from, whole);
-    const auto bring_both = [&](llvm::Value* k) {
-        return std::pair{bring(a_, k, to), bring(b_, k, to)};
-    };
-    const auto keep_both = [&](const std::pair<Values, Values>& values, llvm::Value* buffer) {
-        keep(a_, values.first, buffer);
-        keep(b_, values.second, buffer);
-    };
-    keep_both(bring_both(from), number(0));
-    ops_.barrier(builder_);
-    llvm::AllocaInst* half = variable(builder_.getInt32Ty(), "half");
-    builder_.CreateStore(number(0), half);
-    loop(from, tail, number(how_.block_k), [&](llvm::Value* k) {
-        llvm::Value* buffer = load_variable(half);
-        llvm::Value* other = builder_.CreateXor(buffer, number(1));
-        const auto next = bring_both(builder_.CreateAdd(k, number(how_.block_k)));
-        multiply(buffer, nullptr);
-        keep_both(next, other);
-        builder_.CreateStore(other, half);
-        ops_.barrier(builder_);
-    });
-    const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(builder_.CreateSub(to, tail));
-    if (!by_matrices() && (fixed == nullptr || !fixed->isZero())) {
-        multiply(load_variable(half), builder_.CreateSub(to, tail));
-    }
-    // The first tiles of the next range go into the half that may still be read.
-    if (reduction_.order.kind != OrderKind::sequential) ops_.barrier(builder_);
+    for (std::int64_t step = 0; step < how_.block_k; ++step) multiply_step(slot, number(step));
 }
 
 void TileEmitter::store_results() {

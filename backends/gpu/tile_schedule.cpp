@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -25,33 +26,37 @@ constexpr std::array kTiles = {
     Tile{64, 8, 16, 4, 1},    Tile{8, 64, 16, 1, 4},   Tile{32, 8, 32, 2, 1},
     Tile{8, 32, 32, 1, 2}};
 
-// With a matrix unit, see TileSchedule::warp_m.
-constexpr std::array kMatrixTiles = {Tile{128, 128, 32, 4, 16}, Tile{128, 64, 32, 4, 8},
+// With a matrix unit, see TileSchedule::warp_m. Steps are those of bf16; of tf32 there are half as many, of as many
+// bytes.
+constexpr std::array kMatrixTiles = {Tile{128, 128, 32, 8, 16}, Tile{128, 64, 32, 4, 8},
                                      Tile{64, 128, 32, 4, 8},   Tile{64, 64, 32, 4, 8},
                                      Tile{64, 32, 32, 4, 4},    Tile{32, 64, 32, 2, 8},
                                      Tile{32, 32, 32, 2, 4}};
 
-// Multiply-adds a cycle of a multiprocessor's matrix units.
-double rate_of(MatrixUnit unit) { return unit == MatrixUnit::bf16 ? 1024 : 512; }
+// By warpgroups, each as long as its four warps together.
+constexpr std::array kWarpgroupTiles = {Tile{128, 256, 64, 2, 64}, Tile{128, 128, 64, 2, 32},
+                                        Tile{64, 128, 64, 2, 32},  Tile{128, 64, 64, 2, 16},
+                                        Tile{64, 64, 64, 2, 16},   Tile{64, 32, 64, 2, 8}};
 
-double matrix_cycles(const Tile& tile, MatrixUnit unit, double m, double n, double batch) {
+// Multiply-adds a cycle of a multiprocessor's matrix units.
+double rate_of(MatrixUnit unit, bool warpgroups) {
+    return (unit == MatrixUnit::bf16 ? 1024 : 512) * (warpgroups ? 2 : 1);
+}
+
+// Cycles for a step of the sum in all blocks, on all multiprocessors.
+double matrix_cycles(const Tile& tile, const TileSchedule& how, double m, double n, double batch) {
+    // What a multiprocessor gets from the second cache in a cycle.
+    constexpr double kBytes = 48;
+    const double element = how.unit == MatrixUnit::bf16 ? 2 : 4;
     const double blocks = batch * std::ceil(m / static_cast<double>(tile.m)) *
                           std::ceil(n / static_cast<double>(tile.n));
-    const double multiply = static_cast<double>(tile.m * tile.n) / rate_of(unit);
-    const double bring = static_cast<double>(tile.m + tile.n) / 8;
+    const double multiply =
+        static_cast<double>(tile.m * tile.n) / rate_of(how.unit, how.warpgroups);
+    const double bring = static_cast<double>(tile.m + tile.n) * element / kBytes;
     // One block alone waits for what it brings; several hide that from each other.
     const double one = multiply + bring + 8;
     const double waves = std::ceil(blocks / kMultiprocessors);
     return waves <= 1 ? one : std::max(one, waves * std::max(multiply, bring));
-}
-
-// bf16 that is widened before it is multiplied.
-std::optional<ScalarId> widened(const Kernel& kernel, ScalarId id) {
-    const Scalar& cast = kernel.scalars[id];
-    if (cast.op != ScalarOp::cast || cast.type != DType::f32 ||
-        kernel.scalars.type(cast.operands[0]) != DType::bf16)
-        return std::nullopt;
-    return cast.operands[0];
 }
 
 void collect(const Index& index, std::set<AxisId>& axes) {
@@ -113,16 +118,6 @@ double cycles(const Tile& tile, double m, double n, double batch) {
 }
 
 }  // namespace
-
-MatrixUnit matrix_unit(const Kernel& kernel, const Reduction& reduction,
-                       const GpuThresholds& thresholds) {
-    const Scalar& step = kernel.scalars[reduction.step[0]];
-    if (step.op != ScalarOp::fma || step.type != DType::f32 || reduction.states.size() != 1)
-        return MatrixUnit::none;
-    if (widened(kernel, step.operands[0]) && widened(kernel, step.operands[1]))
-        return MatrixUnit::bf16;
-    return thresholds.tf32 ? MatrixUnit::tf32 : MatrixUnit::none;
-}
 
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
                                           const GpuThresholds& thresholds) {
@@ -205,19 +200,39 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
         const bool large = tile.m * tile.n > 64 * 64;
         return cycles(tile, m, n, batch) * (large && !in_rows ? 4 : 1);
     };
+    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
+    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
+    how.warpgroups = how.unit != MatrixUnit::none && thresholds.warpgroups;
+    // Whether all of an operand comes in runs of sixteen bytes; else the places of a thread's elements fill its
+    // registers.
+    const auto in_runs = [&](const Numbering& points, bool along_k) {
+        constexpr std::int64_t kRun = 8;
+        if (along_k) return innermost.is_static() && innermost.constant % kRun == 0;
+        return !points.inner.empty() && points.inner.back().count % kRun == 0;
+    };
+    const bool runs = in_runs(how.m, how.a_along_k) && in_runs(how.n, how.b_along_k);
+    const auto matrix_cost = [&](const Tile& tile) {
+        const bool large = tile.m * tile.n > 128 * 64;
+        return matrix_cycles(tile, how, m, n, batch) * (large && !runs ? 4 : 1);
+    };
+    const std::span<const Tile> matrix_tiles =
+        how.warpgroups ? std::span<const Tile>(kWarpgroupTiles) : kMatrixTiles;
     const Tile& best = how.unit == MatrixUnit::none
                            ? *std::ranges::min_element(kTiles, {}, cost)
-                           : *std::ranges::min_element(kMatrixTiles, {}, [&](const Tile& tile) {
-                                 return matrix_cycles(tile, how.unit, m, n, batch);
-                             });
+                           : *std::ranges::min_element(matrix_tiles, {}, matrix_cost);
     how.block_m = best.m;
     how.block_n = best.n;
     how.block_k = best.k;
     how.thread_m = best.thread_m;
     how.thread_n = best.thread_n;
-    how.a_along_k = along_k(kernel, how.a, reduction.axes.back(), batch_hint);
-    how.b_along_k = along_k(kernel, how.b, reduction.axes.back(), batch_hint);
-    if (how.unit != MatrixUnit::none) return how;
+    if (how.unit != MatrixUnit::none) {
+        if (how.unit == MatrixUnit::tf32) how.block_k /= 2;
+        // Half as many where the last ones would be more than half beyond a run of the innermost axis.
+        const std::int64_t rest =
+            innermost.is_static() ? innermost.constant % how.block_k : std::int64_t{0};
+        if (rest > 0 && 2 * rest <= how.block_k) how.block_k /= 2;
+        return how;
+    }
     // Tiles whose steps stay within one run of the innermost axis are found without divisions.
     if (const Extent inner = kernel.axes[reduction.axes.back()].extent; inner.is_static()) {
         std::int64_t k = best.k;
@@ -247,8 +262,9 @@ std::string to_text(const TileSchedule& how) {
     const char* const unit = how.unit == MatrixUnit::bf16   ? "bf16 "
                              : how.unit == MatrixUnit::tf32 ? "tf32 "
                                                             : "";
-    return unit + fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time", how.block_m,
-                              how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k);
+    return unit + std::string(how.warpgroups ? "warpgroup " : "") +
+           fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time", how.block_m,
+                       how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k);
 }
 
 }  // namespace netc

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "backends/gpu/matrix_sums.h"
 #include "backends/gpu/team_schedule.h"
 
 namespace netc {
@@ -24,6 +25,8 @@ struct TileSchedule {
     bool a_along_k = false, b_along_k = false;  // which way neighbouring threads bring elements
     // With a matrix unit each warp has products of 16 x 8 side by side: a thread has two rows and two columns of each.
     MatrixUnit unit = MatrixUnit::none;
+    // Four warps, one below the other, are one product of 64 rows, which reads both operands from shared memory.
+    bool warpgroups = false;
     std::int64_t warp_m() const { return 8 * thread_m; }
     std::int64_t warp_n() const { return 4 * thread_n; }
     int threads() const {
@@ -33,10 +36,6 @@ struct TileSchedule {
     }
     std::vector<GridFactor> grid() const;
 };
-
-// The matrix unit that sums of this form are left to.
-MatrixUnit matrix_unit(const Kernel& kernel, const Reduction& reduction,
-                       const GpuThresholds& thresholds);
 
 // Nothing where the kernel has another form, or is too small for it.
 std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t batch_hint,
