@@ -7,6 +7,7 @@
 
 #include "backends/cpu/emit_program.h"
 #include "backends/expand_functions.h"
+#include "backends/gpu/row_emitter.h"
 #include "backends/gpu/split_reduction.h"
 #include "backends/gpu/team_emitter.h"
 #include "backends/gpu/tile_emitter.h"
@@ -36,6 +37,7 @@ Result<GpuLaunch> emit_launch(const Kernel& kernel, const std::string& name,
     if (const auto tiles = tile_schedule(kernel, batch_hint, thresholds))
         return TileEmitter(kernel, *tiles, batch_hint, ops, module).emit(name);
     const TeamSchedule how = team_schedule(kernel, batch_hint, thresholds);
+    if (how.row_places > 0) return RowEmitter(kernel, how, batch_hint, ops, module).emit(name);
     return TeamEmitter(kernel, how, batch_hint, ops, module).emit(name);
 }
 

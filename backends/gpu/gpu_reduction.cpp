@@ -64,6 +64,39 @@ GpuEmitter::Values GpuEmitter::merge(const Reduction& reduction, const Values& l
     return merged;
 }
 
+// The value of the thread whose number differs by `mask`, whatever its type.
+llvm::Value* GpuEmitter::shuffle_xor(llvm::Value* value, unsigned mask) {
+    llvm::Type* const type = value->getType();
+    const unsigned bits = type->getScalarSizeInBits();
+    llvm::Value* whole = builder_.CreateBitCast(value, builder_.getIntNTy(bits));
+    llvm::Value* got = nullptr;
+    for (unsigned at = 0; at < bits; at += 32) {
+        llvm::Value* word =
+            builder_.CreateZExtOrTrunc(builder_.CreateLShr(whole, at), builder_.getInt32Ty());
+        llvm::Value* part =
+            builder_.CreateZExtOrTrunc(ops_.shuffle_xor(builder_, word, mask), whole->getType());
+        got = at == 0 ? part : builder_.CreateOr(got, builder_.CreateShl(part, at));
+    }
+    return builder_.CreateBitCast(got, type);
+}
+
+// Pairs 8, 4, 2, 1 apart; the lower one of a pair is the left, wherever it is merged.
+GpuEmitter::Values GpuEmitter::merge_lanes(const Reduction& reduction, Values sums,
+                                           llvm::Value* lane) {
+    for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
+        llvm::Value* upper =
+            builder_.CreateICmpNE(builder_.CreateAnd(lane, number(half)), number(0));
+        Values left, right;
+        for (llvm::Value* own : sums) {
+            llvm::Value* other = shuffle_xor(own, static_cast<unsigned>(half));
+            left.push_back(builder_.CreateSelect(upper, other, own));
+            right.push_back(builder_.CreateSelect(upper, own, other));
+        }
+        sums = merge(reduction, left, right);
+    }
+    return sums;
+}
+
 llvm::Value* GpuEmitter::leaf_count(const Reduction& reduction) {
     const std::int64_t leaf = leaf_elements(reduction);
     llvm::Value* extent = extent_value(extent_of(reduction.axes[0]));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backends/cpu/schedule.h"
+#include "backends/gpu/row_kernel.h"
 
 namespace netc {
 namespace {
@@ -19,6 +20,10 @@ constexpr std::int64_t kVector = 4;
 constexpr std::size_t kMostVectorStores = 8;  // of a kernel whose threads take four points
 constexpr std::int64_t kSector = 8;           // elements of 4 bytes that memory gives at once
 constexpr std::int64_t kMostOfBlock = 1024;
+constexpr std::int64_t kRowThreads = 128;  // of a block: each has many registers
+constexpr std::int64_t kMostKept = 96;     // values of rows that a thread keeps
+constexpr std::int64_t kFewPlaces =
+    8;  // of a row, which are worth no more threads however few points there are
 // Of tiles that a thread computes: sums at most, values of a stage's own axes.
 constexpr double kMostTilePoints = 32;
 constexpr std::int64_t kMostOwn = 16;
@@ -338,13 +343,24 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
     const std::int64_t least_teams = how.team > 1 && !how.members_fastest ? kSector : 1;
     if (least_teams > 1) how.team = std::min(how.team, kMostOfBlock / least_teams);
 
+    if (how.members_fastest) {
+        if (const auto row = row_kernel(kernel)) {
+            const std::int64_t places = ceil_div(row->extent, kLanes);
+            const bool enough = places <= kFewPlaces || points * kLanes >= thresholds.threads;
+            if (enough && places * std::max<std::int64_t>(1, row->kept) <= kMostKept) {
+                how.row_places = places;
+                how.team = kLanes;
+            }
+        }
+    }
+
     // Small grids get small blocks, so that all multiprocessors have some.
     const std::int64_t threads = points / how.vector * how.team;
-    std::int64_t block = kMostThreads;
+    std::int64_t block = how.row_places > 0 ? kRowThreads : kMostThreads;
     while (block > 64 && threads < block * kMultiprocessors * 2) block /= 2;
     block = std::max(block, how.team * std::min(least_teams, how.inner_points));
     std::int64_t teams = std::max<std::int64_t>(1, block / how.team) * how.vector;
-    if (how.team > 1) {
+    if (how.team > 1 && how.row_places == 0) {
         const std::int64_t bytes = local_bytes(kernel);
         while (teams > 1 && teams * bytes > kSharedLimit) teams /= 2;
     }
@@ -365,6 +381,7 @@ std::string to_text(const TeamSchedule& how) {
         text += fmt::format(" a{}{}", digit.axis, digit.scale > 1 ? "/16" : "");
     for (const Digit& digit : how.inner) text += fmt::format(" a{}:{}", digit.axis, digit.count);
     for (const auto& [axis, size] : how.tile) text += fmt::format(" tile a{}:{}", axis, size);
+    if (how.row_places > 0) text += fmt::format(" row {}", how.row_places);
     if (how.vector > 1) text += fmt::format(" vector {}", how.vector);
     return text + fmt::format(" block {} x {}", how.outer_per_block, how.inner_per_block);
 }

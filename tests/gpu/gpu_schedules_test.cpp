@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "backends/gpu/split_reduction.h"
+#include "backends/gpu/team_schedule.h"
 #include "backends/gpu/tile_schedule.h"
 #include "tests/cpu/network_support.h"
 #include "tests/unit/temporary_directory.h"
@@ -189,4 +190,60 @@ TEST_CASE("sums whose parts are a kernel of their own") {
     CHECK(with_leaves > 0);
     CHECK(without > 0);
     CHECK(blocked > 0);
+}
+
+TEST_CASE("rows that sixteen threads keep in registers") {
+    struct Row {
+        std::string model;
+        std::int64_t places;  // elements a thread; 0: rows are not kept
+    };
+    // Last elements for no thread, one, half of them; rows of two axes; states that are pairs, and of 64 bits; a mask; rows
+    // that are too long, and with another order.
+    const Row rows[] = {
+        {"model M(x: f32[B, 64]) -> f32[B, 64] = softmax(x)", 4},
+        {"model M(x: f32[B, 65]) -> f32[B, 65] = softmax(x)", 5},
+        {"model M(x: f32[B, 1000]) -> f32[B, 1000] = softmax(x)", 63},
+        {"model M(x: f32[B, 1024]) -> f32[B, 1024] = x |> layer_norm", 64},
+        {"model M(x: f32[B, 3, 7, 72]) -> f32[B, 3, 7, 72] = x |> rms_norm |> tanh", 5},
+        {"model M(x: f32[B, 1536]) -> f32[B, 1536] = x |> layer_norm", 96},
+        {"model M(x: f32[B, 1552]) -> f32[B, 1552] = x |> layer_norm", 0},
+        {"model M(x: f32[B, 100]) -> i32[B] = argmax(x, axis = 1)", 7},
+        {"model M(x: f64[B, 100]) -> f64[B] = reduce_sum(x * x, axis = 1)", 7},
+        {"model M(x: f32[B, 2, 9, 72]) -> f32[B, 2, 9, 72] = "
+         "where(iota([9, 72], 1) <= iota([9, 72], 0), x, -1e9) |> softmax",
+         5},
+        {"model M(x: f32[B, 40]) -> f32[B, 40] = softmax(x)", 0},
+    };
+    for (const Row& row : rows) {
+        INFO(row.model);
+        const SmallNetwork subject = network("rows", row.model, " loss = mean(cast(out, f32))");
+        const Module module = built(checked(subject), {"init", "forward"});
+        const Program program = program_of(module, Form::rows, kHint);
+        constexpr std::int64_t kMany = 20'000;
+        std::int64_t places = 0;
+        for (const Call& call : program.find("forward")->calls)
+            places =
+                std::max(places, team_schedule(program.kernels[call.kernel], kMany).row_places);
+        CHECK(places == row.places);
+        check_entry(module, Form::rows, kMany, "forward", subject, {1, 9, 18}, false);
+    }
+}
+
+TEST_CASE("gradients and losses of rows that are kept") {
+    const std::tuple<SmallNetwork, std::int64_t> rows[] = {
+        {of_vector("layer norm", "linear(100) |> layer_norm |> linear(3)"), 2},
+        {of_vector("softmax", "linear(65) |> softmax |> linear(3)"), 2},
+        {of_vector("rms norm", "linear(64) |> rms_norm |> linear(3)"), 2},
+    };
+    for (const auto& [subject, least] : rows) {
+        INFO(subject.name);
+        constexpr std::int64_t kMany = 20'000;
+        const Module module = built(checked(subject), {"init", "gradient"});
+        const Program program = program_of(module, Form::rows, kHint);
+        std::int64_t kept = 0;
+        for (const Call& call : program.find("gradient")->calls)
+            kept += team_schedule(program.kernels[call.kernel], kMany).row_places > 0 ? 1 : 0;
+        CHECK(kept >= least);
+        check_entry(module, Form::rows, kMany, "gradient", subject, {1, 9, 18}, false);
+    }
 }
