@@ -21,6 +21,7 @@ void PointEmitter::find_point() {
     const auto keep_below = [&](llvm::Value* value, llvm::Value* limit) {
         llvm::Value* exists = builder_.CreateICmpULT(value, limit);
         active_ = both(active_, exists);
+        if (how_.team == 1) return value;  // it does nothing at all
         return builder_.CreateSelect(exists, value, builder_.CreateSub(limit, number(1)));
     };
     slot_ = point_;

@@ -12,8 +12,8 @@ protected:
                  DeviceOps& ops, llvm::Module& module)
         : GpuEmitter(kernel, batch_hint, ops, module), how_(how), slots_(how.threads() / how.team) {
     }
-    // A thread whose point does not exist goes to one that does, with active_ false: what all threads of a block or of a
-    // warp do together stays together.
+    // A member of a team whose point does not exist goes to one that does, with active_ false: what all threads of a block
+    // or of a warp do together stays together.
     void find_point();
 
     const TeamSchedule& how_;

@@ -77,27 +77,7 @@ void TeamEmitter::plan_shared() {
 }
 
 void TeamEmitter::emit_stages() {
-    if (how_.vector > 1) {
-        // Elementwise: all values of the points, then all stores, so that each become one wide access.
-        const Stage& stage = kernel_.stages[0];
-        const AxisId axis = how_.inner.back().axis;
-        llvm::Value* base = coordinate_[axis];
-        Values places;
-        std::vector<Values> values;
-        for (std::int64_t v = 0; v < how_.vector; ++v) {
-            places.push_back(v == 0 ? base : builder_.CreateAdd(base, number(v), "", true, true));
-            coordinate_[axis] = places.back();
-            values.emplace_back();
-            for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
-        }
-        for (std::size_t k = 0; k < stage.stores.size(); ++k) {
-            for (std::size_t v = 0; v < places.size(); ++v) {
-                coordinate_[axis] = places[v];
-                store(stage.stores[k], values[v][k], nullptr, active_);
-            }
-        }
-        return;
-    }
+    if (how_.vector > 1) return emit_vector(kernel_.stages[0]);
     for (const auto& [axis, size] : how_.tile) {
         tile_values_.emplace_back();
         for (std::int64_t k = 0; k < size; ++k)
@@ -110,6 +90,30 @@ void TeamEmitter::emit_stages() {
         enter();
         emit_stage(kernel_.stages[k]);
         leave();
+    }
+}
+
+// Points in a row: all values, then all stores, so that those of each become one wide access.
+void TeamEmitter::emit_vector(const Stage& stage) {
+    const AxisId axis = how_.inner.back().axis;
+    Places places{{axis}, {}};
+    for (std::int64_t k = 0; k < how_.vector; ++k)
+        places.values.push_back(
+            {k == 0 ? coordinate_[axis]
+                    : builder_.CreateAdd(coordinate_[axis], number(k), "", true, true)});
+    std::vector<Values> sums, values;
+    if (stage.reduction) sums = reduce_at(*stage.reduction, places);
+    for (std::size_t place = 0; place < places.values.size(); ++place) {
+        go_to(places, place);
+        if (stage.reduction) set_state(sums[place]);
+        values.emplace_back();
+        for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
+    }
+    for (std::size_t k = 0; k < stage.stores.size(); ++k) {
+        for (std::size_t place = 0; place < places.values.size(); ++place) {
+            go_to(places, place);
+            store(stage.stores[k], values[place][k], nullptr, active_);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ private:
     void emit_stages();
     void emit_stage(const Stage& stage);
     void emit_own(const Stage& stage);
+    void emit_vector(const Stage& stage);
     void run_places(const Stage& stage);  // of the tile of a thread that works alone
     Places places_of(const Stage& stage);
     bool few_own(const Stage& stage) const;

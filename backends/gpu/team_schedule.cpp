@@ -74,10 +74,16 @@ bool has_long_lanes(const Kernel& kernel, std::int64_t batch) {
     });
 }
 
-bool is_elementwise(const Kernel& kernel) {
-    return kernel.stages.size() == 1 && !kernel.stages[0].reduction &&
-           kernel.stages[0].axes.empty() &&
-           std::ranges::none_of(kernel.stages[0].stores,
+// One stage of a few terms a point, all of which exist: an elementwise kernel, or the update of a parameter with its
+// gradient's sum.
+bool is_elementwise(const Kernel& kernel, std::int64_t batch) {
+    const Stage& stage = kernel.stages[0];
+    if (kernel.stages.size() != 1 || !stage.axes.empty()) return false;
+    if (stage.reduction &&
+        (stage.reduction->order.kind != OrderKind::sequential || !stage.reduction->guards.empty() ||
+         terms(kernel, stage, batch) > kLanes))
+        return false;
+    return std::ranges::none_of(stage.stores,
                                 [](const Store& store) { return store.indirect >= 0; });
 }
 
@@ -323,7 +329,7 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
         how.team = std::min({power_of_two_up(members), power_of_two_up(room), std::int64_t{512}});
         if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
     }
-    if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
+    if (how.team == 1 && is_elementwise(kernel, batch_hint) && fastest && units[*fastest] > 0 &&
         how.inner.back().count % kVector == 0 && exists_whole(kernel, *fastest) &&
         kernel.stages[0].stores.size() <= kMostVectorStores && points >= thresholds.vector_points) {
         how.vector = kVector;

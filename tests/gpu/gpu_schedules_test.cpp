@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "backends/gpu/gpu_code.h"
 #include "backends/gpu/split_reduction.h"
 #include "backends/gpu/team_schedule.h"
 #include "backends/gpu/tile_schedule.h"
@@ -246,4 +247,65 @@ TEST_CASE("gradients and losses of rows that are kept") {
         CHECK(kept >= least);
         check_entry(module, Form::rows, kMany, "gradient", subject, {1, 9, 18}, false);
     }
+}
+
+TEST_CASE("elementwise kernels and updates of parameters access 16 bytes at once") {
+    // Accesses of the kernel that has most of them; the update reads the gradient, two moments and the parameter.
+    struct Row {
+        std::string model, section, optimizer, entry;
+        std::int64_t hint, loads, stores;
+    };
+    const std::string one_of = "model M(g: f32[B, 300_000]) -> f32[B] {\n param p: f32[300_000] = "
+                               "normal(0.0, 1.0)\n return reduce_sum(p * g, axis = 1)\n}";
+    const Row rows[] = {
+        {"model M(a: f32[B, 512], b: f32[B, 512]) -> f32[B, 512] = gelu(a * b)",
+         " loss = mean(out)", "sgd(lr = 0.1)", "forward", 1024, 2, 1},
+        {one_of, " loss = mean(out)", "adam(lr = 0.1)", "train_step", 1, 4, 3},
+        {one_of, " loss = mean(out)", "sgd(lr = 0.1)", "train_step", 1, 2, 1},
+    };
+    const auto count = [](std::string_view text, std::string_view what) {
+        std::int64_t found = 0;
+        for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; ++at) ++found;
+        return found;
+    };
+    for (const Row& row : rows) {
+        INFO(row.model << ", " << row.optimizer);
+        const SmallNetwork subject = network("wide", row.model, row.section, row.optimizer);
+        const Module module = built(checked(subject), {"init", row.entry}, row.hint);
+        const Program program = program_of(module, Form::rows, row.hint);
+        const Result<GpuCode> code = emit_gpu_code(program, {row.entry}, {});
+        REQUIRE(code);
+        std::int64_t loads = 0, stores = 0, narrow = 0;
+        std::string_view rest = code->ptx;
+        while (rest.find(".entry") != rest.npos) {
+            rest.remove_prefix(rest.find(".entry") + 1);
+            const std::string_view kernel = rest.substr(0, rest.find(".entry"));
+            if (count(kernel, "global.v4.f32") <= loads + stores) continue;
+            loads = count(kernel, "ld.global.v4.f32");
+            stores = count(kernel, "st.global.v4.f32");
+            narrow = count(kernel, "st.global.f32");
+        }
+        CHECK(narrow == 0);
+        CHECK(loads == row.loads);
+        CHECK(stores == row.stores);
+    }
+}
+
+TEST_CASE("an update of four parameters a thread has the bits of one") {
+    const SmallNetwork subject =
+        network("update",
+                "model M(g: f32[B, 40]) -> f32[B] {\n param p: f32[40] = normal(0.0, 1.0)\n "
+                "return reduce_sum(p * g, axis = 1)\n}",
+                " loss = mean(out)", "adam(lr = 0.01)");
+    const Module module = built(checked(subject));
+    GpuThresholds vectors;
+    vectors.vector_points = 0;
+    const Program program = program_of(module, Form::rows, kHint);
+    std::int64_t wide = 0;
+    for (const Call& call : program.find("train_step")->calls)
+        wide += team_schedule(program.kernels[call.kernel], kHint, vectors).vector == 4 ? 1 : 0;
+    CHECK(wide == 1);
+    Bench wanted(module, Form::rows, on_cpu(1, "native", cache()));
+    Bench found(module, Form::rows, on_emulator(vectors, cache()));
+    check_bits(everything(found, subject), everything(wanted, subject));
 }
