@@ -151,6 +151,9 @@ private:
     void add_terms(const Terms& terms, std::size_t depth);
     void add_term(const Terms& terms);
     void loop_terms(const Terms& terms, std::size_t depth);
+    std::optional<ScalarId> chosen_by(const Reduction& reduction) const;
+    void add_chosen_terms(const Terms& terms, ScalarId condition, llvm::Value* from,
+                          llvm::Value* to, std::int64_t step);
     bool differs(const Guard& guard, const Places& places) const;
     std::int64_t loads_of_term(const Terms& terms) const;
 

@@ -179,8 +179,11 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         }
         return count;
     };
-    if (const auto count = terms_from(depth);
-        count && !by_lane && !by_leaf && *count <= kMostUnrolled && *count * places <= kMostSteps) {
+    const std::optional<ScalarId> chosen =
+        depth + 1 == reduction.axes.size() ? chosen_by(reduction) : std::nullopt;
+    if (const auto count = terms_from(depth); count && !chosen && !by_lane && !by_leaf &&
+                                              *count <= kMostUnrolled &&
+                                              *count * places <= kMostSteps) {
         for (std::int64_t k = 0; k < *static_extent(axis); ++k) at(number(k));
         return;
     }
@@ -189,7 +192,7 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     llvm::Value* step = number(1);
     // Where all lanes have as many terms the loop is one of that many rounds, which LLVM can see.
     const std::optional<std::int64_t> lane_terms =
-        by_lane && !by_leaf && static_extent(axis) && *static_extent(axis) % kLanes == 0
+        by_lane && !by_leaf && !chosen && static_extent(axis) && *static_extent(axis) % kLanes == 0
             ? std::optional(*static_extent(axis) / kLanes)
             : std::nullopt;
     if (lane_terms) {
@@ -204,6 +207,8 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         from = builder_.CreateAdd(begin, from);
         to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
     }
+    if (chosen)
+        return add_chosen_terms(terms, *chosen, from, to, by_lane ? kLanes : std::int64_t{1});
     std::int64_t rounds = 1;
     const std::optional<std::int64_t> inner = terms_from(depth + 1);
     if (inner && (depth + 1 == reduction.axes.size() || *inner <= kMostUnrolled)) {

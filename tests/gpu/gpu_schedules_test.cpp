@@ -309,3 +309,28 @@ TEST_CASE("an update of four parameters a thread has the bits of one") {
     Bench found(module, Form::rows, on_emulator(vectors, cache()));
     check_bits(everything(found, subject), everything(wanted, subject));
 }
+
+TEST_CASE("gradients of embeddings look for their terms") {
+    struct Row {
+        std::int64_t vocabulary, tokens, dim;
+    };
+    // Few values, which are not looked for; one term a sum and several rounds of them; tiles of several values.
+    for (const Row& row :
+         {Row{15, 16, 8}, Row{16, 1, 5}, Row{65, 37, 8}, Row{300, 40, 40}, Row{24, 16, 1}}) {
+        const std::string tokens = std::to_string(row.tokens), dim = std::to_string(row.dim);
+        SmallNetwork subject =
+            network("embedding",
+                    "model M(x: i32[B, " + tokens + "]) -> f32[B, " + dim +
+                        "] = x |> embedding(vocab = " + std::to_string(row.vocabulary) +
+                        ", dim = " + dim + ") |> tanh |> mean_over([1])",
+                    " target t: f32[B, " + dim + "]\n loss = mse(out, t)");
+        subject.integer_limit = row.vocabulary;
+        const CheckedFile file = checked(subject);
+        for (const std::int64_t hint : {16, 4096}) {
+            INFO(subject.text << "hint " << hint);
+            const Module module = built(file, {"init", "gradient"}, hint);
+            for (const bool everywhere : {false, true})
+                check_entry(module, Form::rows, hint, "gradient", subject, {1, 9, 70}, everywhere);
+        }
+    }
+}
