@@ -41,6 +41,12 @@ std::set<std::string> tiles_of(const Program& program, const std::string& entry,
     return tiles;
 }
 
+std::int64_t count(std::string_view text, std::string_view what) {
+    std::int64_t found = 0;
+    for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; ++at) ++found;
+    return found;
+}
+
 // An entry on the emulator, scheduled for another batch than those it runs on, against the CPU.
 void check_entry(const Module& module, Form form, std::int64_t hint, const std::string& entry,
                  const SmallNetwork& network, const std::vector<std::int64_t>& batches,
@@ -263,11 +269,6 @@ TEST_CASE("elementwise kernels and updates of parameters access 16 bytes at once
         {one_of, " loss = mean(out)", "adam(lr = 0.1)", "train_step", 1, 4, 3},
         {one_of, " loss = mean(out)", "sgd(lr = 0.1)", "train_step", 1, 2, 1},
     };
-    const auto count = [](std::string_view text, std::string_view what) {
-        std::int64_t found = 0;
-        for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; ++at) ++found;
-        return found;
-    };
     for (const Row& row : rows) {
         INFO(row.model << ", " << row.optimizer);
         const SmallNetwork subject = network("wide", row.model, row.section, row.optimizer);
@@ -333,4 +334,26 @@ TEST_CASE("gradients of embeddings look for their terms") {
                 check_entry(module, Form::rows, hint, "gradient", subject, {1, 9, 70}, everywhere);
         }
     }
+}
+
+TEST_CASE("kernels that are compiled side by side are one text, the same each time") {
+    const SmallNetwork subject = of_vector(
+        "parts", "linear(8) |> layer_norm |> dropout(0.5) |> linear(8) |> gelu |> linear(3)",
+        "adam(lr = 0.1)");
+    const Program program = program_of(built(checked(subject)), Form::rows, kHint);
+    const Result<GpuCode> code = emit_gpu_code(program, {}, {});
+    REQUIRE(code);
+    CHECK(program.kernels.size() > 2 * 8);
+    CHECK(count(code->ptx, ".address_size") == 1);
+    for (const GpuKernel& kernel : code->kernels)
+        for (const GpuLaunch& launch : kernel.launches)
+            CHECK(count(code->ptx, ".visible .entry " + launch.symbol + "(") == 1);
+    // What kernels share has a name in each part: shared memory, the function of random numbers.
+    for (std::size_t part = 0; part < 3; ++part) {
+        const std::string name = "netc_shared_part" + std::to_string(part);
+        CHECK(count(code->ptx, ".b8 " + name + "[") <= 1);
+    }
+    CHECK(count(code->ptx, ") netc_philox_1_part0") == 2);  // declared, defined
+    for (int again = 0; again < 3; ++again)
+        CHECK((emit_gpu_code(program, {}, {})->ptx == code->ptx));
 }
