@@ -88,6 +88,8 @@ protected:
     using Sums = std::vector<std::vector<llvm::AllocaInst*>>;  // by place, by state
     Values identity(const Reduction& reduction);
     Values merge(const Reduction& reduction, const Values& left, const Values& right);
+    // The value of the thread whose number differs by `mask`, of any type. All threads of a warp take part.
+    llvm::Value* shuffle_xor(llvm::Value* value, unsigned mask);
     // Of sixteen neighbouring threads, of which each has the sums of its lane: what they are together, in all sixteen. All
     // threads of a warp take part.
     Values merge_lanes(const Reduction& reduction, Values sums, llvm::Value* lane);
@@ -137,7 +139,6 @@ private:
     using Key = std::vector<std::uintptr_t>;
     Key key_of(ScalarId id) const;
     void find_dependencies();
-    llvm::Value* shuffle_xor(llvm::Value* value, unsigned mask);
     bool always_inside(const Read& read) const;
 
     // What the loops over a sum know: with `lane` only terms of one lane are added, with `leaf` of one leaf.

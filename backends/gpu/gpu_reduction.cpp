@@ -64,7 +64,6 @@ GpuEmitter::Values GpuEmitter::merge(const Reduction& reduction, const Values& l
     return merged;
 }
 
-// The value of the thread whose number differs by `mask`, whatever its type.
 llvm::Value* GpuEmitter::shuffle_xor(llvm::Value* value, unsigned mask) {
     llvm::Type* const type = value->getType();
     const unsigned bits = type->getScalarSizeInBits();

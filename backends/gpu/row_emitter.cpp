@@ -28,14 +28,21 @@ Result<GpuLaunch> RowEmitter::emit(const std::string& name) {
     return GpuLaunch{name, how_.threads(), 0, how_.grid()};
 }
 
-// A thread whose last element is beyond the row works on its first instead.
+// A thread with an element beyond the row works on the first of its lane instead.
 void RowEmitter::find_places() {
-    for (std::int64_t first = 0; first < row_.extent; first += kLanes) {
-        llvm::Value* element = builder_.CreateAdd(member_, number(first), "", true, true);
+    const std::int64_t parts = how_.team / kLanes, of_part = how_.row_places * kLanes;
+    part_ = divide(member_, kLanes, true);
+    llvm::Value* lane = modulo(member_, kLanes, true);
+    llvm::Value* begin = lane;
+    if (parts > 1)
+        begin =
+            builder_.CreateAdd(lane, builder_.CreateMul(part_, number(of_part)), "", true, true);
+    for (std::int64_t first = 0; first < of_part; first += kLanes) {
+        llvm::Value* element = builder_.CreateAdd(begin, number(first), "", true, true);
         llvm::Value* exists = nullptr;
-        if (first + kLanes > row_.extent) {
+        if ((parts - 1) * of_part + first + kLanes > row_.extent) {
             exists = builder_.CreateICmpULT(element, number(row_.extent));
-            element = builder_.CreateSelect(exists, element, member_);
+            element = builder_.CreateSelect(exists, element, lane);
         }
         elements_.push_back(element);
         exists_.push_back(exists);
@@ -99,10 +106,9 @@ void RowEmitter::emit_elements(const Stage& stage) {
     coordinate_[axis] = nullptr;
 }
 
-// One lane's elements in their order, then the lanes.
-GpuEmitter::Values RowEmitter::reduce_row(const Reduction& reduction) {
+// The elements that a thread has, in their order.
+GpuEmitter::Values RowEmitter::reduce_places(const Reduction& reduction, Values sums) {
     const AxisId axis = reduction.axes[0];
-    Values sums = identity(reduction);
     for (std::size_t place = 0; place < elements_.size(); ++place) {
         go_to(axis, place);
         set_state(sums);
@@ -113,7 +119,29 @@ GpuEmitter::Values RowEmitter::reduce_row(const Reduction& reduction) {
                           : builder_.CreateSelect(exists_[place], next[k], sums[k]);
     }
     coordinate_[axis] = nullptr;
-    return merge_lanes(reduction, sums, member_);
+    return sums;
+}
+
+// One lane's elements, from the thread with its first to the one with its last; then the lanes.
+GpuEmitter::Values RowEmitter::reduce_row(const Reduction& reduction) {
+    const std::int64_t parts = how_.team / kLanes;
+    if (parts == 1)
+        return merge_lanes(reduction, reduce_places(reduction, identity(reduction)), member_);
+    const std::vector<llvm::AllocaInst*> sums = variables(identity(reduction), "sum");
+    for (std::int64_t part = 0; part < parts; ++part) {
+        llvm::Value* mine = builder_.CreateICmpEQ(part_, number(part));
+        if_then(mine, [&] {
+            const Values next = reduce_places(reduction, values_of(sums));
+            for (std::size_t k = 0; k < sums.size(); ++k) builder_.CreateStore(next[k], sums[k]);
+        });
+        // The other one goes on from there, or has the result as well.
+        for (llvm::AllocaInst* sum : sums) {
+            llvm::Value* own = load_variable(sum);
+            llvm::Value* other = shuffle_xor(own, static_cast<unsigned>(kLanes));
+            builder_.CreateStore(builder_.CreateSelect(mine, own, other), sum);
+        }
+    }
+    return merge_lanes(reduction, values_of(sums), member_);
 }
 
 llvm::Value* RowEmitter::read_cached(std::size_t read) {

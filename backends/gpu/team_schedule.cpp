@@ -22,6 +22,8 @@ constexpr std::int64_t kSector = 8;           // elements of 4 bytes that memory
 constexpr std::int64_t kMostOfBlock = 1024;
 constexpr std::int64_t kRowThreads = 128;  // of a block: each has many registers
 constexpr std::int64_t kMostKept = 96;     // values of rows that a thread keeps
+constexpr std::int64_t kKeptByOne =
+    64;  // so many that half a lane a thread leaves it fewer registers
 constexpr std::int64_t kFewPlaces =
     8;  // of a row, which are worth no more threads however few points there are
 // Of tiles that a thread computes: sums at most, values of a stage's own axes.
@@ -351,11 +353,14 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
 
     if (how.members_fastest) {
         if (const auto row = row_kernel(kernel)) {
-            const std::int64_t places = ceil_div(row->extent, kLanes);
-            const bool enough = places <= kFewPlaces || points * kLanes >= thresholds.threads;
-            if (enough && places * std::max<std::int64_t>(1, row->kept) <= kMostKept) {
-                how.row_places = places;
-                how.team = kLanes;
+            const std::int64_t in_lane = ceil_div(row->extent, kLanes);
+            const std::int64_t kept = in_lane * std::max<std::int64_t>(1, row->kept);
+            const std::int64_t parts = kept <= kKeptByOne ? 1 : 2;
+            const bool enough =
+                in_lane <= kFewPlaces || points * kLanes * parts >= thresholds.threads;
+            if (enough && ceil_div(kept, parts) <= kMostKept) {
+                how.row_places = ceil_div(in_lane, parts);
+                how.team = kLanes * parts;
             }
         }
     }

@@ -204,16 +204,19 @@ TEST_CASE("rows that sixteen threads keep in registers") {
         std::string model;
         std::int64_t places;  // elements a thread; 0: rows are not kept
     };
-    // Last elements for no thread, one, half of them; rows of two axes; states that are pairs, and of 64 bits; a mask; rows
-    // that are too long, and with another order.
+    // Last elements for no thread, one, half of them; rows of a warp; of two axes; states that are pairs, and of 64
+    // bits; a mask; rows that are too long, and with another order.
     const Row rows[] = {
         {"model M(x: f32[B, 64]) -> f32[B, 64] = softmax(x)", 4},
         {"model M(x: f32[B, 65]) -> f32[B, 65] = softmax(x)", 5},
         {"model M(x: f32[B, 1000]) -> f32[B, 1000] = softmax(x)", 63},
         {"model M(x: f32[B, 1024]) -> f32[B, 1024] = x |> layer_norm", 64},
         {"model M(x: f32[B, 3, 7, 72]) -> f32[B, 3, 7, 72] = x |> rms_norm |> tanh", 5},
-        {"model M(x: f32[B, 1536]) -> f32[B, 1536] = x |> layer_norm", 96},
-        {"model M(x: f32[B, 1552]) -> f32[B, 1552] = x |> layer_norm", 0},
+        {"model M(x: f32[B, 1536]) -> f32[B, 1536] = x |> layer_norm", 48},
+        {"model M(x: f32[B, 2049]) -> f32[B, 2049] = softmax(x)", 65},
+        {"model M(x: f32[B, 3072]) -> f32[B, 3072] = x |> layer_norm", 96},
+        {"model M(x: f32[B, 3088]) -> f32[B, 3088] = x |> layer_norm", 0},
+        {"model M(x: f32[B, 1700]) -> i32[B] = argmax(x, axis = 1)", 54},
         {"model M(x: f32[B, 100]) -> i32[B] = argmax(x, axis = 1)", 7},
         {"model M(x: f64[B, 100]) -> f64[B] = reduce_sum(x * x, axis = 1)", 7},
         {"model M(x: f32[B, 2, 9, 72]) -> f32[B, 2, 9, 72] = "
