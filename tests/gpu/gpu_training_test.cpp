@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <tuple>
 
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/trainer.h"
@@ -152,6 +153,42 @@ TEST_CASE("what a run that is interrupted writes is of the step that it says") {
     CHECK(resumed.weight == 24);
     const std::vector<double> all = means({4, 4});
     CHECK(resumed.means == std::vector<double>(all.begin() + 3, all.end()));
+}
+
+TEST_CASE("a batch is measured while the one before is read") {
+    // The mean over rows of what the first sample of each batch gives: 2 w x, of batches of 2, 2, 2 and 1 or 2.
+    for (const auto& [rows, order, mean] :
+         {std::tuple(7, "LLWLWWLW", (2 * (2 + 10 + 18) + 26) / 7.0),
+          std::tuple(8, "LLWLWLWW", (2 * (2 + 10 + 18 + 26)) / 8.0), std::tuple(1, "LW", 2.0)}) {
+        INFO(rows << " rows");
+        const FakeGpu gpu;
+        {
+            auto executable = fake_executable();
+            REQUIRE(executable.ok());
+            auto session = Session::create((*executable)->program(), **executable);
+            REQUIRE(session.ok());
+            const float one[] = {1, 1};
+            std::memcpy(session->variable((*executable)->program().weights[0]).data(), one,
+                        sizeof one);
+            Dataset data;
+            data.rows = rows;
+            Field field;
+            field.name = "x";
+            field.sample_shape = {2};
+            std::vector<float> x;
+            for (int k = 0; k < 2 * rows; ++k) x.push_back(static_cast<float>(k + 1));
+            const auto* bytes = reinterpret_cast<const std::byte*>(x.data());
+            field.values.assign(bytes, bytes + x.size() * sizeof x[0]);
+            data.fields = {field};
+            std::vector<std::int64_t> all;
+            for (std::int64_t row = 0; row < rows; ++row) all.push_back(row);
+            const auto measured = evaluate(*session, data, all, 2);
+            REQUIRE(measured.ok());
+            CHECK((*measured)[0].values[0] == Approx(mean).epsilon(1e-12));
+            CHECK(gpu.order() == order);
+        }
+        CHECK(gpu.problems() == "");
+    }
 }
 
 TEST_CASE("what goes wrong in a step is told of that step") {
