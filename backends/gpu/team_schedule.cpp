@@ -2,6 +2,7 @@
 #include "backends/gpu/team_schedule.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -33,9 +34,7 @@ constexpr std::int64_t kMostOwn = 16;
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::int64_t power_of_two_up(std::int64_t value) {
-    std::int64_t power = 1;
-    while (power < value) power *= 2;
-    return power;
+    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
 }
 
 std::int64_t own_work(const Kernel& kernel, const Stage& stage, std::int64_t batch) {
