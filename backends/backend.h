@@ -57,12 +57,13 @@ public:
     // Runs an entry. An Error has status 4 (a bad index among the data: says which).
     virtual Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) = 0;
     // As run(), but may return before the outputs are there: they are after wait(), which gives the errors of running,
-    // unless another start came between. The inputs may be changed at once; the outputs' memory must stay until
-    // wait() or another start.
+    // unless a later start was waited for. The inputs may be changed at once; the outputs' memory must stay until the wait.
     virtual Status start(std::string_view entry, const CallMemory& memory, std::int64_t batch) {
         return run(entry, memory, batch);
     }
-    virtual Status wait() { return {}; }
+    Status wait() { return wait(0); }
+    // Until no more than so many starts are under way. Outputs are those of the last that ended.
+    virtual Status wait(std::size_t /*may_run*/) { return {}; }
     // Whether the device has memory of its own. Then the caller needs no workspace.
     virtual bool has_own_memory() const { return false; }
     // The caller's bytes of this region (weights, prepared, optimizer, hyper) are newer than the device's now: the next

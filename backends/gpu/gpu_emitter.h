@@ -70,6 +70,7 @@ protected:
 
     // What lies nearer than in the device's memory, by the number of the read; null where it does not.
     virtual llvm::Value* read_cached(std::size_t) { return nullptr; }
+    llvm::Value* read(const Read& read);
     // Where a local lies, as the thread sees it.
     virtual llvm::Value* load_local(std::uint32_t local, llvm::Value* offset) = 0;
     virtual void store_local(std::uint32_t local, llvm::Value* offset, llvm::Value* value) = 0;
@@ -87,6 +88,11 @@ protected:
     using Sums = std::vector<std::vector<llvm::AllocaInst*>>;  // by place, by state
     Values identity(const Reduction& reduction);
     Values merge(const Reduction& reduction, const Values& left, const Values& right);
+    // The value of the thread whose number differs by `mask`, of any type. All threads of a warp take part.
+    llvm::Value* shuffle_xor(llvm::Value* value, unsigned mask);
+    // Of sixteen neighbouring threads, of which each has the sums of its lane: what they are together, in all sixteen. All
+    // threads of a warp take part.
+    Values merge_lanes(const Reduction& reduction, Values sums, llvm::Value* lane);
     // The sum at the current place; at several, terms of all of them one after the other.
     Values reduce(const Reduction& reduction);
     std::vector<Values> reduce_at(const Reduction& reduction, const Places& places);
@@ -133,7 +139,6 @@ private:
     using Key = std::vector<std::uintptr_t>;
     Key key_of(ScalarId id) const;
     void find_dependencies();
-    llvm::Value* read(const Read& read);
     bool always_inside(const Read& read) const;
 
     // What the loops over a sum know: with `lane` only terms of one lane are added, with `leaf` of one leaf.
@@ -147,6 +152,9 @@ private:
     void add_terms(const Terms& terms, std::size_t depth);
     void add_term(const Terms& terms);
     void loop_terms(const Terms& terms, std::size_t depth);
+    std::optional<ScalarId> chosen_by(const Reduction& reduction) const;
+    void add_chosen_terms(const Terms& terms, ScalarId condition, llvm::Value* from,
+                          llvm::Value* to, std::int64_t step);
     bool differs(const Guard& guard, const Places& places) const;
     std::int64_t loads_of_term(const Terms& terms) const;
 

@@ -233,7 +233,7 @@ Status GpuExecutable::upload(unsigned regions, const CallMemory& memory) {
 
 void GpuExecutable::release_calls() {
     calls_.clear();
-    last_ = nullptr;
+    ended_ = {};
 }
 
 Result<GpuCall*> GpuExecutable::call_of(EntryCode& code, std::int64_t batch) {
@@ -251,7 +251,7 @@ Result<GpuCall*> GpuExecutable::call_of(EntryCode& code, std::int64_t batch) {
 }
 
 Status GpuExecutable::begin(std::string_view name, const CallMemory& memory, std::int64_t batch) {
-    last_ = nullptr;  // its outputs may be gone
+    ended_ = {};  // memory of its outputs may be gone
     const auto found = entries_.find(name);
     if (found == entries_.end())
         return Error{kExitInternal, fmt::format("the entry {} was not compiled", name)};
@@ -278,22 +278,22 @@ Status GpuExecutable::begin(std::string_view name, const CallMemory& memory, std
     for (const DeviceStream& stream : beside_) streams.beside.push_back(stream.get());
     if (Status s = call.start(streams, regions_, memory.inputs); !s) return s;
     recorded_ += call.recorded() - before;
-    under_way_.push_back(&call);
-    last_ = &call;
-    last_outputs_.assign(memory.outputs.begin(), memory.outputs.end());
+    under_way_.push_back({&call, {memory.outputs.begin(), memory.outputs.end()}});
     return {};
 }
 
 Status GpuExecutable::finish_oldest() {
-    GpuCall* const oldest = under_way_.front();
+    ended_ = std::move(under_way_.front());
     under_way_.pop_front();
-    return oldest->finish();
+    Status finished = ended_.call->finish();
+    if (!finished) ended_ = {};
+    return finished;
 }
 
 // The first error of all.
-Status GpuExecutable::finish_all() {
+Status GpuExecutable::finish_all(std::size_t may_run) {
     Status all;
-    while (!under_way_.empty()) {
+    while (under_way_.size() > may_run) {
         if (Status s = finish_oldest(); !s && all) all = s;
     }
     return all;
@@ -304,13 +304,14 @@ Status GpuExecutable::start(std::string_view entry, const CallMemory& memory, st
     return begin(entry, memory, batch);
 }
 
-Status GpuExecutable::wait() {
+Status GpuExecutable::wait(std::size_t may_run) {
     const std::lock_guard lock(running_);
-    if (under_way_.empty() && last_ == nullptr) return {};
-    if (Status s = device_->use(); !s) return s;
-    GpuCall* const last = std::exchange(last_, nullptr);
-    if (Status s = finish_all(); !s) return s;
-    if (last != nullptr) last->copy_outputs(last_outputs_);
+    if (under_way_.size() > may_run) {
+        if (Status s = device_->use(); !s) return s;
+        if (Status s = finish_all(may_run); !s) return s;
+    }
+    const Run ended = std::exchange(ended_, {});
+    if (ended.call != nullptr) ended.call->copy_outputs(ended.outputs);
     return {};
 }
 

@@ -35,7 +35,8 @@ public:
 
     Status run(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
     Status start(std::string_view entry, const CallMemory& memory, std::int64_t batch) override;
-    Status wait() override;
+    using Executable::wait;
+    Status wait(std::size_t may_run) override;
     bool has_own_memory() const override { return true; }
     void host_changed(RegionKind region) override;
     Status fetch(RegionKind region, std::byte* to, std::int64_t offset, std::int64_t size) override;
@@ -59,7 +60,7 @@ private:
     Result<GpuCall*> call_of(EntryCode& code, std::int64_t batch);
     Status begin(std::string_view entry, const CallMemory& memory, std::int64_t batch);
     Status finish_oldest();
-    Status finish_all();
+    Status finish_all(std::size_t may_run = 0);
     Status reserve(RegionKind region, std::int64_t size);
     Status upload(unsigned regions, const CallMemory& memory);
     cuda::Address& address_of(RegionKind region);
@@ -78,10 +79,12 @@ private:
     GpuRegions regions_;
     unsigned host_newer_ = ~0U;  // bits of regions
     std::map<std::pair<const Entry*, std::int64_t>, std::unique_ptr<GpuCall>> calls_;
-    std::list<GpuCall*> under_way_;  // in the order of their starts, one for each
-    // The last start, until wait() has given its outputs.
-    GpuCall* last_ = nullptr;
-    std::vector<std::byte*> last_outputs_;
+    struct Run {
+        GpuCall* call = nullptr;
+        std::vector<std::byte*> outputs;
+    };
+    std::list<Run> under_way_;  // in the order of their starts
+    Run ended_;                 // the last that ended, until wait() has given its outputs
     std::size_t recorded_ = 0;
     std::mutex running_;
 };

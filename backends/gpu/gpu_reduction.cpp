@@ -64,6 +64,38 @@ GpuEmitter::Values GpuEmitter::merge(const Reduction& reduction, const Values& l
     return merged;
 }
 
+llvm::Value* GpuEmitter::shuffle_xor(llvm::Value* value, unsigned mask) {
+    llvm::Type* const type = value->getType();
+    const unsigned bits = type->getScalarSizeInBits();
+    llvm::Value* whole = builder_.CreateBitCast(value, builder_.getIntNTy(bits));
+    llvm::Value* got = nullptr;
+    for (unsigned at = 0; at < bits; at += 32) {
+        llvm::Value* word =
+            builder_.CreateZExtOrTrunc(builder_.CreateLShr(whole, at), builder_.getInt32Ty());
+        llvm::Value* part =
+            builder_.CreateZExtOrTrunc(ops_.shuffle_xor(builder_, word, mask), whole->getType());
+        got = at == 0 ? part : builder_.CreateOr(got, builder_.CreateShl(part, at));
+    }
+    return builder_.CreateBitCast(got, type);
+}
+
+// Pairs 8, 4, 2, 1 apart; the lower one of a pair is the left, wherever it is merged.
+GpuEmitter::Values GpuEmitter::merge_lanes(const Reduction& reduction, Values sums,
+                                           llvm::Value* lane) {
+    for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
+        llvm::Value* upper =
+            builder_.CreateICmpNE(builder_.CreateAnd(lane, number(half)), number(0));
+        Values left, right;
+        for (llvm::Value* own : sums) {
+            llvm::Value* other = shuffle_xor(own, static_cast<unsigned>(half));
+            left.push_back(builder_.CreateSelect(upper, other, own));
+            right.push_back(builder_.CreateSelect(upper, own, other));
+        }
+        sums = merge(reduction, left, right);
+    }
+    return sums;
+}
+
 llvm::Value* GpuEmitter::leaf_count(const Reduction& reduction) {
     const std::int64_t leaf = leaf_elements(reduction);
     llvm::Value* extent = extent_value(extent_of(reduction.axes[0]));
@@ -146,8 +178,11 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         }
         return count;
     };
-    if (const auto count = terms_from(depth);
-        count && !by_lane && !by_leaf && *count <= kMostUnrolled && *count * places <= kMostSteps) {
+    const std::optional<ScalarId> chosen =
+        depth + 1 == reduction.axes.size() ? chosen_by(reduction) : std::nullopt;
+    if (const auto count = terms_from(depth); count && !chosen && !by_lane && !by_leaf &&
+                                              *count <= kMostUnrolled &&
+                                              *count * places <= kMostSteps) {
         for (std::int64_t k = 0; k < *static_extent(axis); ++k) at(number(k));
         return;
     }
@@ -156,7 +191,7 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
     llvm::Value* step = number(1);
     // Where all lanes have as many terms the loop is one of that many rounds, which LLVM can see.
     const std::optional<std::int64_t> lane_terms =
-        by_lane && !by_leaf && static_extent(axis) && *static_extent(axis) % kLanes == 0
+        by_lane && !by_leaf && !chosen && static_extent(axis) && *static_extent(axis) % kLanes == 0
             ? std::optional(*static_extent(axis) / kLanes)
             : std::nullopt;
     if (lane_terms) {
@@ -171,6 +206,8 @@ void GpuEmitter::loop_terms(const Terms& terms, std::size_t depth) {
         from = builder_.CreateAdd(begin, from);
         to = builder_.CreateSelect(builder_.CreateICmpSLT(end, to), end, to);
     }
+    if (chosen)
+        return add_chosen_terms(terms, *chosen, from, to, by_lane ? kLanes : std::int64_t{1});
     std::int64_t rounds = 1;
     const std::optional<std::int64_t> inner = terms_from(depth + 1);
     if (inner && (depth + 1 == reduction.axes.size() || *inner <= kMostUnrolled)) {

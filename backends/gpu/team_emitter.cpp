@@ -47,7 +47,6 @@ std::int64_t TeamEmitter::values_at_once() const {
 }
 
 void TeamEmitter::plan_shared() {
-    slots_ = how_.threads() / how_.team;
     for (std::size_t k = 0; k < kernel_.locals.size(); ++k) {
         const Local& local = kernel_.locals[k];
         const std::int64_t size = local_size(static_cast<std::uint32_t>(k));
@@ -68,114 +67,17 @@ void TeamEmitter::plan_shared() {
         if (!stage.axes.empty() || !stage.reduction ||
             stage.reduction->order.kind == OrderKind::sequential)
             continue;
-        const std::int64_t parts = stage.reduction->order.kind == OrderKind::lanes
-                                       ? static_cast<std::int64_t>(kLanes)
-                                       : how_.team;
+        const bool in_lanes = stage.reduction->order.kind == OrderKind::lanes;
+        if (in_lanes && lanes_in_warp()) continue;
+        const std::int64_t parts = in_lanes ? static_cast<std::int64_t>(kLanes) : how_.team;
         most = std::max(most, parts * slots_ * 8 *
                                   static_cast<std::int64_t>(stage.reduction->states.size()));
     }
     shared_bytes_ = scratch_start_ + most;
 }
 
-// Coordinates of the outer axes from the numbers of the block and of the thread.
-void TeamEmitter::find_point() {
-    llvm::Value* thread = ops_.thread(builder_);
-    llvm::Value* block = ops_.block(builder_);
-    member_ = number(0);
-    point_ = thread;
-    if (!alone()) {
-        member_ =
-            how_.members_fastest ? modulo(thread, how_.team, true) : divide(thread, slots_, true);
-        point_ =
-            how_.members_fastest ? divide(thread, how_.team, true) : modulo(thread, slots_, true);
-    }
-    const std::int64_t places = how_.points_per_block() / how_.vector;
-    const auto keep_below = [&](llvm::Value* value, llvm::Value* limit) {
-        llvm::Value* exists = builder_.CreateICmpULT(value, limit);
-        active_ = both(active_, exists);
-        return builder_.CreateSelect(exists, value, builder_.CreateSub(limit, number(1)));
-    };
-    slot_ = point_;
-    if (slots_ > places) point_ = keep_below(point_, number(places));
-    const std::int64_t inner_blocks =
-        (how_.inner_points + how_.inner_per_block - 1) / how_.inner_per_block;
-    llvm::Value* inner = modulo(block, inner_blocks, true);
-    llvm::Value* outer = divide(block, inner_blocks, true);
-    llvm::Value* outer_here = number(0);
-    if (how_.outer_per_block > 1) {
-        outer_here = divide(point_, how_.inner_per_block / how_.vector, true);
-        inner = modulo(point_, how_.inner_per_block / how_.vector, true);
-    } else {
-        inner = builder_.CreateAdd(
-            builder_.CreateMul(inner, number(how_.inner_per_block / how_.vector)), point_);
-        const std::int64_t limit = how_.inner_points / how_.vector;
-        if (limit % (how_.inner_per_block / how_.vector) != 0)
-            inner = keep_below(inner, number(limit));
-    }
-    // Outer digits: the last is shared out among the points of a block.
-    for (std::size_t k = how_.outer.size(); k-- > 0;) {
-        const Digit& digit = how_.outer[k];
-        const std::int64_t per_block = k + 1 == how_.outer.size() ? how_.outer_per_block : 1;
-        llvm::Value* extent = extent_value(digit.extent);
-        const std::int64_t covered = digit.scale * per_block;
-        llvm::Value* count =
-            builder_.CreateUDiv(builder_.CreateAdd(extent, number(covered - 1)), number(covered));
-        llvm::Value* value = outer;
-        if (k > 0) {
-            value = builder_.CreateURem(outer, count);
-            outer = builder_.CreateUDiv(outer, count);
-        }
-        if (per_block > 1) {
-            value = builder_.CreateAdd(builder_.CreateMul(value, number(per_block)), outer_here);
-            llvm::Value* limit = builder_.CreateUDiv(
-                builder_.CreateAdd(extent, number(digit.scale - 1)), number(digit.scale));
-            value = keep_below(value, limit);
-        }
-        coordinate_[digit.axis] =
-            digit.scale == 1 ? value
-                             : builder_.CreateMul(value, number(digit.scale), "", true, true);
-    }
-    for (std::size_t k = how_.inner.size(); k-- > 0;) {
-        const Digit& digit = how_.inner[k];
-        const bool last = k + 1 == how_.inner.size();
-        const std::int64_t count = last ? digit.count / how_.vector : digit.count;
-        llvm::Value* value = inner;
-        if (k > 0) {
-            value = modulo(inner, count, true);
-            inner = divide(inner, count, true);
-        }
-        const std::int64_t scale = last ? std::max(digit.scale, how_.vector) : digit.scale;
-        if (scale > 1) value = builder_.CreateMul(value, number(scale), "", true, true);
-        if (coordinate_[digit.axis] != nullptr) {  // a sample of sixteen
-            value = builder_.CreateAdd(coordinate_[digit.axis], value, "", true, true);
-            value = keep_below(value, extent_value(digit.extent));
-        }
-        coordinate_[digit.axis] = value;
-    }
-}
-
 void TeamEmitter::emit_stages() {
-    if (how_.vector > 1) {
-        // Elementwise: all values of the points, then all stores, so that each become one wide access.
-        const Stage& stage = kernel_.stages[0];
-        const AxisId axis = how_.inner.back().axis;
-        llvm::Value* base = coordinate_[axis];
-        Values places;
-        std::vector<Values> values;
-        for (std::int64_t v = 0; v < how_.vector; ++v) {
-            places.push_back(v == 0 ? base : builder_.CreateAdd(base, number(v), "", true, true));
-            coordinate_[axis] = places.back();
-            values.emplace_back();
-            for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
-        }
-        for (std::size_t k = 0; k < stage.stores.size(); ++k) {
-            for (std::size_t v = 0; v < places.size(); ++v) {
-                coordinate_[axis] = places[v];
-                store(stage.stores[k], values[v][k], nullptr, active_);
-            }
-        }
-        return;
-    }
+    if (how_.vector > 1) return emit_vector(kernel_.stages[0]);
     for (const auto& [axis, size] : how_.tile) {
         tile_values_.emplace_back();
         for (std::int64_t k = 0; k < size; ++k)
@@ -188,6 +90,30 @@ void TeamEmitter::emit_stages() {
         enter();
         emit_stage(kernel_.stages[k]);
         leave();
+    }
+}
+
+// Points in a row: all values, then all stores, so that those of each become one wide access.
+void TeamEmitter::emit_vector(const Stage& stage) {
+    const AxisId axis = how_.inner.back().axis;
+    Places places{{axis}, {}};
+    for (std::int64_t k = 0; k < how_.vector; ++k)
+        places.values.push_back(
+            {k == 0 ? coordinate_[axis]
+                    : builder_.CreateAdd(coordinate_[axis], number(k), "", true, true)});
+    std::vector<Values> sums, values;
+    if (stage.reduction) sums = reduce_at(*stage.reduction, places);
+    for (std::size_t place = 0; place < places.values.size(); ++place) {
+        go_to(places, place);
+        if (stage.reduction) set_state(sums[place]);
+        values.emplace_back();
+        for (const Store& each : stage.stores) values.back().push_back(evaluate(each.value));
+    }
+    for (std::size_t k = 0; k < stage.stores.size(); ++k) {
+        for (std::size_t place = 0; place < places.values.size(); ++place) {
+            go_to(places, place);
+            store(stage.stores[k], values[place][k], nullptr, active_);
+        }
     }
 }
 

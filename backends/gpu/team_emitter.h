@@ -1,24 +1,23 @@
 // A kernel whose points are the work of teams, see team_schedule.h.
 #pragma once
 
-#include "backends/gpu/gpu_emitter.h"
-#include "backends/gpu/team_schedule.h"
+#include "backends/gpu/point_emitter.h"
 
 namespace netc {
 
-class TeamEmitter final : public GpuEmitter {
+class TeamEmitter final : public PointEmitter {
 public:
     TeamEmitter(const Kernel& kernel, const TeamSchedule& how, std::int64_t batch_hint,
                 DeviceOps& ops, llvm::Module& module)
-        : GpuEmitter(kernel, batch_hint, ops, module), how_(how) {}
+        : PointEmitter(kernel, how, batch_hint, ops, module) {}
     // How it is launched.
     Result<GpuLaunch> emit(const std::string& name);
 
 private:
-    void find_point();
     void emit_stages();
     void emit_stage(const Stage& stage);
     void emit_own(const Stage& stage);
+    void emit_vector(const Stage& stage);
     void run_places(const Stage& stage);  // of the tile of a thread that works alone
     Places places_of(const Stage& stage);
     bool few_own(const Stage& stage) const;
@@ -41,12 +40,9 @@ private:
                                 llvm::Type* type);
     llvm::Value* scratch(const Reduction& reduction, std::size_t state, llvm::Value* member);
     bool alone() const { return how_.team == 1; }
+    // Whether the sixteen members with a lane each are neighbours.
+    bool lanes_in_warp() const { return how_.members_fastest && how_.team >= kLanes; }
 
-    const TeamSchedule& how_;
-    llvm::Value* member_ = nullptr;  // of the team
-    llvm::Value* point_ = nullptr;   // in the block
-    llvm::Value* slot_ = nullptr;    // of the team in the block, whether its point exists or not
-    std::int64_t slots_ = 1;
     std::vector<llvm::AllocaInst*> own_locals_;  // team 1, of each point of the tile
     std::vector<Values> tile_values_;            // of each axis of the tile
     std::size_t tile_point_ = 0, places_per_point_ = 1;

@@ -2,11 +2,13 @@
 #include "backends/gpu/team_schedule.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "backends/cpu/schedule.h"
+#include "backends/gpu/row_kernel.h"
 
 namespace netc {
 namespace {
@@ -19,6 +21,12 @@ constexpr std::int64_t kVector = 4;
 constexpr std::size_t kMostVectorStores = 8;  // of a kernel whose threads take four points
 constexpr std::int64_t kSector = 8;           // elements of 4 bytes that memory gives at once
 constexpr std::int64_t kMostOfBlock = 1024;
+constexpr std::int64_t kRowThreads = 128;  // of a block: each has many registers
+constexpr std::int64_t kMostKept = 96;     // values of rows that a thread keeps
+constexpr std::int64_t kKeptByOne =
+    64;  // so many that half a lane a thread leaves it fewer registers
+constexpr std::int64_t kFewPlaces =
+    8;  // of a row, which are worth no more threads however few points there are
 // Of tiles that a thread computes: sums at most, values of a stage's own axes.
 constexpr double kMostTilePoints = 32;
 constexpr std::int64_t kMostOwn = 16;
@@ -26,9 +34,7 @@ constexpr std::int64_t kMostOwn = 16;
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::int64_t power_of_two_up(std::int64_t value) {
-    std::int64_t power = 1;
-    while (power < value) power *= 2;
-    return power;
+    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
 }
 
 std::int64_t own_work(const Kernel& kernel, const Stage& stage, std::int64_t batch) {
@@ -69,10 +75,16 @@ bool has_long_lanes(const Kernel& kernel, std::int64_t batch) {
     });
 }
 
-bool is_elementwise(const Kernel& kernel) {
-    return kernel.stages.size() == 1 && !kernel.stages[0].reduction &&
-           kernel.stages[0].axes.empty() &&
-           std::ranges::none_of(kernel.stages[0].stores,
+// One stage of a few terms a point, all of which exist: an elementwise kernel, or the update of a parameter with its
+// gradient's sum.
+bool is_elementwise(const Kernel& kernel, std::int64_t batch) {
+    const Stage& stage = kernel.stages[0];
+    if (kernel.stages.size() != 1 || !stage.axes.empty()) return false;
+    if (stage.reduction &&
+        (stage.reduction->order.kind != OrderKind::sequential || !stage.reduction->guards.empty() ||
+         terms(kernel, stage, batch) > kLanes))
+        return false;
+    return std::ranges::none_of(stage.stores,
                                 [](const Store& store) { return store.indirect >= 0; });
 }
 
@@ -318,7 +330,7 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
         how.team = std::min({power_of_two_up(members), power_of_two_up(room), std::int64_t{512}});
         if (has_long_lanes(kernel, batch_hint)) how.team = std::max(how.team, kLanes);
     }
-    if (how.team == 1 && is_elementwise(kernel) && fastest && units[*fastest] > 0 &&
+    if (how.team == 1 && is_elementwise(kernel, batch_hint) && fastest && units[*fastest] > 0 &&
         how.inner.back().count % kVector == 0 && exists_whole(kernel, *fastest) &&
         kernel.stages[0].stores.size() <= kMostVectorStores && points >= thresholds.vector_points) {
         how.vector = kVector;
@@ -338,13 +350,27 @@ TeamSchedule team_schedule(const Kernel& kernel, std::int64_t batch_hint,
     const std::int64_t least_teams = how.team > 1 && !how.members_fastest ? kSector : 1;
     if (least_teams > 1) how.team = std::min(how.team, kMostOfBlock / least_teams);
 
+    if (how.members_fastest) {
+        if (const auto row = row_kernel(kernel)) {
+            const std::int64_t in_lane = ceil_div(row->extent, kLanes);
+            const std::int64_t kept = in_lane * std::max<std::int64_t>(1, row->kept);
+            const std::int64_t parts = kept <= kKeptByOne ? 1 : 2;
+            const bool enough =
+                in_lane <= kFewPlaces || points * kLanes * parts >= thresholds.threads;
+            if (enough && ceil_div(kept, parts) <= kMostKept) {
+                how.row_places = ceil_div(in_lane, parts);
+                how.team = kLanes * parts;
+            }
+        }
+    }
+
     // Small grids get small blocks, so that all multiprocessors have some.
     const std::int64_t threads = points / how.vector * how.team;
-    std::int64_t block = kMostThreads;
+    std::int64_t block = how.row_places > 0 ? kRowThreads : kMostThreads;
     while (block > 64 && threads < block * kMultiprocessors * 2) block /= 2;
     block = std::max(block, how.team * std::min(least_teams, how.inner_points));
     std::int64_t teams = std::max<std::int64_t>(1, block / how.team) * how.vector;
-    if (how.team > 1) {
+    if (how.team > 1 && how.row_places == 0) {
         const std::int64_t bytes = local_bytes(kernel);
         while (teams > 1 && teams * bytes > kSharedLimit) teams /= 2;
     }
@@ -365,6 +391,7 @@ std::string to_text(const TeamSchedule& how) {
         text += fmt::format(" a{}{}", digit.axis, digit.scale > 1 ? "/16" : "");
     for (const Digit& digit : how.inner) text += fmt::format(" a{}:{}", digit.axis, digit.count);
     for (const auto& [axis, size] : how.tile) text += fmt::format(" tile a{}:{}", axis, size);
+    if (how.row_places > 0) text += fmt::format(" row {}", how.row_places);
     if (how.vector > 1) text += fmt::format(" vector {}", how.vector);
     return text + fmt::format(" block {} x {}", how.outer_per_block, how.inner_per_block);
 }

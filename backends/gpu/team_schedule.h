@@ -3,6 +3,8 @@
 //     team 1     a thread does all stages of its point; locals are its own (registers, if small)
 //     team T     stages share their own axes out among T threads, sums by lanes or leaves too; locals lie in
 //                shared memory, with a barrier behind each stage
+//     rows       sixteen neighbours, a lane each, keep their point's rows in registers (row_kernel.h), or 32, half a
+//                lane each; no memory between them, no barrier
 //
 // A block has several teams. Points are numbered with the axis along memory fastest, so that neighbouring threads
 // touch neighbouring elements.
@@ -51,6 +53,7 @@ struct TeamSchedule : Numbering {
     std::vector<std::pair<AxisId, std::int64_t>> tile;
     std::int64_t team = 1;
     bool members_fastest = false;  // neighbouring threads are of one team
+    std::int64_t row_places = 0;   // elements of a row that each of the team has; 0: no rows
     int threads() const;
     std::int64_t points_per_block() const { return inner_per_block * outer_per_block; }
     std::vector<GridFactor> grid() const;

@@ -64,6 +64,7 @@ void TeamEmitter::share_lanes(const Reduction& reduction, std::vector<llvm::Allo
         return builder_.CreateICmpULT(member_, number(members));
     };
     if_then(below(kLanes), [&] { set(reduce_lane(reduction, member_)); });
+    if (lanes_in_warp()) return set(merge_lanes(reduction, values_of(sums), member_));
     for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
         // The upper half gives, the lower half takes.
         llvm::Value* gives = builder_.CreateAnd(builder_.CreateICmpUGE(member_, number(half)),

@@ -74,15 +74,27 @@ Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
         }
     }
     const auto count = static_cast<std::int64_t>(rows.size());
+    const auto size_at = [&](std::int64_t at) { return std::min(batch, count - at); };
+    std::int64_t started = 0;
+    const auto start = [&]() -> Status {
+        const std::int64_t size = size_at(started);
+        const auto part = std::span(rows).subspan(static_cast<std::size_t>(started),
+                                                  static_cast<std::size_t>(size));
+        started += size;
+        if (Status status = buffers->fill(part); !status) return status;
+        return session.run("evaluate", buffers->inputs(), size);
+    };
     for (std::int64_t at = 0; at < count; at += batch) {
-        const std::int64_t size = std::min(batch, count - at);
-        const auto part =
-            std::span(rows).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
-        if (Status status = buffers->fill(part); !status) return status.error();
-        if (Status status = session.run("evaluate", buffers->inputs(), size); !status) {
-            return status.error();
+        const std::int64_t size = size_at(at);
+        if (started == at) {
+            if (Status status = start(); !status) return status.error();
         }
-        if (Status status = session.wait(); !status) return status.error();
+        // A GPU goes on with the next batch while we read what this one gave; one of another size has other outputs.
+        const bool ahead = session.is_busy() && started < count && size_at(started) == size;
+        if (ahead) {
+            if (Status status = start(); !status) return status.error();
+        }
+        if (Status status = session.wait(ahead ? 1 : 0); !status) return status.error();
         for (Measurement& result : results)
             result.values[0] += session.number(result.name) * static_cast<double>(size);
         for (std::size_t i = 0; i < entry->outputs.size(); ++i) {

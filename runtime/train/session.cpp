@@ -150,11 +150,12 @@ Status Session::call(std::string_view name, std::span<const std::byte* const> in
     memory.inputs = inputs;
     memory.outputs = output_pointers_;
     if (executable_->has_own_memory()) {
-        waiting_ = true;
         weights_behind_ |= last_->writes_weights;
         optimizer_behind_ |= last_->writes_optimizer;
     }
+    outputs_ended_ = false;
     Status status = executable_->start(name, memory, batch);
+    if (status && executable_->has_own_memory()) under_way_ += 1;
     direct_ = executable_->direct(name, batch);
     return status;
 }
@@ -162,11 +163,14 @@ Status Session::call(std::string_view name, std::span<const std::byte* const> in
 void Session::keep(Status status) const {
     if (failure_ && !status) failure_ = std::move(status);
 }
-void Session::settle() const {
-    if (std::exchange(waiting_, false)) keep(executable_->wait());
+void Session::settle(std::size_t may_run) const {
+    if (under_way_ <= may_run) return;
+    under_way_ = may_run;
+    outputs_ended_ = true;
+    keep(executable_->wait(may_run));
 }
-Status Session::wait() const {
-    settle();
+Status Session::wait(std::size_t may_run) const {
+    settle(may_run);
     return std::exchange(failure_, Status());
 }
 
@@ -193,13 +197,13 @@ Status Session::find_not_finite() const {
 }
 
 std::span<const std::byte> Session::output(std::size_t i) const {
-    settle();
+    if (!outputs_ended_) settle();
     return {outputs_[i].data(), static_cast<std::size_t>(outputs_[i].size())};
 }
 
 double Session::number(std::string_view name) const {
     if (last_ == nullptr) return std::numeric_limits<double>::quiet_NaN();
-    settle();
+    if (!outputs_ended_) settle();
     for (std::size_t i = 0; i < last_->outputs.size(); ++i) {
         if (last_->outputs[i].name != name) continue;
         if (last_->outputs[i].dtype == DType::f64) {

@@ -56,10 +56,15 @@ public:
                std::int64_t batch);
     // Waits until the last run has its outputs. Error: of that run, or of anything on a GPU since the last call of
     // run() or wait(). Reading outputs or variables waits as well; what it read is then good if this is.
-    Status wait() const;
-    // Whether the last run may still be under way, on a GPU, and not waited for.
-    bool is_busy() const { return waiting_; }
-    // Bytes of the i-th output of the last run of `entry`, row-major, for its batch.
+    Status wait() const { return wait(0); }
+    // Until no more than so many runs of one entry at one batch are under way; outputs are then those of the last that
+    // ended, until the next run.
+    Status wait(std::size_t may_run) const;
+    // Whether runs go on while we do, on a GPU.
+    bool is_asynchronous() const { return executable_->has_own_memory(); }
+    // Whether a run may still be under way, on a GPU, and was not waited for.
+    bool is_busy() const { return under_way_ > 0; }
+    // Bytes of the i-th output of the last run, row-major, for its batch; unless wait() said which, it is waited for.
     std::span<const std::byte> output(std::size_t i) const;
     // A rank-0 f32 or f64 output as a number, by name; NaN where there is none.
     double number(std::string_view name) const;
@@ -78,7 +83,7 @@ private:
                 std::int64_t batch);
     Status find_not_finite() const;
     void put_hyper(std::int64_t offset, const void* value, std::size_t size);
-    void settle() const;
+    void settle(std::size_t may_run = 0) const;
     void keep(Status status) const;
     std::span<std::byte> memory_of(const VariablePlace& place) const;
     void catch_up(RegionKind region) const;
@@ -94,8 +99,9 @@ private:
     bool checks_finite_ = false;               // `last_` has checks of --check-finite
     // On a GPU, which has its own weights and optimizer's state and goes on while we do:
     mutable bool weights_behind_ = false, optimizer_behind_ = false;  // its are newer
-    mutable bool waiting_ = false;  // the outputs of the last run may not be there yet
-    mutable Status failure_;        // of something that was read; the next wait() or run() gives it
+    mutable std::size_t under_way_ = 0;   // runs that were not waited for
+    mutable bool outputs_ended_ = false;  // outputs_ are those of a run that was waited for
+    mutable Status failure_;  // of something that was read; the next wait() or run() gives it
 };
 
 // ---- weights and files --------------------------------------------------------------------------

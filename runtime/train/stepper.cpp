@@ -40,22 +40,34 @@ public:
     std::int64_t steps_per_epoch() const override { return steps_; }
     void begin() override { ordered_ = false; }
 
-    Result<StepResult> step(std::uint64_t seed, const Progress& at) override {
+    Result<StepResult> step(std::uint64_t seed, const Progress& at, bool ahead) override {
         const Drawing drawing{seed, static_cast<std::uint64_t>(at.epoch)};
         if (!ordered_ || epoch_ != at.epoch) order(drawing);
         epoch_ = at.epoch;
         ordered_ = true;
-        if (filled_ != at.step_in_epoch) fill(at.step_in_epoch, drawing);
-        filled_.reset();
-        if (!filling_) return filling_.error();
-        const auto size = static_cast<std::int64_t>(rows_of(at.step_in_epoch).size());
-        if (Status s = session_.run("train_step", buffers_.inputs(), size); !s) return s.error();
-        // A GPU has its copy of the inputs and works: time to gather those of the next step.
-        const std::int64_t next = at.step_in_epoch + 1;
-        if (session_.is_busy() && next < steps_) fill(next, drawing);
-        if (Status s = session_.wait(); !s) return s.error();
-        return StepResult{session_.number("loss"), session_.number("penalty"),
-                          session_.number("rate"), size};
+        const std::int64_t now = at.step_in_epoch, next = now + 1;
+        if (Status s = started_ == now ? std::move(starting_) : start(now, drawing); !s)
+            return s.error();
+        started_.reset();
+        // A GPU has its copy of the inputs and works: time to gather those of the next step, and to start that, so that there
+        // is no gap while we read what this one gave. A step of another size has other outputs.
+        const auto size = static_cast<std::int64_t>(rows_of(now).size());
+        if (session_.is_busy() && next < steps_) {
+            if (filled_ != next) fill(next, drawing);
+            if (ahead && rows_of(next).size() == rows_of(now).size()) {
+                starting_ = start(next, drawing);
+                started_ = next;
+                if (starting_ && next + 1 < steps_) fill(next + 1, drawing);
+            }
+        }
+        const bool went_ahead = started_ && starting_;
+        if (Status s = session_.wait(went_ahead ? 1 : 0); !s) return s.error();
+        return StepResult{session_.number("loss"),
+                          session_.number("penalty"),
+                          session_.number("rate"),
+                          size,
+                          false,
+                          went_ahead};
     }
 
 private:
@@ -65,6 +77,14 @@ private:
                 ? epoch_rows(plan_.train_rows, plan_.section->shuffle, drawing.seed, drawing.epoch)
                 : balanced_rows(plan_.train_rows, plan_.classes, drawing.seed, drawing.epoch);
         filled_.reset();
+        started_.reset();
+    }
+    Status start(std::int64_t step, const Drawing& drawing) {
+        if (filled_ != step) fill(step, drawing);
+        filled_.reset();
+        if (!filling_) return filling_;
+        return session_.run("train_step", buffers_.inputs(),
+                            static_cast<std::int64_t>(rows_of(step).size()));
     }
     std::span<const std::int64_t> rows_of(std::int64_t step) const {
         const auto count = static_cast<std::int64_t>(order_.size());
@@ -85,8 +105,10 @@ private:
     std::vector<std::int64_t> order_;
     std::int64_t epoch_ = 0;
     bool ordered_ = false;
-    std::optional<std::int64_t> filled_;  // the step of the epoch whose samples are in the buffers
-    Status filling_;                      // what became of gathering them
+    std::optional<std::int64_t> filled_;   // the step of the epoch whose samples are in the buffers
+    Status filling_;                       // what became of gathering them
+    std::optional<std::int64_t> started_;  // the step that was started before its turn
+    Status starting_;                      // what became of that
 };
 
 class LbfgsStepper : public Stepper {
@@ -103,7 +125,7 @@ public:
     std::vector<Memory> memory() const override { return lbfgs_.memory(); }
     void restore(const std::vector<Memory>& memory) override { lbfgs_.restore(memory); }
 
-    Result<StepResult> step(std::uint64_t, const Progress&) override {
+    Result<StepResult> step(std::uint64_t, const Progress&, bool) override {
         const auto evaluate = [this](Point& point) -> Status {
             objective_.set_parameters(point.x);
             Result<Objective::Value> value = objective_.value();
@@ -139,7 +161,7 @@ public:
 
     std::int64_t steps_per_epoch() const override { return 1; }
 
-    Result<StepResult> step(std::uint64_t, const Progress&) override {
+    Result<StepResult> step(std::uint64_t, const Progress&, bool) override {
         if (Status s = copy_numbers(session_, *plan_.solver); !s) return s.error();
         if (Status s = solve_normal_equation(objective_); !s) return s.error();
         if (Status s = copy_numbers(*plan_.solver, session_); !s) return s.error();

@@ -17,7 +17,8 @@ struct StepResult {
     double penalty = std::numeric_limits<double>::quiet_NaN();
     double rate = std::numeric_limits<double>::quiet_NaN();
     std::int64_t samples = 0;
-    bool converged = false;  // nothing was changed: there is no smaller loss to be found
+    bool converged = false;   // nothing was changed: there is no smaller loss to be found
+    bool went_ahead = false;  // the next step is under way: weights are no longer those of this one
 };
 
 class Stepper {
@@ -26,7 +27,9 @@ public:
     virtual std::int64_t steps_per_epoch() const = 0;
     // Forgets what earlier steps left, for training from other weights.
     virtual void begin() {}
-    virtual Result<StepResult> step(std::uint64_t seed, const Progress& at) = 0;
+    // `ahead`: nothing but steps comes between this one and the next, so that a GPU may begin that before the result of this
+    // one is read.
+    virtual Result<StepResult> step(std::uint64_t seed, const Progress& at, bool ahead) = 0;
     virtual std::vector<Memory> memory() const { return {}; }
     virtual void restore(const std::vector<Memory>&) {}
 };

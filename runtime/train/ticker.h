@@ -26,13 +26,15 @@ public:
     // Whether it is due after so many steps of the run. By steps and epochs that is a function of the step,
     // so a run that was interrupted does it at the same steps.
     bool due(std::int64_t step) {
+        if (!would_be_due(step)) return false;
+        if (every_->unit == DurationUnit::seconds) last_ = Clock::now();
+        return true;
+    }
+    // What due() would say now.
+    bool would_be_due(std::int64_t step) const {
         if (!every_) return false;
-        if (every_->unit == DurationUnit::seconds) {
-            const auto now = Clock::now();
-            if (std::chrono::duration<double>(now - last_).count() < every_->value) return false;
-            last_ = now;
-            return true;
-        }
+        if (every_->unit == DurationUnit::seconds)
+            return std::chrono::duration<double>(Clock::now() - last_).count() >= every_->value;
         return count(step) > count(step - 1);
     }
 

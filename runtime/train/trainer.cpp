@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 // Weights of so many bytes are kept in a file until the next checkpoint, smaller ones in memory.
 constexpr std::int64_t kManyBytes = 16 << 20;
+constexpr double kLongest = 300.0;  // seconds without writing
 constexpr const char* kPending = ".pending.safetensors";
 
 double seconds_since(Clock::time_point start) {
@@ -131,7 +132,8 @@ private:
         epoch_start_ = Clock::now();
         epoch_samples_ = 0;
         while (progress_.step < total_steps_) {
-            Result<StepResult> step = stepper_->step(seed(), progress_);
+            const bool ahead = session_.is_asynchronous() && nothing_after_this_step();
+            Result<StepResult> step = stepper_->step(seed(), progress_, ahead);
             if (!step) return failed(step.error());
             if (step->converged &&
                 progress_.step > 0) {  // measured and logged after the step before
@@ -140,6 +142,7 @@ private:
             }
             if (Status s = after_step(*step); !s) return s.error();
             const bool last = step->converged || progress_.step >= total_steps_;
+            if (step->went_ahead) continue;
             Result<bool> stop = at_boundaries(last);
             if (!stop) return stop.error();
             if (step->converged) return TrainEnd::converged;
@@ -152,6 +155,16 @@ private:
             }
         }
         return TrainEnd::finished;
+    }
+
+    // Whether the next step follows without a look at the weights, so that it may be started before this one's result is
+    // read. What time or a person asks for in the meantime waits for the step after.
+    bool nothing_after_this_step() const {
+        const std::int64_t next = progress_.step + 1;
+        return progress_.step_in_epoch + 1 < steps_per_epoch_ && next < total_steps_ &&
+               !validate_.would_be_due(next) && !save_.would_be_due(next) &&
+               seconds_since(last_write_) <= kLongest &&
+               interrupt_.load(std::memory_order_relaxed) == 0;
     }
 
     Status after_step(const StepResult& step) {
@@ -187,7 +200,7 @@ private:
         // end; within a long epoch every five minutes.
         const double since = seconds_since(last_write_);
         const bool boundary = scheduled || epoch_done;
-        if (last || stop || (boundary && since > 1.0) || since > 300.0) {
+        if (last || stop || (boundary && since > 1.0) || since > kLongest) {
             if (Status s = write_files(); !s) return s.error();
         }
         return stop;

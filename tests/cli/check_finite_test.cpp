@@ -53,9 +53,10 @@ TEST_CASE("the first NaN or infinity is named: step, pass, line") {
         INFO(broken.layer);
         TemporaryDirectory directory;
         put(directory.file("net.net"), program(broken.layer));
-        for (const char* threads : {"1", "3"}) {
-            const Outcome outcome = run_netc({"train", "net.net", "--check-finite", "--threads",
-                                              threads, "--run", std::string("run") + threads},
+        for (const auto& [option, value] :
+             {std::pair("--threads", "1"), {"--threads", "3"}, {"--device", "gpu-emulator"}}) {
+            const Outcome outcome = run_netc({"train", "net.net", "--check-finite", option, value,
+                                              "--run", std::string("run-") + value},
                                              directory.path());
             INFO(outcome.err);
             expect_refusal(outcome, 4, {"step 1", broken.value, broken.pass, broken.place});

@@ -3,7 +3,7 @@
 // It checks what a real driver would not tell: sizes and lifetimes of allocations that copies and launches touch, the
 // number of parameters, a context and a stream where one is needed, calls that a capture does not allow, and what is
 // left at the end. What was wrong is a text that netc_fake_problems() gives. Work on a stream is done late, when
-// somebody waits: who reads too early finds old bytes.
+// somebody waits for it: who reads too early finds old bytes.
 //
 // PTX is read for the names and parameters of its entries. Launches are counted and, where a test set
 // netc_fake_launch, handed to it.
@@ -63,6 +63,7 @@ struct FakeEvent {
     FakeStream* stream = nullptr;    // where it was recorded last, while that was captured
     FakeStream* captured = nullptr;  // the stream whose capture that belonged to
     std::size_t given = 0;           // work in its stream then
+    std::size_t work = 0;            // what had been given to all streams then
 };
 using Work = std::function<void()>;
 struct FakeGraph {
@@ -84,6 +85,8 @@ struct State {
     std::map<Address, std::size_t> device, pinned;
     std::set<void*> streams, events, modules, graphs, execs, links;
     std::deque<Work> work;  // of all streams, in the order in which it was given
+    std::size_t done = 0;   // how much of it is not there any more
+    std::string order;      // of launches of graphs (L) and waits for events (W)
     std::string problems;
     Result lost = 0;  // once a device is lost it stays so
 };
@@ -144,11 +147,13 @@ bool is_reachable(Address address) {
     return is_device(address, 0) || inside(state().pinned, address, 0);
 }
 
-void drain() {
+// Does what was given, or the first of it.
+void drain(std::size_t until = ~std::size_t{0}) {
     State& s = state();
-    while (!s.work.empty()) {
+    while (!s.work.empty() && s.done < until) {
         const Work next = std::move(s.work.front());
         s.work.pop_front();
+        ++s.done;
         next();
     }
 }
@@ -226,6 +231,8 @@ NETC_FAKE void netc_fake_reset() {
     State& s = state();
     const std::lock_guard lock(s.mutex);
     s.work.clear();
+    s.done = 0;
+    s.order.clear();
     // What was left is no concern of the next; its memory stays.
     s.device.clear();
     s.pinned.clear();
@@ -271,6 +278,13 @@ NETC_FAKE const char* netc_fake_problems() {
     left("links", s.links.size());
     left("contexts", static_cast<std::size_t>(s.contexts));
     left("pushed contexts of this thread", t_pushed.size());
+    return text.c_str();
+}
+// Launches of graphs and waits for events, in the order of their calls: LLWLW.
+NETC_FAKE const char* netc_fake_order() {
+    const std::lock_guard lock(state().mutex);
+    static std::string text;
+    text = state().order;
     return text.c_str();
 }
 NETC_FAKE int netc_fake_calls(const char* function) {
@@ -621,6 +635,7 @@ NETC_FAKE Result cuGraphLaunch(void* exec, void* stream) {
     ENTER();
     FakeGraph* const g = handle<FakeGraph>(state().execs, exec, "executable graph");
     if (g == nullptr) return kInvalidHandle;
+    state().order += 'L';
     for (const Work& work : g->work) {
         if (const Result wrong = give(stream, work); wrong != kOk) return wrong;
     }
@@ -685,11 +700,14 @@ NETC_FAKE Result cuEventRecord(void* event, void* stream) {
     e->stream = s;
     e->captured = s->captured != nullptr ? s : s->branch_of;
     e->given = s->given;
+    e->work = state().done + state().work.size();
     return kOk;
 }
 NETC_FAKE Result cuEventSynchronize(void* event) {
     ENTER();
-    if (handle<FakeEvent>(state().events, event, "event") == nullptr) return kInvalidHandle;
-    drain();
+    FakeEvent* const e = handle<FakeEvent>(state().events, event, "event");
+    if (e == nullptr) return kInvalidHandle;
+    state().order += 'W';
+    drain(e->work);
     return kOk;
 }

@@ -127,6 +127,31 @@ TEST_CASE("an entry at a batch is recorded once") {
     CHECK(gpu.problems() == "");
 }
 
+TEST_CASE("of two runs under way the first is read while the second goes on") {
+    const FakeGpu gpu;
+    {
+        Bench bench;
+        for (int step = 1; step <= 4; ++step) {
+            REQUIRE(bench.train({1}).ok());
+            if (step == 1) continue;
+            REQUIRE(bench->wait(1).ok());
+            CHECK(bench->is_busy());
+            CHECK(bench->number("loss") == static_cast<float>(3 * (step - 1)));
+            CHECK(gpu.calls("launch step") == 3 * (step - 1));
+        }
+        REQUIRE(bench->wait().ok());
+        CHECK_FALSE(bench->is_busy());
+        CHECK(bench->number("loss") == 12);
+        // Weights are those of the last one started, whichever was read.
+        REQUIRE(bench.train({1}).ok());
+        REQUIRE(bench.train({1}).ok());
+        REQUIRE(bench->wait(1).ok());
+        CHECK(bench.weight() == 18);
+        CHECK(bench->number("loss") == 18);
+    }
+    CHECK(gpu.problems() == "");
+}
+
 TEST_CASE("large inputs are copied beside the run before") {
     const FakeGpu gpu;
     {
