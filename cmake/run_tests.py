@@ -3,13 +3,16 @@
 
 usage: run_tests.py BUILD_DIRECTORY [CTEST ARGUMENTS]
 
-A test is skipped when it exits with 77; a line `SKIPPED: reason` that any test printed is repeated.
+A test is skipped when it exits with 77; a line `SKIPPED: reason` that any test printed is repeated, and
+so are the last lines of a test that failed.
 """
 import pathlib
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
+
+LAST_LINES = 40  # of a failed test's output
 
 
 def main():
@@ -35,9 +38,11 @@ def main():
                 and "SKIP" in (case.find("skipped").get("message") or ""):
             skipped += 1
         else:
-            failed.append(name)
-    for name in failed:
+            failed.append((name, output))
+    for name, output in failed:
         print(f"failed: {name}")
+        for line in output.splitlines()[-LAST_LINES:]:
+            print(f"  | {line}")
     if passed + len(failed) == 0:
         print("no test ran")
     print(f"{passed} passed, {len(failed)} failed" + (f", {skipped} skipped" if skipped else ""))
