@@ -13,6 +13,8 @@
 namespace netc {
 
 inline constexpr const char* kStateFile = "state.safetensors";
+// Stands in the directory from before the first weights are written until the first state is.
+inline constexpr const char* kFirstCheckpoint = ".first-checkpoint";
 
 struct Progress {
     std::int64_t restart = 0;        // of the section's `restarts`, from 0

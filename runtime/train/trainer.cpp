@@ -79,7 +79,7 @@ private:
     Result<Progress> read_progress() {
         const RunDirectory& directory = *plan_.directory;
         if (std::filesystem::exists(directory.file(kStateFile))) {
-            written_ = resumed_ = true;
+            written_ = resumed_ = checkpointed_ = true;
             std::vector<Memory> memory;
             Result<Progress> progress = read_state(directory, session_, memory, plan_.identity);
             if (progress) stepper_->restore(memory);
@@ -88,8 +88,10 @@ private:
         if (!std::filesystem::exists(directory.file("source.net"))) {
             return Error{kExitData, directory.path() + ": this is not the directory of a run"};
         }
+        // Weights without a state are what a first checkpoint had written when it ended, or all that is left.
+        const bool unfinished = std::filesystem::exists(directory.file(kFirstCheckpoint));
         for (const char* kept : {"last.safetensors", "best.safetensors"}) {
-            if (!std::filesystem::exists(directory.file(kept))) continue;
+            if (unfinished || !std::filesystem::exists(directory.file(kept))) continue;
             return Error{
                 kExitData,
                 fmt::format("{} is missing, so this run cannot go on", directory.file(kStateFile)),
@@ -397,13 +399,23 @@ private:
         last_write_ = Clock::now();
         if (plan_.directory == nullptr) return {};
         const RunDirectory& directory = *plan_.directory;
+        const std::string first = directory.file(kFirstCheckpoint);
+        if (!checkpointed_) {
+            if (Status s = write_file_atomically(first, std::string_view()); !s) return s;
+        }
         if (Status s = write_best(); !s) return s;
         if (Status s = write_weights_now("last.safetensors"); !s) return s;
         Progress now = progress_;
         now.seconds += seconds_since(start_);
         written_ = true;
-        return write_state(directory, session_, now, stepper_->memory(), plan_.identity,
-                           plan_.metadata);
+        if (Status s = write_state(directory, session_, now, stepper_->memory(), plan_.identity,
+                                   plan_.metadata);
+            !s)
+            return s;
+        checkpointed_ = true;
+        std::error_code code;
+        std::filesystem::remove(first, code);
+        return {};
     }
 
     Result<TrainOutcome> finish(TrainEnd end) {
@@ -427,8 +439,9 @@ private:
     std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, epoch_samples_ = 0;
     double rate_ = std::numeric_limits<double>::quiet_NaN();
     bool has_penalty_ = false;
-    bool resumed_ = false;  // from a checkpoint
-    bool written_ = false;  // something is in the directory that a user can go on from
+    bool resumed_ = false;       // from a checkpoint
+    bool checkpointed_ = false;  // the directory has a state
+    bool written_ = false;       // something is in the directory that a user can go on from
     Clock::time_point start_, epoch_start_, last_write_;
 };
 

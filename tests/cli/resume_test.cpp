@@ -119,6 +119,24 @@ TEST_CASE("a run that ended before its first checkpoint begins again") {
     expect_same_run(directory.file("run"), directory.file("whole"));
 }
 
+TEST_CASE("a run that ended within its first checkpoint begins again") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    expect_success(run_netc({"train", "moons.net", "--run", "whole", "--quiet"}, directory.path()));
+    CHECK(!std::filesystem::exists(directory.file("whole/.first-checkpoint")));
+    std::filesystem::create_directory(directory.file("run"));
+    directory.write("run/source.net", kMoons);
+    directory.write("run/.first-checkpoint", "");
+    for (const char* name : {"best", "last"}) {
+        const std::string file = std::string("/") + name + ".safetensors";
+        directory.write("run" + file, file_text(directory.file("whole" + file)));
+    }
+    expect_success(
+        run_netc({"train", "moons.net", "--resume", "run", "--quiet"}, directory.path()));
+    expect_same_run(directory.file("run"), directory.file("whole"));
+    CHECK(!std::filesystem::exists(directory.file("run/.first-checkpoint")));
+}
+
 TEST_CASE("two runs do not share a directory") {
     const TemporaryDirectory directory;
     directory.write("long.net", kLong);
