@@ -269,11 +269,12 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     const GroupInfo info(function);
     std::vector<Contraction> contractions;
     double rows = 0, lanes = 0, channels = 0;
-    bool by_tiles = false;  // transformed images, whose channels are what vectors run over
+    bool by_tiles = false;  // images that are transformed, their channels along vectors
     std::string lines;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         by_tiles = by_tiles || function.nodes[i].op == OpId::winograd_input ||
-                   function.nodes[i].op == OpId::winograd_output;
+                   function.nodes[i].op == OpId::winograd_output ||
+                   function.nodes[i].op == OpId::image_lines;
         if (!info.probes[i].contraction) continue;
         const Contraction c = estimate(info, NodeId{i}, std::max<std::int64_t>(1, batch_hint));
         rows += c.operations / c.rows;

@@ -72,14 +72,19 @@ bool keeps_channels(const GroupInfo& info, NodeId id, const Access& access) {
            access.index[1].is_axis(1);
 }
 
+// Takes images as they lie and makes something else of them.
+bool transforms_images(OpId op) {
+    return op == OpId::winograd_input || op == OpId::winograd_output_gradient ||
+           op == OpId::image_lines || op == OpId::image_pairs;
+}
+
 // Images are what convolutions read and write, and what elementwise operators and windows make of them.
 std::vector<bool> images_of(const GroupInfo& info) {
     const Function& function = info.function;
     std::vector<bool> image(function.nodes.size());
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         const Node& node = function.nodes[i];
-        if (node.op == OpId::winograd_input || node.op == OpId::winograd_output_gradient)
-            image[node.inputs[0].index] = true;
+        if (transforms_images(node.op)) image[node.inputs[0].index] = true;
         if (node.op == OpId::winograd_output) image[i] = true;
         const auto contraction = image_contraction(info, NodeId{i});
         if (!contraction) continue;
@@ -104,6 +109,7 @@ std::vector<bool> images_of(const GroupInfo& info) {
 
 // A reshape that joins channels and places reads elements in an order that no loop can follow.
 bool reads_in_another_order(const GroupInfo& info, NodeId reader, const Access& access) {
+    if (transforms_images(info.function[reader].op)) return false;
     return info.function[reader].op == OpId::reshape ||
            std::ranges::any_of(access.index, [](const Index& index) {
                return std::ranges::any_of(index.terms(), [](const IndexTerm& term) {
@@ -164,7 +170,8 @@ void choose_channels_last(Function& function, const GroupInfo& info, LayoutConve
         }
         const auto contraction = image_contraction(info, NodeId{i});
         const bool of_weights = (contraction && !contraction->result_is_image) ||
-                                node.op == OpId::winograd_weights_gradient;
+                                node.op == OpId::winograd_weights_gradient ||
+                                node.op == OpId::line_weight_gradient;
         if (of_weights && !result[i]) {
             node.layout = layout_of_weight_gradient(rank);
         }

@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "passes/join_dims.h"
+
 namespace netc {
 namespace {
 
@@ -107,15 +109,6 @@ private:
         return !innermost.depends_on(a_) && !innermost.depends_on(b_) &&
                !joined_.contains(read.source.index);
     }
-    static void join_dims(Param& param, std::size_t dim) {
-        param.dims[dim].constant *= param.dims[dim + 1].constant;
-        param.dims.erase(param.dims.begin() + static_cast<std::ptrdiff_t>(dim) + 1);
-        std::erase(param.layout.order, static_cast<std::int32_t>(dim) + 1);
-        for (std::int32_t& each : param.layout.order) {
-            if (each > static_cast<std::int32_t>(dim)) --each;
-        }
-    }
-
     Kernel& kernel_;
     AxisId a_, b_;
     std::map<std::uint32_t, std::size_t> joined_;  // params, and their dim of the first axis

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "passes/collapse_axes.h"
+#include "passes/join_dims.h"
 #include "passes/order.h"
 #include "passes/rewrite.h"
 #include "passes/settle.h"
@@ -165,6 +166,7 @@ Result<Lowered> emit_all(Function function, std::int64_t batch_hint) {
                 break;
             }
             collapse_axes(emitted->kernel);
+            join_dims(emitted->kernel);
             lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings),
                                      nodes, std::move(label),
                                      function[main_node(info, nodes)].origin, nullptr});

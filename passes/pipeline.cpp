@@ -12,6 +12,7 @@
 #include "passes/fuse.h"
 #include "passes/fuse_linear_activation.h"
 #include "passes/hoist.h"
+#include "passes/image_lines.h"
 #include "passes/initialize.h"
 #include "passes/lower_module.h"
 #include "passes/precision.h"
@@ -103,6 +104,11 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     if (s && precise != Precision::f32)
         s = run_pass(run, "precision", module,
                      each_function([precise](Function& f) { precision(f, precise); }));
+    // A GPU lays operands out as it brings them to shared memory.
+    if (s && !options.for_gpu)
+        s = run_pass(run, "image_lines", module, [](Module& m) {
+            for (Function& function : m.functions) image_lines(function);
+        });
     if (s && options.winograd_tile > 0)
         s = run_pass(run, "winograd", module, [&](Module& m) {
             for (Function& function : m.functions)

@@ -216,6 +216,12 @@ Element KernelEmitter::read_indirect(const Read& read) {
     return {builder_.CreateSelect(good, value.value, missing), value.vector};
 }
 
+// Whether the index is an axis that goes over all of a dim and no further, be it of the batch.
+bool KernelEmitter::spans(const Index& index, Extent dim) const {
+    return index.terms().size() == 1 && index.is_axis(index.terms()[0].axis) &&
+           extent_of(index.terms()[0].axis) == dim;
+}
+
 Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId node) {
     if (read.source.kind == Buffer::Kind::local) return read_local(read);
     if (read.indirect >= 0) return read_indirect(read);
@@ -236,7 +242,7 @@ Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId nod
     Condition condition;
     for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
         index.push_back(linear(read.index[dim]));
-        if (read.outside == Outside::zero) {
+        if (read.outside == Outside::zero && !spans(read.index[dim], param.dims[dim])) {
             condition = both(condition, inside(index.back(), param.dims[dim]));
         }
     }
@@ -246,10 +252,13 @@ Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId nod
     llvm::Value* base = params_[read.source.index];
     Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
     const bool all_lanes = fills_lanes(param, read.index);
-    if (condition.scalar == nullptr && condition.lanes == nullptr) {
-        if (read_transposed(read, node, bytes)) return evaluate(node);
-        return load(base, bytes, param.dtype, all_lanes);
+    llvm::Value* also = condition.lanes;
+    if (condition.scalar != nullptr) {
+        llvm::Value* all = builder_.CreateVectorSplat(kLanes, condition.scalar);
+        also = also == nullptr ? all : builder_.CreateAnd(also, all);
     }
+    if (read_transposed(read, node, bytes, also)) return evaluate(node);
+    if (also == nullptr) return load(base, bytes, param.dtype, all_lanes);
     if (condition.scalar != nullptr) {
         // Outside, the first element is loaded and not used.
         Linear uniform = bytes;
@@ -262,11 +271,8 @@ Element KernelEmitter::read(const Read& read, std::uint32_t number, ScalarId nod
         moved.vector = bytes.vector;
         bytes = moved;
     }
-    llvm::Value* also = condition.lanes;
-    if (also != nullptr && condition.scalar != nullptr) {
-        also = builder_.CreateAnd(also, builder_.CreateVectorSplat(kLanes, condition.scalar));
-    }
-    Element value = load(base, bytes, param.dtype, all_lanes, also);
+    Element value =
+        load(base, bytes, param.dtype, all_lanes, condition.lanes != nullptr ? also : nullptr);
     llvm::Value* zero = llvm::Constant::getNullValue(value.value->getType());
     if (condition.scalar != nullptr) {
         value.value = builder_.CreateSelect(condition.scalar, value.value, zero);

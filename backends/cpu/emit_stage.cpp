@@ -165,6 +165,7 @@ void KernelEmitter::emit_stores() {
     if (error_) return;
     for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
         const Store& store = stage_->stores[i];
+        joins_words_ = !store.clipped;
         for_each_point([&](std::size_t point) {
             if (store.indirect >= 0) {
                 set_states(point);
@@ -173,6 +174,8 @@ void KernelEmitter::emit_stores() {
                 store_to(store, values[i][point]);
             }
         });
+        finish_word();
+        joins_words_ = false;
         if (error_) return;
     }
     state_here_.clear();

@@ -163,21 +163,75 @@ void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, El
         }
         return;
     }
+    if (mask == nullptr && joins_word(base, bytes, type, stored)) return;
+    scatter(pointer, bytes, type, stored, mask);
+}
+
+void KernelEmitter::scatter(llvm::Value* pointer, const Linear& bytes, DType type,
+                            llvm::Value* value, llvm::Value* mask) {
     Linear varying;
     varying.lane = bytes.lane;
     varying.vector = bytes.vector;
     llvm::Value* pointers =
         builder_.CreateGEP(builder_.getInt8Ty(), pointer, arithmetic_.vector(varying));
-    builder_.CreateMaskedScatter(stored, pointers, align, mask);
+    builder_.CreateMaskedScatter(value, pointers,
+                                 llvm::Align(static_cast<std::uint64_t>(size_of(type))), mask);
+}
+
+// Sixteen parts of words, one of each: they wait until the tile has stored the other parts, and then are stored as words.
+bool KernelEmitter::joins_word(llvm::Value* base, const Linear& bytes, DType type,
+                               llvm::Value* value) {
+    if (!joins_words_ || !is_part_of_word(type) || bytes.vector != nullptr || bytes.lane != 4)
+        return false;
+    const std::int64_t size = size_of(type);
+    if (word_) {
+        const Linear from_first = arithmetic_.add(bytes, arithmetic_.scale(word_->bytes, -1));
+        const auto next = size * static_cast<std::int64_t>(word_->values.size());
+        if (word_->base != base || word_->type != type || !from_first.is_constant() ||
+            from_first.constant != next)
+            finish_word();
+    }
+    if (!word_) word_ = WaitingWord{base, bytes, type, {}};
+    word_->values.push_back(value);
+    if (size * static_cast<std::int64_t>(word_->values.size()) == 4) finish_word();
+    return true;
+}
+
+// What waits is stored: as words where they are whole.
+void KernelEmitter::finish_word() {
+    if (!word_) return;
+    const WaitingWord word = std::move(*word_);
+    word_.reset();
+    const std::int64_t size = size_of(word.type);
+    llvm::Value* pointer = arithmetic_.address(word.base, word.bytes);
+    if (size * static_cast<std::int64_t>(word.values.size()) < 4) {
+        for (std::size_t part = 0; part < word.values.size(); ++part)
+            scatter(builder_.CreateConstGEP1_64(builder_.getInt8Ty(), pointer,
+                                                part * static_cast<std::uint64_t>(size)),
+                    word.bytes, word.type, word.values[part], nullptr);
+        return;
+    }
+    auto* bits =
+        llvm::FixedVectorType::get(builder_.getIntNTy(static_cast<unsigned>(8 * size)), kLanes);
+    auto* words = llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes);
+    llvm::Value* joined = nullptr;
+    for (std::size_t part = 0; part < word.values.size(); ++part) {
+        llvm::Value* value =
+            builder_.CreateZExt(builder_.CreateBitCast(word.values[part], bits), words);
+        value = builder_.CreateShl(value, part * static_cast<std::uint64_t>(8 * size));
+        joined = joined == nullptr ? value : builder_.CreateOr(joined, value);
+    }
+    builder_.CreateAlignedStore(joined, pointer, llvm::Align(static_cast<std::uint64_t>(size)));
 }
 
 // Where an unrolled axis is contiguous and the vector axis is not: rows are loaded and transposed, which gives
-// the vectors of up to 16 points at once. Remembers them all.
-bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linear& bytes) {
+// the vectors of up to 16 points at once. Remembers them all. Lanes that are not `inside` of the array are zero.
+bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linear& bytes,
+                                    llvm::Value* inside) {
     const Param& param = kernel_.params[read.source.index];
     const std::int64_t size = size_of(param.dtype);
     const bool affine = bytes.vector == nullptr;
-    if (node == kNoScalar || size != 4 || guard_mask_ != nullptr ||
+    if (node == kNoScalar || (size != 4 && size != 2) || guard_mask_ != nullptr ||
         (affine && (bytes.lane == 0 || bytes.lane == size))) {
         return false;
     }
@@ -185,6 +239,13 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
     for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
         if (!bound_[axis] || vector_axis_ == axis || count_[axis] < 4) continue;
         if (((depends_[node] >> axis) & 1) == 0) continue;
+        // Points of the block are inside together.
+        bool together = true;
+        for (std::size_t dim = 0; dim < read.index.size() && inside != nullptr; ++dim) {
+            together = together && (!read.index[dim].depends_on(axis) ||
+                                    spans(read.index[dim], param.dims[dim]));
+        }
+        if (!together) continue;
         const std::int64_t here = coordinate_[axis];
         const auto bytes_at = [&](std::int64_t coordinate) {
             coordinate_[axis] = coordinate;
@@ -207,10 +268,11 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
         const std::int64_t columns = std::min<std::int64_t>(kLanes, count_[axis] - block);
         llvm::Type* element = memory_type(context_, param.dtype);
         auto* vector = llvm::FixedVectorType::get(element, kLanes);
+        const llvm::Align align(static_cast<std::uint64_t>(size));
         llvm::SmallVector<llvm::Constant*, 16> present;
         for (std::int64_t i = 0; i < kLanes; ++i) present.push_back(builder_.getInt1(i < columns));
         llvm::Value* columns_mask = llvm::ConstantVector::get(present);
-        llvm::Value* rows_mask = mask_here();
+        llvm::Value* rows_mask = arithmetic_.both(mask_here(), inside);
         std::vector<llvm::Value*> rows;
         for (std::int64_t lane = 0; lane < kLanes; ++lane) {
             lane_ = lane;
@@ -225,10 +287,10 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
                     builder_.CreateExtractElement(rows_mask, static_cast<std::uint64_t>(lane)));
                 mask = mask == nullptr ? here_too : builder_.CreateAnd(mask, here_too);
             }
-            rows.push_back(mask == nullptr ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(
-                                                 vector, pointer, llvm::Align(4)))
-                                           : builder_.CreateMaskedLoad(vector, pointer,
-                                                                       llvm::Align(4), mask, zero));
+            rows.push_back(
+                mask == nullptr
+                    ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
+                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero));
         }
         transpose(builder_, rows);
         for (std::int64_t i = 0; i < columns; ++i) {

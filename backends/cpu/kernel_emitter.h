@@ -226,6 +226,7 @@ private:
     Linear axis_value(AxisId axis);
     Linear offset_in(const Param& param, const std::vector<Linear>& index);
     llvm::Value* extent_value(Extent extent);
+    bool spans(const Index& index, Extent dim) const;
     Element read(const Read& read, std::uint32_t number, ScalarId node);
     Element read_local(const Read& read);
     Element read_indirect(const Read& read);
@@ -241,8 +242,12 @@ private:
                  llvm::Value* also = nullptr);
     llvm::Value* load_every_other(llvm::Value* pointer, llvm::FixedVectorType* vector,
                                   llvm::Value* mask);
-    bool read_transposed(const Read& read, ScalarId node, const Linear& bytes);
+    bool read_transposed(const Read& read, ScalarId node, const Linear& bytes, llvm::Value* inside);
     void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
+    bool joins_word(llvm::Value* base, const Linear& bytes, DType type, llvm::Value* value);
+    void scatter(llvm::Value* pointer, const Linear& bytes, DType type, llvm::Value* value,
+                 llvm::Value* mask);
+    void finish_word();
     static bool whole_lines(const Linear& bytes, DType type);
     void store_streamed(llvm::Value* streams, llvm::Value* value, llvm::Value* pointer,
                         llvm::Align align);
@@ -338,6 +343,15 @@ private:
     };
     std::map<std::pair<llvm::BasicBlock*, llvm::Value*>, llvm::Value*> words_;
     std::map<llvm::Value*, Part> parts_;
+    // Words of which some parts have been stored: the parts wait for the others, which follow in memory.
+    struct WaitingWord {
+        llvm::Value* base = nullptr;
+        Linear bytes;  // of the first part
+        DType type = DType::bf16;
+        std::vector<llvm::Value*> values;
+    };
+    std::optional<WaitingWord> word_;
+    bool joins_words_ = false;  // whether stores follow each other, with no branch in between
 
     // A sum by matrix units: its form, where finished sums lie (64 bytes a point), the block that is made.
     std::optional<MatrixSum> matrix_;

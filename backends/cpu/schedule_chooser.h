@@ -31,7 +31,15 @@ struct Access {
     bool depends_on(AxisId axis) const { return ((axes >> axis) & 1) != 0; }
     // Vectors along the axis are loads and stores; of parts of words also where those lie as words.
     bool lies_along(AxisId axis) const {
-        return known[axis] && (stride[axis] == 1 || stride[axis] == in_word);
+        return known[axis] && (stride[axis] == 1 || (!stored && stride[axis] == in_word));
+    }
+    // Parts of words are stored as words where a tile has all of them (KernelEmitter::joins_word).
+    bool stores_words(AxisId axis, const std::vector<std::int64_t>& tile) const {
+        if (!stored || in_word == 1 || !known[axis] || stride[axis] != in_word) return false;
+        for (AxisId other = 0; other < tile.size(); ++other) {
+            if (stride[other] == 1 && tile[other] == in_word) return true;
+        }
+        return false;
     }
 };
 

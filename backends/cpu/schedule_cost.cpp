@@ -68,7 +68,8 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
     const bool depends = vector && access.depends_on(*vector);
     if (access.indirect) return number * kGather;
     if (!depends) return number;
-    if (packed || access.lies_along(*vector)) return number * registers;
+    if (packed || access.lies_along(*vector) || access.stores_words(*vector, count))
+        return number * registers;
     // Not where terms are left out: a row of the block may lie outside (emit_vectors.cpp).
     const bool whole_blocks = access.stored || guards_of_main().empty();
     for (AxisId axis = 0; axis < count.size() && whole_blocks; ++axis) {
@@ -208,7 +209,8 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         if (store.local) {
             post += 0.5 * points;
         } else {
-            const bool scatters = post_vector && !store.lies_along(*post_vector);
+            const bool scatters = post_vector && !store.lies_along(*post_vector) &&
+                                  !store.stores_words(*post_vector, count);
             post += access_cost(store, post_vector, count, registers, false) *
                     (scatters ? kScatter / kGather : 1);
         }
