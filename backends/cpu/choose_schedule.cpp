@@ -3,6 +3,7 @@
 #include <array>
 
 #include "backends/cpu/schedule_chooser.h"
+#include "backends/cpu/schedule_queries.h"
 
 namespace netc {
 namespace choosing {
@@ -215,7 +216,9 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         std::vector<AxisId> others;
         // Of equals, neighbours in memory form the tile: inner axes come first.
         for (std::size_t i = kernel_.outer.size(); i-- > 0;) {
-            if (base.vector_axis != kernel_.outer[i]) others.push_back(kernel_.outer[i]);
+            // Points of several phases have no terms in common.
+            if (base.vector_axis != kernel_.outer[i] && !is_phase(kernel_, kernel_.outer[i]))
+                others.push_back(kernel_.outer[i]);
         }
         const auto leaf = [&](const Schedule& tiled) {
             Schedule filled = tiled;
@@ -263,6 +266,7 @@ Schedule Chooser::choose() {
 
 Schedule Chooser::by_vectors() {
     for (AxisId axis : kernel_.outer) {
+        if (is_phase(kernel_, axis)) continue;
         if (extent(axis) >= 2 || !kernel_.axes[axis].extent.is_static()) try_tiles(axis, false);
     }
     try_tiles(std::nullopt, true);

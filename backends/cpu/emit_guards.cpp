@@ -4,12 +4,15 @@
 #include <set>
 
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/schedule_queries.h"
 
 namespace netc {
 namespace {
 
 // A border of a padded dimension takes few iterations; more pieces than this cost more than conditions.
 constexpr std::size_t kMostPieces = 7;
+// Code for each phase of a stride, of two axes its square.
+constexpr std::int64_t kMostPhases = 4;
 
 bool holds(std::int64_t value, std::int64_t divisor, std::int64_t limit) {
     const std::int64_t quotient = value / divisor;
@@ -145,7 +148,9 @@ std::vector<KernelEmitter::Segment> KernelEmitter::split_by_guards(AxisId axis,
         }
         std::vector<std::int64_t> starts{0};
         std::vector<bool> previous;
-        for (std::int64_t i = 0; i < segment.count && !questions.empty(); ++i) {
+        const bool phases = segment.count <= kMostPhases && is_phase(kernel_, axis);
+        for (std::int64_t i = 1; i < segment.count && phases; ++i) starts.push_back(i);
+        for (std::int64_t i = 0; i < segment.count && !questions.empty() && !phases; ++i) {
             std::vector<bool> answers;
             const std::int64_t base = segment.start.constant + i * segment.tile * unit;
             for (const Question& question : questions) {
@@ -158,7 +163,7 @@ std::vector<KernelEmitter::Segment> KernelEmitter::split_by_guards(AxisId axis,
             previous = std::move(answers);
             if (starts.size() > kMostPieces) break;
         }
-        if (starts.size() > kMostPieces) {
+        if (starts.size() > kMostPieces && !phases) {
             pieces.push_back(segment);
             continue;
         }

@@ -38,6 +38,17 @@ void collect_reads(const Kernel& kernel, ScalarId id, std::vector<bool>& seen,
     for (ScalarId operand : scalar.operands) collect_reads(kernel, operand, seen, reads);
 }
 
+bool is_phase(const Kernel& kernel, AxisId axis) {
+    const Extent extent = kernel.axes[axis].extent;
+    return std::ranges::any_of(kernel.stages, [&](const Stage& stage) {
+        return stage.reduction &&
+               std::ranges::any_of(stage.reduction->guards, [&](const Guard& guard) {
+                   return guard.divisor > 1 && extent == Extent{0, guard.divisor} &&
+                          guard.index.coefficient(axis).value_or(0) % guard.divisor != 0;
+               });
+    });
+}
+
 std::optional<AxisId> rows_axis(const Schedule& schedule) {
     for (const StageSchedule& how : schedule.stages) {
         if (how.matrix_rows) return how.matrix_rows;

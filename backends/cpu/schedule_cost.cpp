@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "backends/cpu/schedule_chooser.h"
+#include "backends/cpu/schedule_queries.h"
 
 namespace netc::choosing {
 namespace {
@@ -191,7 +192,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
                 if (!guard.index.depends_on(axis)) continue;
                 if (known_count[axis] > 1) several = true;
-                if (known_count[axis] < extent(axis)) ++rolled;
+                if (known_count[axis] < extent(axis) && !is_phase(kernel_, axis)) ++rolled;
                 if (step_vector == axis) vectors = true;
             }
             if (vectors) cycles *= 1.5;

@@ -19,6 +19,9 @@ bool has_scatter(const Kernel& kernel);
 void collect_reads(const Kernel& kernel, ScalarId id, std::vector<bool>& seen,
                    std::vector<std::uint32_t>& reads);
 
+// Whether each value of the axis has terms of its own: it decides whether a guard divides (passes/split_phases.h).
+bool is_phase(const Kernel& kernel, AxisId axis);
+
 // The axis that rows of matrices run along.
 std::optional<AxisId> rows_axis(const Schedule& schedule);
 
