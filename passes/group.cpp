@@ -122,7 +122,8 @@ std::optional<NodeId> storage_of(const GroupInfo& info, NodeId id) {
     const Function& function = info.function;
     if (!info.is_virtual(id)) return id;
     const Node& node = function[id];
-    // The one view that keeps the order of the elements.
+    if (node.op == OpId::after) return storage_of(info, node.inputs[0]);
+    // The one other view that keeps the order of the elements.
     if (node.op != OpId::reshape) return std::nullopt;
     const NodeId source = node.inputs[0];
     const std::optional<NodeId> storage = storage_of(info, source);
@@ -139,6 +140,7 @@ std::optional<NodeId> storage_of(const GroupInfo& info, NodeId id) {
 Layout layout_seen(const GroupInfo& info, NodeId id) {
     const Node& node = info.function[id];
     if (info.is_virtual(id)) {
+        if (node.op == OpId::after) return layout_seen(info, node.inputs[0]);
         const bool lanes = layout_seen(info, node.inputs[0]).lanes;
         return lanes ? batch_lanes(node.type.rank()) : row_major(node.type.rank());
     }

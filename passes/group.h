@@ -44,7 +44,7 @@ std::vector<bool> waiting_for(const GroupInfo& info, const std::vector<NodeId>& 
 // updates a variable, no reader of its old value does.
 bool can_run_at_once(const GroupInfo& info, const std::vector<NodeId>& group);
 
-// The buffer that holds the value: follows ungrouped reshapes of row-major buffers (and of batch
+// The buffer that holds the value: follows `after` and ungrouped reshapes of row-major buffers (and of batch
 // lanes where dim 0 stays). Nothing where the value is not in memory.
 std::optional<NodeId> storage_of(const GroupInfo& info, NodeId id);
 // The layout that a reader of `id` sees; only where storage_of gives one.

@@ -147,10 +147,20 @@ private:
         return made;
     }
 
+    // Inputs that nobody reads any more have gone: their number is no name.
+    std::string unused_name() const {
+        for (std::size_t number = body_.inputs.size();; ++number) {
+            std::string name = "hoisted_" + std::to_string(number);
+            if (std::ranges::none_of(body_.inputs,
+                                     [&](const Input& input) { return input.name == name; }))
+                return name;
+        }
+    }
+
     // All readers of a node read a new input of the body instead.
     void replace_by_input(NodeId id, Kind kind, NodeId outside) {
         const auto index = static_cast<std::uint32_t>(body_.inputs.size());
-        body_.inputs.push_back({"hoisted_" + std::to_string(index), at(id).type, {}, {}});
+        body_.inputs.push_back({unused_name(), at(id).type, {}, {}});
         inputs_.push_back({kind, outside});
         const Layout layout = at(id).layout;
         const NodeId leaf = GraphBuilder(body_).input(index).id;

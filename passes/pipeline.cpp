@@ -102,8 +102,9 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
     const Precision precise =
         options.precision.value_or(section != nullptr ? section->precision : Precision::f32);
     if (s && precise != Precision::f32)
-        s = run_pass(run, "precision", module,
-                     each_function([precise](Function& f) { precision(f, precise); }));
+        s = run_pass(run, "precision", module, [precise](Module& m) {
+            for (Function& function : m.functions) precision(function, precise);
+        });
     // A GPU lays operands out as it brings them to shared memory.
     if (s && !options.for_gpu)
         s = run_pass(run, "image_lines", module, [](Module& m) {

@@ -1,5 +1,6 @@
 #include "passes/precision.h"
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -119,8 +120,10 @@ void precision(Function& function, Precision precision) {
     for (Function& body : function.bodies) netc::precision(body, precision);
     std::vector<bool> contraction;
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
-        contraction.push_back(function.nodes[i].type.dtype == DType::f32 &&
-                              probe(function, NodeId{i}).contraction);
+        const Node& node = function.nodes[i];
+        const bool in_f32 = std::ranges::all_of(
+            node.inputs, [&](NodeId input) { return function[input].type.dtype == DType::f32; });
+        contraction.push_back(in_f32 && probe(function, NodeId{i}).contraction);
     }
     std::size_t old = 0;
     rewrite(function, [&](Rebuilder& to, const Node& node) -> std::optional<NodeId> {

@@ -79,6 +79,28 @@ void settle_scans(Function& function) {
     for (Function::Update& update : function.updates) update.value = moved[update.value.index];
 }
 
+// What is read by data lies in memory: a view that does not is copied.
+void settle_tables(Function& function) {
+    const Function old = function;
+    const GroupInfo info(old);
+    std::vector<NodeId> moved(old.nodes.size());
+    function.nodes.clear();
+    for (std::uint32_t i = 0; i < old.nodes.size(); ++i) {
+        Node node = old.nodes[i];
+        for (NodeId& input : node.inputs) input = moved[input.index];
+        for (const Access& access : info.probes[i].reads) {
+            if (access.indirect < 0 || storage_of(info, old.nodes[i].inputs[access.operand]))
+                continue;
+            NodeId& table = node.inputs[access.operand];
+            table = append_copy(function.nodes, table);
+        }
+        moved[i] = NodeId{static_cast<std::uint32_t>(function.nodes.size())};
+        function.nodes.push_back(std::move(node));
+    }
+    for (Function::Result& result : function.results) result.value = moved[result.value.index];
+    for (Function::Update& update : function.updates) update.value = moved[update.value.index];
+}
+
 }  // namespace
 
 void settle(Function& function) {
@@ -99,6 +121,7 @@ void settle(Function& function) {
     };
     for (Function::Update& update : function.updates) own(update.value);
     for (Function::Result& result : function.results) own(result.value);
+    settle_tables(function);
 }
 
 void detach_update(Function& function, std::size_t update) {

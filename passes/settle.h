@@ -3,7 +3,8 @@
 //     result y = %x          (an input, a view, or taken already)   ->   %c = copy %x; result y = %c
 //
 // Why: lower writes a result straight into the caller's array and an updated variable in place. For
-// that the value must belong to one of them only. Requires nothing; keeps every bit.
+// that the value must belong to one of them only. What is read by data is in memory, too, where it is a view. Requires
+// nothing; keeps every bit.
 #pragma once
 
 #include "ir/graph.h"

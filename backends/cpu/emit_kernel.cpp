@@ -51,11 +51,20 @@ void KernelEmitter::prepare() {
             schedule_tile_[reduction->order.lane_axis] = kLanes;
         }
     }
+    // A scalar depends on outer axes and on those of one stage.
     weight_.assign(axes, 0);
-    std::uint64_t product = 1;
-    for (std::size_t axis = 0; axis < axes; ++axis) {
-        weight_[axis] = product;
-        product *= static_cast<std::uint64_t>(std::max<std::int64_t>(1, schedule_tile_[axis]));
+    const auto weigh = [&](const std::vector<AxisTile>& tiles, std::uint64_t& product) {
+        for (const AxisTile& tile : tiles) {
+            weight_[tile.axis] = product;
+            product *= static_cast<std::uint64_t>(schedule_tile_[tile.axis]);
+        }
+    };
+    std::uint64_t points = 1;
+    weigh(schedule_.outer, points);
+    for (const StageSchedule& how : schedule_.stages) {
+        std::uint64_t product = points;
+        weigh(how.own, product);
+        weigh(how.reduced, product);
         if (product > (std::uint64_t{1} << 36)) return fail("a schedule unrolls too much");
     }
     base_.assign(axes, Linear{});

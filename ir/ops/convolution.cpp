@@ -151,7 +151,12 @@ Result<Type> infer_weight_gradient(const InferContext& context) {
     for (std::size_t i = 2; i < x.rank(); ++i) {
         const Result<Dim> dim = positions(x.shape[i], size[i - 2], geometry, i - 2);
         if (!dim) return dim.error();
-        if (*dim != dy.shape[i]) {
+        // An image may have room for more: as conv_transpose_nd's result has by output padding.
+        const Dim over = x.shape[i] - reached(dy.shape[i], Dim(size[i - 2]), geometry, i - 2);
+        const bool fewer =
+            over.is_static() && over.value() >= 0 &&
+            over.value() < std::max(geometry.stride[i - 2], geometry.dilation[i - 2]);
+        if (*dim != dy.shape[i] && !fewer) {
             return fact(
                 fmt::format("{} positions are not {}", dy.shape[i].to_string(), dim->to_string()));
         }
@@ -198,8 +203,16 @@ Value towards_weights(GraphBuilder& graph, Value x, Value y, const Shape& w,
     return graph.make(OpId::conv_nd_weight_gradient, {x, y}, std::move(attributes));
 }
 
-Value convolved(GraphBuilder& graph, Value x, Value w, const Geometry& geometry) {
-    return graph.make(OpId::conv_nd, {x, w}, attributes_of(geometry));
+// A convolution at the first positions, as many as `shape` has.
+Value convolved(GraphBuilder& graph, Value x, Value w, const Geometry& geometry,
+                const Shape& shape) {
+    const Value y = graph.make(OpId::conv_nd, {x, w}, attributes_of(geometry));
+    const Shape all = y.type().shape;
+    if (std::equal(all.begin() + 2, all.end(), shape.begin() + 2)) return y;
+    Integers starts(all.size(), 0), stops;
+    for (std::size_t i = 0; i < all.size(); ++i) stops.push_back(i < 2 ? -1 : shape[i].value());
+    return graph.make(OpId::slice, {y},
+                      {{"starts", std::move(starts)}, {"stops", std::move(stops)}});
 }
 
 void grad_of_conv(GradBuilder& g) {
@@ -216,7 +229,8 @@ void grad_of_transpose(GradBuilder& g) {
     const Geometry geometry = geometry_of(g.attributes());
     GraphBuilder& graph = g.graph();
     const Shape w = g.x(1).type().shape;
-    if (g.needs(0)) g.add(0, convolved(graph, g.dy(), g.x(1), geometry));
+    const Shape x = g.x(0).type().shape;
+    if (g.needs(0)) g.add(0, convolved(graph, g.dy(), g.x(1), geometry, x));
     if (g.needs(1)) g.add(1, towards_weights(graph, g.dy(), g.x(0), w, geometry));
 }
 
@@ -225,7 +239,7 @@ void grad_of_weight_gradient(GradBuilder& g) {
     GraphBuilder& graph = g.graph();
     const Shape x = g.x(0).type().shape;
     if (g.needs(0)) g.add(0, towards_input(graph, g.x(1), g.dy(), x, geometry));
-    if (g.needs(1)) g.add(1, convolved(graph, g.x(0), g.dy(), geometry));
+    if (g.needs(1)) g.add(1, convolved(graph, g.x(0), g.dy(), geometry, g.x(1).type().shape));
 }
 
 // First channel, on the other side, of the group that `channel` belongs to.
@@ -343,7 +357,19 @@ Shape result_shape(const SampleShape& s) {
 }
 
 std::vector<Sample> transpose_samples() {
-    std::vector<Sample> samples;
+    // Output padding of a stride and more, where taps are further apart.
+    std::vector<Sample> samples{{{real({batch(), 2, 5, 4}), real({2, 3, 3, 2})},
+                                 {{"stride", Integers{1, 1}},
+                                  {"pad", Integers{1, 0}},
+                                  {"dilation", Integers{2, 3}},
+                                  {"groups", std::int64_t{1}},
+                                  {"output_pad", Integers{1, 2}}}},
+                                {{real({2, 4, 5}), real({4, 3, 2})},
+                                 {{"stride", Integers{2}},
+                                  {"pad", Integers{2}},
+                                  {"dilation", Integers{4}},
+                                  {"groups", std::int64_t{2}},
+                                  {"output_pad", Integers{3}}}}};
     for (const SampleShape& s : sample_shapes()) {
         const Geometry geometry{s.stride, s.pad, s.dilation, s.groups};
         Attributes attributes = attributes_of(geometry);
@@ -355,7 +381,13 @@ std::vector<Sample> transpose_samples() {
 }
 
 std::vector<Sample> weight_gradient_samples() {
-    std::vector<Sample> samples;
+    // Of the first positions.
+    std::vector<Sample> samples{{{real({batch(), 2, 7, 8}), real({batch(), 3, 2, 5})},
+                                 {{"stride", Integers{1, 1}},
+                                  {"pad", Integers{0, 1}},
+                                  {"dilation", Integers{2, 2}},
+                                  {"groups", std::int64_t{1}},
+                                  {"size", Integers{3, 3}}}}};
     for (const SampleShape& s : sample_shapes()) {
         Attributes attributes = attributes_of({s.stride, s.pad, s.dilation, s.groups});
         attributes.set("size", size_of_kernel(s.w));

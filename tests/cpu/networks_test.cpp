@@ -3,6 +3,7 @@
 // precision, gradients against central differences, bits across layouts, threads and processors.
 #include "ir/graph_builder.h"
 #include "network_support.h"
+#include "passes/precision.h"
 #include "passes/simplify.h"
 #include "passes/update.h"
 #include "tests/unit/temporary_directory.h"
@@ -274,6 +275,43 @@ TEST_CASE("the bits are the same for any number of threads and any processor") {
             }
             INFO("x86-64-v3");
             check_bits(results(1, "x86-64-v3"), first);
+        }
+    }
+}
+
+TEST_CASE(
+    "small networks in parts of bf16, and with values computed again, have the gradients of f32") {
+    // Where a number decides, another rounding may decide otherwise.
+    const auto decides = [](const SmallNetwork& network) {
+        return network.text.find("argmax") != std::string::npos;
+    };
+    for (const SmallNetwork& network : layer_networks()) {
+        DYNAMIC_SECTION(network.name) {
+            const CheckedFile file = checked(network);
+            CompileOptions options;
+            options.entries = {"init", "gradient"};
+            options.batch_hint = kHint;
+            std::optional<Numbers> wanted, first;
+            for (const Precision precision :
+                 {Precision::f32, Precision::bf16x3, Precision::bf16x6}) {
+                for (const Recompute recompute : {Recompute::never, Recompute::always}) {
+                    INFO(netc::name_of(precision)
+                         << (recompute == Recompute::always ? ", again" : ""));
+                    options.precision = precision;
+                    options.recompute = recompute;
+                    PassRunner run;
+                    const Result<Module> module =
+                        build_module(file.models.at(0), &file.sections.at(0), options, run);
+                    if (!module) FAIL(to_string(module.error()));
+                    Bench bench(*module, Form::rows, native());
+                    const Numbers found =
+                        bench.run("gradient", bench.inputs("gradient", network, 8, 3), 8);
+                    if (!wanted) wanted = found;
+                    if (recompute == Recompute::never) first = found;
+                    CHECK(different_bits(found, *first) == "");
+                    if (!decides(network)) CHECK(difference(found, *wanted, 1e-3) == "");
+                }
+            }
         }
     }
 }

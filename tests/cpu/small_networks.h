@@ -153,6 +153,18 @@ inline std::vector<SmallNetwork> layer_networks() {
                 "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(9, 6) |> mean_over([1]) "
                 "|> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("rows added by numbers that are computed, their gradient a view",
+                "model M(x: f32[B, 8]) -> f32[8] {\n param p: f32[8, 8] = ones()\n"
+                " let t = x |> rms_norm\n return scatter_add(p, argmax(1)(t), t)[4]\n}",
+                " loss = reduce_sum(sin(out))"),
+        network("rows added, all of them alike",
+                "model M(x: f32[B, 8], i: i32[B]) -> f32[] = reduce_sum(scatter_add(zeros_like([5, "
+                "8]), i, x |> linear(8)))",
+                " loss = out"),
+        network("transposed conv, taps apart, more padding behind than a stride",
+                "model M(x: f32[B, 2, 5, 5]) -> f32[B, 4] = x |> conv_transpose(3, pad = 1, "
+                "output_pad = 1, dilation = 2) |> flatten |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("attention",
                 "model M(x: f32[B, 5, 8]) -> f32[B, 4] = x |> attention(2, causal = true) |> "
                 "layer_norm\n"
