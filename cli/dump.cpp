@@ -68,8 +68,10 @@ std::string launches_text(const GpuCode& code, std::int64_t batch) {
     for (const GpuKernel& kernel : code.kernels) {
         for (const GpuLaunch& launch : kernel.launches) {
             text += fmt::format(
-                "//   {}: {} blocks of {} threads, {} bytes of shared memory each\n", launch.symbol,
-                launch.blocks(batch), launch.threads, launch.shared_bytes);
+                "//   {}: {} blocks of {} threads, {} bytes of shared memory each{}\n",
+                launch.symbol, launch.blocks(batch), launch.threads, launch.shared_bytes,
+                launch.tensors.empty() ? ""
+                                       : fmt::format(", {} tensor maps", launch.tensors.size()));
         }
     }
     return text;

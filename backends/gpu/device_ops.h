@@ -23,10 +23,11 @@ public:
     virtual unsigned shared_space() const = 0;
 
     // The function of a kernel with these parameters, and what it starts with. `parameter(k)` in its body.
-    // `many_registers`: each thread keeps more values than most, and may have what two have elsewhere.
+    // `many_registers`: each thread keeps more values than most, and may have what two have elsewhere. So many tensor
+    // maps are parameters behind the others; of them parameter() gives the address.
     virtual llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
                                          llvm::ArrayRef<llvm::Type*> parameters, int threads,
-                                         bool many_registers) = 0;
+                                         bool many_registers, unsigned tensor_maps) = 0;
     virtual llvm::Value* parameter(unsigned number) = 0;
 
     virtual llvm::Value* thread(Builder& b) = 0;  // i32: number of this thread in its block
@@ -79,6 +80,19 @@ public:
     // Until no more than so many groups of this warpgroup are under way; with none the sums are what it gives.
     virtual llvm::SmallVector<llvm::Value*>
     wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums, unsigned pending) = 0;
+
+    // ---- copies of boxes of a tensor, and the barriers in shared memory that count them (sm_90) --------
+    // Such a barrier has 8 bytes. It goes through phases: each ends when so many threads have arrived and the bytes
+    // that were expected in it are there. One thread makes it, and fences and meets the others before it is used.
+    virtual void init_phases(Builder& b, llvm::Value* barrier, unsigned arrivals) = 0;
+    virtual void arrive(Builder& b, llvm::Value* barrier) = 0;
+    virtual void arrive_and_expect(Builder& b, llvm::Value* barrier, std::int64_t bytes) = 0;
+    // Until the phase of this parity has ended, the first one's being 0; the parity 1 has ended at the start.
+    virtual void wait_for_phase(Builder& b, llvm::Value* barrier, llvm::Value* parity) = 0;
+    // Begins the copy of one box that begins at these coordinates, the innermost first, to a multiple of 128 bytes,
+    // swizzled as its rows are long; its bytes count in the barrier's phase. The box is the tensor map's.
+    virtual void copy_box(Builder& b, llvm::Value* shared, llvm::Value* tensor_map,
+                          llvm::ArrayRef<llvm::Value*> coordinates, llvm::Value* barrier) = 0;
 
     virtual llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,
                                      llvm::Align align) = 0;

@@ -77,6 +77,7 @@ void find_all(cuda::Functions& f, Finder& find) {
     find(f.link_add, "cuLinkAddData_v2");
     find(f.link_complete, "cuLinkComplete");
     find(f.link_destroy, "cuLinkDestroy");
+    find(f.tensor_map_encode, "cuTensorMapEncodeTiled");
 }
 
 // What the user has before them, by the driver's numbers.

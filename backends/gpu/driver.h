@@ -26,6 +26,9 @@ using Graph = struct GraphState*;
 using GraphExec = struct GraphExecState*;
 using Link = struct LinkState*;
 using JitOption = int;
+struct alignas(64) TensorMap {
+    std::uint64_t words[16];  // what they are, the driver knows
+};
 
 inline constexpr Code kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100;
 inline constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // of a device
@@ -85,6 +88,10 @@ struct Functions {
                      JitOption*, void**);
     Code (*link_complete)(Link, void** image, std::size_t*);  // the image is the link's
     Code (*link_destroy)(Link);
+    Code (*tensor_map_encode)(TensorMap*, int type, std::uint32_t rank, void* address,
+                              const std::uint64_t* extents, const std::uint64_t* strides,
+                              const std::uint32_t* box, const std::uint32_t* element_strides,
+                              int interleave, int swizzle, int promotion, int outside);
 };
 
 }  // namespace cuda

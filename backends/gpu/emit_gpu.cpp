@@ -131,7 +131,7 @@ Status compile_part(const Program& program, const GpuTarget& target, std::size_t
     const auto ops = make_nvptx_ops();
     GpuThresholds thresholds;
     thresholds.tf32 = target.tf32;
-    thresholds.warpgroups = target.sm == 90 && target.arch;
+    thresholds.warpgroups = thresholds.tensor_copies = target.sm == 90 && target.arch;
     for (const std::uint32_t which : part.numbers) {
         Kernel kernel = program.kernels[which];
         expand_functions(kernel);

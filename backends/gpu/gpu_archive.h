@@ -12,8 +12,16 @@ void archive_fields(Archive& archive, GridFactor& factor) {
     archive(factor.extent, factor.points, factor.unit, factor.times);
 }
 template <class Archive>
+void archive_fields(Archive& archive, GpuTensor::Dim& dim) {
+    archive(dim.extent, dim.stride, dim.box);
+}
+template <class Archive>
+void archive_fields(Archive& archive, GpuTensor& view) {
+    archive(view.param, view.dtype, view.start, view.dims);
+}
+template <class Archive>
 void archive_fields(Archive& archive, GpuLaunch& launch) {
-    archive(launch.symbol, launch.threads, launch.shared_bytes, launch.grid);
+    archive(launch.symbol, launch.threads, launch.shared_bytes, launch.grid, launch.tensors);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Layout& layout) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "backends/gpu/launch_order.h"
+#include "backends/gpu/tensor_map.h"
 
 namespace netc {
 namespace {
@@ -92,6 +93,7 @@ Status GpuCall::add_launches(const Call& call, const std::vector<std::int64_t>& 
                          fmt::format("{}: {} blocks are too many for a GPU", call.label, blocks),
                          std::nullopt, "a smaller --batch may fit"};
         if (blocks <= 0) continue;
+        maps_tensors_ = maps_tensors_ || !how.tensors.empty();
         launches_.push_back({&call,
                              &how,
                              loaded.functions[k],
@@ -131,7 +133,7 @@ void GpuCall::order_launches(const std::vector<std::vector<Param>>& params) {
     for (std::size_t k = 0; k < launches_.size(); ++k) launches_[k].waits = order[k];
 }
 
-bool GpuCall::in_host_memory() const { return block_ <= kSmallBlock; }
+bool GpuCall::in_host_memory() const { return block_ <= kSmallBlock && !maps_tensors_; }
 
 // Where the device has inputs, flag and outputs. Small ones it reads and writes where the host has them, which its
 // addresses reach as they are: a few accesses over the bus cost less than two copies.
@@ -172,6 +174,14 @@ Status GpuCall::launch(const Launch& launch, const Slot& slot, cuda::Stream stre
     for (cuda::Address& each : addresses) parameters.push_back(&each);
     parameters.push_back(&batch);
     parameters.push_back(&flag);
+    std::vector<cuda::TensorMap> maps;
+    for (const GpuTensor& view : launch.how->tensors) {
+        const auto map =
+            make_tensor_map(*device_, tensor_map_request(view, addresses[view.param], batch_));
+        if (!map) return map.error();
+        maps.push_back(*map);
+    }
+    for (cuda::TensorMap& map : maps) parameters.push_back(&map);
     return device_->check(
         device_->functions().launch(
             launch.function, launch.blocks, 1, 1, static_cast<unsigned>(launch.how->threads), 1, 1,

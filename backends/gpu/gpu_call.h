@@ -119,6 +119,7 @@ private:
     std::int64_t scratch_bytes_ = 0;     // each call has its own
     DeviceMemory scratch_;
     bool copies_beside_ = false;  // the inputs, in a stream of their own
+    bool maps_tensors_ = false;   // of device memory: the block is there then
     std::vector<Launch> launches_;
     std::array<Slot, kSlots> slots_;
     std::size_t next_ = 0, under_way_ = 0, finished_ = 0;  // slots, and how many of them run

@@ -1,7 +1,7 @@
 // Programs to code for a GPU: each kernel becomes a function of one PTX module, with the rule by which it is
 // launched. The functions are
 //
-//     .entry NAME(.u64 param 0, ..., .u64 scratch 0, ..., .u32 B, .u64 fault)
+//     .entry NAME(.u64 param 0, ..., .u64 scratch 0, ..., .u32 B, .u64 fault, .b8 tensor map 0[128], ...)
 //
 // with addresses in device memory in the order of Kernel::params, then those of scratch memory; `fault` is an i32 that becomes 1 where an index
 // among the data is out of range. The same functions, compiled for the host, run on the emulator (simt.h).
@@ -28,11 +28,28 @@ struct GridFactor {
     }
 };
 
+// A parameter as a tensor, of which the device copies boxes to shared memory by itself (cp.async.bulk.tensor), zeros
+// beyond the end of a dimension. The driver makes a tensor map of it for an address and a batch.
+struct GpuTensor {
+    struct Dim {
+        Extent extent;
+        std::int64_t stride = 1;  // elements; of the first, 1
+        std::int64_t box = 1;     // elements of a copy
+    };
+    std::uint32_t param = 0;  // or scratch, in the order of the launch
+    DType dtype = DType::f32;
+    std::int64_t start = 0;  // elements behind the parameter's first
+    std::vector<Dim> dims;   // the innermost first, five at most
+    // Bytes of a box that lie side by side: the length of a row of the swizzled pattern, 128, 64 or 32.
+    std::int64_t row_bytes() const { return dims[0].box * size_of(dtype); }
+};
+
 struct GpuLaunch {
     std::string symbol;
     int threads = 1;                // of a block
     std::int64_t shared_bytes = 0;  // dynamic shared memory of a block
     std::vector<GridFactor> grid;
+    std::vector<GpuTensor> tensors = {};
     std::int64_t blocks(std::int64_t batch) const {
         std::int64_t count = 1;
         for (const GridFactor& factor : grid) count *= factor.at(batch);

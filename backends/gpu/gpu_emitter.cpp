@@ -19,12 +19,14 @@ void GpuEmitter::fail(const std::string& message) {
     if (!error_) error_ = Error{kExitInternal, "no code for a GPU: " + message};
 }
 
-void GpuEmitter::begin(const std::string& name, int threads, bool many_registers) {
+void GpuEmitter::begin(const std::string& name, int threads, bool many_registers,
+                       std::size_t tensor_maps) {
     llvm::SmallVector<llvm::Type*, 8> types(kernel_.params.size(),
                                             builder_.getPtrTy(ops_.global_space()));
     types.push_back(builder_.getInt32Ty());
     types.push_back(builder_.getPtrTy(ops_.global_space()));
-    function_ = ops_.begin_kernel(module_, name, types, threads, many_registers);
+    function_ = ops_.begin_kernel(module_, name, types, threads, many_registers,
+                                  static_cast<unsigned>(tensor_maps));
     builder_.SetInsertPoint(function_->empty()
                                 ? llvm::BasicBlock::Create(context_, "entry", function_)
                                 : &function_->getEntryBlock());

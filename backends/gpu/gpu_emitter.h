@@ -25,7 +25,11 @@ protected:
     using Values = std::vector<llvm::Value*>;
     using Body = llvm::function_ref<void()>;
 
-    void begin(const std::string& name, int threads, bool many_registers = false);
+    void begin(const std::string& name, int threads, bool many_registers = false,
+               std::size_t tensor_maps = 0);
+    llvm::Value* tensor_map(std::size_t number) {
+        return ops_.parameter(static_cast<unsigned>(kernel_.params.size() + 2 + number));
+    }
     Status finish();
     void fail(const std::string& message);
 

@@ -26,6 +26,8 @@ struct GpuThresholds {
     bool tf32 = false;
     // Whether the device has products by warpgroups (wgmma), as sm_90a alone does.
     bool warpgroups = false;
+    // Whether it copies boxes of tensors for them by itself, as sm_90a does.
+    bool tensor_copies = false;
 };
 
 // Each contraction by tiles, sums in parts wherever they have any, vectors everywhere.

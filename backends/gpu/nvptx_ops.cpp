@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned kGlobal = 1;
 constexpr unsigned kShared = 3;
+constexpr std::uint64_t kMapBytes = 128;
 constexpr int kThreadsWanted = 512;  // of a multiprocessor: each may have 128 registers
 
 class NvptxOps final : public DeviceOps {
@@ -22,9 +23,11 @@ public:
 
     llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
                                  llvm::ArrayRef<llvm::Type*> parameters, int threads,
-                                 bool many_registers) override {
+                                 bool many_registers, unsigned tensor_maps) override {
         llvm::LLVMContext& context = module.getContext();
-        auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), parameters, false);
+        llvm::SmallVector<llvm::Type*> types(parameters);
+        types.append(tensor_maps, llvm::PointerType::getUnqual(context));
+        auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false);
         function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
         function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
         function_->addFnAttr(llvm::Attribute::NoUnwind);
@@ -33,17 +36,29 @@ public:
         for (llvm::Argument& argument : function_->args()) {
             if (argument.getType()->isPointerTy())
                 argument.addAttr(llvm::Attribute::getWithAlignment(context, llvm::Align(64)));
+            if (argument.getArgNo() >= parameters.size())
+                argument.addAttr(llvm::Attribute::getWithByValType(
+                    context, llvm::ArrayType::get(llvm::Type::getInt8Ty(context), kMapBytes)));
         }
-        const auto annotate = [&](const char* what, int value) {
-            auto* word = llvm::Type::getInt32Ty(context);
+        const auto number = [&](std::uint64_t value) {
+            return llvm::ConstantAsMetadata::get(
+                llvm::ConstantInt::get(llvm::Type::getInt32Ty(context), value));
+        };
+        const auto annotate_with = [&](const char* what, llvm::Metadata* value) {
             llvm::Metadata* const parts[] = {llvm::ValueAsMetadata::get(function_),
-                                             llvm::MDString::get(context, what),
-                                             llvm::ConstantAsMetadata::get(llvm::ConstantInt::get(
-                                                 word, static_cast<std::uint64_t>(value)))};
+                                             llvm::MDString::get(context, what), value};
             module.getOrInsertNamedMetadata("nvvm.annotations")
                 ->addOperand(llvm::MDNode::get(context, parts));
         };
+        const auto annotate = [&](const char* what, int value) {
+            annotate_with(what, number(static_cast<std::uint64_t>(value)));
+        };
         annotate("kernel", 1);
+        // Tensor maps stay where the launch put them: copies read them there. Arguments are counted from 1.
+        llvm::SmallVector<llvm::Metadata*> maps;
+        for (std::size_t k = parameters.size(); k < types.size(); ++k)
+            maps.push_back(number(k + 1));
+        if (!maps.empty()) annotate_with("grid_constant", llvm::MDNode::get(context, maps));
         annotate("maxntidx", threads);
         // Without this the assembler keeps to 32 registers where it thinks that threads matter more, and spills.
         annotate("minctasm", std::max(1, kThreadsWanted / (many_registers ? 2 : 1) / threads));
@@ -157,6 +172,44 @@ public:
     llvm::SmallVector<llvm::Value*> wait_for_products(Builder& b, llvm::ArrayRef<llvm::Value*> sums,
                                                       unsigned pending) override {
         return in_place(b, fmt::format("wgmma.wait_group.sync.aligned {};", pending), sums, "", {});
+    }
+
+    void init_phases(Builder& b, llvm::Value* barrier, unsigned arrivals) override {
+        assembly(b, b.getVoidTy(), "mbarrier.init.shared::cta.b64 [$0], $1;", "r,r,~{memory}",
+                 {shared_address(b, barrier), b.getInt32(arrivals)});
+    }
+    void arrive(Builder& b, llvm::Value* barrier) override {
+        assembly(b, b.getVoidTy(), "mbarrier.arrive.shared::cta.b64 _, [$0];", "r,~{memory}",
+                 {shared_address(b, barrier)});
+    }
+    void arrive_and_expect(Builder& b, llvm::Value* barrier, std::int64_t bytes) override {
+        assembly(b, b.getVoidTy(), "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
+                 "r,r,~{memory}",
+                 {shared_address(b, barrier), b.getInt32(static_cast<std::uint32_t>(bytes))});
+    }
+    void wait_for_phase(Builder& b, llvm::Value* barrier, llvm::Value* parity) override {
+        // A try waits for some time, and then gives up.
+        assembly(b, b.getVoidTy(),
+                 "{\n.reg .pred ended;\nwait:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 ended, [$0], $1;\n"
+                 "@!ended bra wait;\n}",
+                 "r,r,~{memory}", {shared_address(b, barrier), parity});
+    }
+    void copy_box(Builder& b, llvm::Value* shared, llvm::Value* tensor_map,
+                  llvm::ArrayRef<llvm::Value*> coordinates, llvm::Value* barrier) override {
+        llvm::SmallVector<llvm::Value*> operands{shared_address(b, shared), tensor_map,
+                                                 shared_address(b, barrier)};
+        std::string list, constraints = "r,l,r";
+        for (llvm::Value* coordinate : coordinates) {
+            list += fmt::format("{}${}", list.empty() ? "" : ", ", operands.size());
+            constraints += ",r";
+            operands.push_back(coordinate);
+        }
+        assembly(b, b.getVoidTy(),
+                 fmt::format("cp.async.bulk.tensor.{}d.shared::cluster.global.mbarrier::"
+                             "complete_tx::bytes [$0], [$1, {{{}}}], [$2];",
+                             coordinates.size(), list),
+                 constraints + ",~{memory}", operands);
     }
 
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,

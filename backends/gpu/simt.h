@@ -61,4 +61,9 @@ void netc_simt_multiply_warpgroup(netc::SimtThread* thread, std::uint32_t shape,
                                   const std::uint64_t* descriptors, std::uint32_t count,
                                   float* sums);
 void netc_simt_wait_for_products(netc::SimtThread* thread, std::uint32_t pending, float* sums);
+void netc_simt_init_phases(netc::SimtThread* thread, void* barrier, std::uint32_t arrivals);
+void netc_simt_arrive(netc::SimtThread* thread, void* barrier, std::uint32_t expected);
+void netc_simt_wait_for_phase(netc::SimtThread* thread, void* barrier, std::uint32_t parity);
+void netc_simt_copy_box(netc::SimtThread* thread, void* place, const void* tensor_map,
+                        const std::int32_t* coordinates, std::uint32_t count, void* barrier);
 }

@@ -8,6 +8,7 @@
 #include "backends/expand_functions.h"
 #include "backends/gpu/emit_gpu.h"
 #include "backends/gpu/simt.h"
+#include "backends/gpu/simt_tensor_map.h"
 
 namespace netc {
 namespace {
@@ -70,6 +71,10 @@ Status SimtExecutable::load() {
     add("netc_simt_fence_shared", netc_simt_fence_shared);
     add("netc_simt_multiply_warpgroup", netc_simt_multiply_warpgroup);
     add("netc_simt_wait_for_products", netc_simt_wait_for_products);
+    add("netc_simt_init_phases", netc_simt_init_phases);
+    add("netc_simt_arrive", netc_simt_arrive);
+    add("netc_simt_wait_for_phase", netc_simt_wait_for_phase);
+    add("netc_simt_copy_box", netc_simt_copy_box);
     if (auto error = jit_->getMainJITDylib().define(llvm::orc::absoluteSymbols(symbols)))
         return not_loaded(std::move(error));
     for (std::size_t k = 0; k < program_.kernels.size(); ++k)
@@ -142,8 +147,19 @@ Status SimtExecutable::run(std::string_view name, const CallMemory& memory, std:
         arguments.push_back(&flag);
         for (std::size_t k = 0; k < kernel.launches.size(); ++k) {
             const GpuLaunch& launch = kernel.launches[k];
+            std::vector<cuda::TensorMap> maps;
+            for (const GpuTensor& view : launch.tensors) {
+                const TensorMapRequest request = tensor_map_request(
+                    view, reinterpret_cast<cuda::Address>(buffers[view.param]), batch);
+                if (const std::string wrong = wrong_with(request); !wrong.empty())
+                    return Error{kExitInternal,
+                                 fmt::format("{}: a tensor map of {}", call.label, wrong)};
+                maps.push_back(simt_tensor_map(request));
+            }
+            std::vector<void*> all = arguments;
+            for (cuda::TensorMap& map : maps) all.push_back(&map);
             const std::string wrong =
-                run_simt_grid(functions_[call.kernel][k], arguments.data(), launch.blocks(batch),
+                run_simt_grid(functions_[call.kernel][k], all.data(), launch.blocks(batch),
                               launch.threads, launch.shared_bytes);
             if (!wrong.empty())
                 return Error{kExitInternal, fmt::format("{}: {}", call.label, wrong)};

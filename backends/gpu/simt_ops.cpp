@@ -12,7 +12,8 @@ public:
     unsigned shared_space() const override { return 0; }
 
     llvm::Function* begin_kernel(llvm::Module& module, const std::string& name,
-                                 llvm::ArrayRef<llvm::Type*> parameters, int, bool) override {
+                                 llvm::ArrayRef<llvm::Type*> parameters, int, bool,
+                                 unsigned tensor_maps) override {
         llvm::LLVMContext& context = module.getContext();
         auto* pointer = llvm::PointerType::getUnqual(context);
         auto* type =
@@ -22,10 +23,10 @@ public:
         types_.assign(parameters.begin(), parameters.end());
         Builder b(llvm::BasicBlock::Create(context, "entry", function_));
         values_.clear();
-        for (unsigned k = 0; k < types_.size(); ++k) {
+        for (unsigned k = 0; k < types_.size() + tensor_maps; ++k) {
             llvm::Value* place =
                 b.CreateLoad(pointer, b.CreateConstGEP1_32(pointer, function_->getArg(0), k));
-            values_.push_back(b.CreateLoad(types_[k], place));
+            values_.push_back(k < types_.size() ? b.CreateLoad(types_[k], place) : place);
         }
         return function_;
     }
@@ -114,6 +115,27 @@ public:
         call(b, "netc_simt_wait_for_products", b.getVoidTy(),
              {function_->getArg(1), b.getInt32(pending), numbers});
         return elements(b, b.getFloatTy(), numbers, sums.size());
+    }
+
+    void init_phases(Builder& b, llvm::Value* barrier, unsigned arrivals) override {
+        call(b, "netc_simt_init_phases", b.getVoidTy(),
+             {function_->getArg(1), barrier, b.getInt32(arrivals)});
+    }
+    void arrive(Builder& b, llvm::Value* barrier) override {
+        call(b, "netc_simt_arrive", b.getVoidTy(), {function_->getArg(1), barrier, b.getInt32(0)});
+    }
+    void arrive_and_expect(Builder& b, llvm::Value* barrier, std::int64_t bytes) override {
+        call(b, "netc_simt_arrive", b.getVoidTy(),
+             {function_->getArg(1), barrier, b.getInt32(static_cast<std::uint32_t>(bytes))});
+    }
+    void wait_for_phase(Builder& b, llvm::Value* barrier, llvm::Value* parity) override {
+        call(b, "netc_simt_wait_for_phase", b.getVoidTy(), {function_->getArg(1), barrier, parity});
+    }
+    void copy_box(Builder& b, llvm::Value* shared, llvm::Value* tensor_map,
+                  llvm::ArrayRef<llvm::Value*> coordinates, llvm::Value* barrier) override {
+        call(b, "netc_simt_copy_box", b.getVoidTy(),
+             {function_->getArg(1), shared, tensor_map, array_of(b, coordinates),
+              b.getInt32(static_cast<std::uint32_t>(coordinates.size())), barrier});
     }
 
     llvm::Value* load_shared(Builder& b, llvm::Type* type, llvm::Value* pointer,

@@ -9,7 +9,8 @@
 namespace netc {
 
 SimtShared::SimtShared(std::int64_t bytes, std::size_t threads)
-    : touches_(static_cast<std::size_t>(bytes)), threads_(threads) {
+    : touches_(static_cast<std::size_t>(bytes)), threads_(threads),
+      boxes_(static_cast<std::size_t>(bytes), threads) {
     // As netc_shared of nvptx_ops.cpp.
     constexpr std::size_t kAlign = 1024;
     memory_.resize(touches_.size() + kAlign);
@@ -23,6 +24,7 @@ void SimtShared::begin_block() {
     std::ranges::fill(touches_, Touch{});
     std::ranges::fill(threads_, Thread{});
     barriers_ = 0;
+    boxes_.begin_block();
 }
 
 std::string SimtShared::check(std::int32_t thread, std::int64_t from, std::uint32_t bytes,
@@ -62,15 +64,20 @@ void SimtShared::note_write(std::int32_t number, std::size_t from, std::uint32_t
 
 std::string SimtShared::touch(std::int32_t number, const void* place, std::uint32_t bytes,
                               std::uint32_t alignment, bool writes) {
-    const std::int64_t from = static_cast<const std::byte*>(place) - start_;
+    const std::int64_t from = place_of(place);
     if (std::string wrong = check(number, from, bytes, alignment, writes); !wrong.empty())
         return wrong;
+    if (std::string wrong = boxes_.touch(number, from, bytes); !wrong.empty()) return wrong;
     const auto first = static_cast<std::size_t>(from);
     if (writes) {
         note_write(number, first, bytes);
         return {};
     }
     for (std::size_t k = first; k < first + bytes; ++k) {
+        if (boxes_.is_box(k / kChunk)) {
+            boxes_.note_read(k / kChunk, static_cast<std::size_t>(number) / 32);
+            continue;
+        }
         Touch& byte = touches_[k];
         const bool also = byte.reader != kNobody && byte.reader != number && byte.read == barriers_;
         byte.reader = also ? kMany : number;
@@ -81,7 +88,7 @@ std::string SimtShared::touch(std::int32_t number, const void* place, std::uint3
 
 std::string SimtShared::begin_copy(std::int32_t number, void* place, const void* source,
                                    std::uint32_t bytes, std::uint32_t filled) {
-    const std::int64_t from = static_cast<std::byte*>(place) - start_;
+    const std::int64_t from = place_of(place);
     if (std::string wrong = check(number, from, bytes, bytes, true); !wrong.empty()) return wrong;
     if (reinterpret_cast<std::uintptr_t>(source) % bytes != 0)
         return fmt::format("a copy of {} bytes from an address that is not aligned to them", bytes);
@@ -118,10 +125,40 @@ void SimtShared::fence(std::int32_t number) {
             if (touches_[k].writer == number) touches_[k].fenced = true;
     }
     thread(number).unfenced.clear();
+    boxes_.fence(number);
 }
 
-std::string SimtShared::begin_product(const Chunks& chunks) {
+std::string SimtShared::begin_box(std::int32_t number, const void* place,
+                                  const TensorMapRequest& map,
+                                  const std::vector<std::int32_t>& coordinates,
+                                  const void* barrier) {
+    const std::int64_t from = place_of(place), bytes = map.box_bytes();
+    if (std::string wrong = check(number, from, static_cast<std::uint32_t>(bytes), 1, true);
+        !wrong.empty())
+        return wrong;
+    if (std::string wrong = boxes_.begin_copy(number, from, map, coordinates, place_of(barrier));
+        !wrong.empty())
+        return wrong;
+    for (std::int64_t k = from; k < from + bytes; ++k) {
+        Touch& byte = touches_[static_cast<std::size_t>(k)];
+        if (byte.writer != kNobody && !byte.fenced)
+            return fmt::format("a box over byte {} of shared memory, which thread {} wrote without "
+                               "a fence behind it",
+                               k, byte.writer);
+        byte.writer = kNobody;
+    }
+    std::memset(start_ + from, 0xff, static_cast<std::size_t>(bytes));
+    return {};
+}
+
+std::string SimtShared::begin_product(std::int32_t first, const Chunks& chunks) {
+    constexpr std::int32_t kWarp = 32, kThreads = 128;
     for (const std::uint32_t chunk : chunks) {
+        for (std::int32_t thread = first; boxes_.is_box(chunk) && thread < first + kThreads;
+             thread += kWarp) {
+            if (std::string wrong = boxes_.touch(thread, chunk * kChunk, kChunk); !wrong.empty())
+                return wrong;
+        }
         if (std::string wrong = check(kMany, chunk * kChunk, kChunk, kChunk, false); !wrong.empty())
             return wrong;
         for (std::size_t k = chunk * kChunk; k < (chunk + 1) * kChunk; ++k) {
@@ -135,10 +172,15 @@ std::string SimtShared::begin_product(const Chunks& chunks) {
     return {};
 }
 
-void SimtShared::end_product(const Chunks& chunks) {
+void SimtShared::end_product(std::int32_t first, const Chunks& chunks) {
+    constexpr std::size_t kWarps = 4;
     for (const std::uint32_t chunk : chunks) {
+        const bool is_box = boxes_.is_box(chunk);
+        for (std::size_t warp = 0; is_box && warp < kWarps; ++warp)
+            boxes_.note_read(chunk, static_cast<std::size_t>(first) / 32 + warp);
         for (std::size_t k = chunk * kChunk; k < (chunk + 1) * kChunk; ++k) {
             --touches_[k].products;
+            if (is_box) continue;
             touches_[k].reader = kMany;
             touches_[k].read = barriers_;
         }

@@ -8,6 +8,7 @@
 //   a product   (wgmma) reads until the threads of its warpgroup waited for it: nobody writes there before, and other
 //               threads not before the barrier behind. It reads through the async proxy, which sees only what its writer
 //               fenced (fence.proxy.async) before the barrier.
+//   a box       (cp.async.bulk.tensor) is ordered by barriers of its own: simt_boxes.h.
 #pragma once
 
 #include <array>
@@ -15,6 +16,8 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "backends/gpu/simt_boxes.h"
 
 namespace netc {
 
@@ -24,7 +27,14 @@ public:
 
     std::byte* data() { return start_; }
     void begin_block();
-    void pass_barrier() { ++barriers_; }
+    void pass_barrier() {
+        ++barriers_;
+        boxes_.pass_barrier();
+    }
+    SimtBoxes& boxes() { return boxes_; }
+    std::int64_t place_of(const void* place) const {
+        return static_cast<const std::byte*>(place) - start_;
+    }
 
     // Each says what is wrong; empty: nothing.
     std::string touch(std::int32_t thread, const void* place, std::uint32_t bytes,
@@ -39,8 +49,11 @@ public:
     // Chunks of 16 bytes that a product reads, by their numbers.
     using Chunks = std::vector<std::uint32_t>;
     static constexpr std::uint32_t kChunk = 16;
-    std::string begin_product(const Chunks& chunks);
-    void end_product(const Chunks& chunks);
+    // By the warps from this thread's on.
+    std::string begin_product(std::int32_t first, const Chunks& chunks);
+    void end_product(std::int32_t first, const Chunks& chunks);
+    std::string begin_box(std::int32_t thread, const void* place, const TensorMapRequest& map,
+                          const std::vector<std::int32_t>& coordinates, const void* barrier);
 
 private:
     static constexpr std::int32_t kNobody = -1;
@@ -72,6 +85,7 @@ private:
     std::vector<std::byte> memory_;
     std::byte* start_ = nullptr;
     std::uint32_t barriers_ = 0;
+    SimtBoxes boxes_;
 };
 
 }  // namespace netc

@@ -35,15 +35,18 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
                 (operand->copy_bytes != 4 || (rows && !other));
     }
     begin(name, how_.threads(),
-          !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128));
+          !plain || how_.warpgroups || (by_matrices() && how_.threads() <= 128),
+          how_.tensors.size());
     thread_ = ops_.thread(builder_);
     plan(a_);
     plan(b_);
     plan_ring();
     find_thread();
     find_block();
-    find_elements(a_);
-    find_elements(b_);
+    if (how_.tensors.empty()) {
+        find_elements(a_);
+        find_elements(b_);
+    }
     for (std::size_t k = 1; k < reduction_.axes.size(); ++k)
         rest_ *= *static_extent(reduction_.axes[k]);
 
@@ -54,6 +57,10 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
         builder_.CreateStore(start[0], sums_.back());
     }
     llvm::Value* extent = extent_value(extent_of(reduction_.axes[0]));
+    if (!how_.tensors.empty()) {
+        sum_by_producer(number(0), builder_.CreateMul(extent, number(rest_)));
+        return finish_launch(name);
+    }
     if (!in_leaves()) {
         sum_range(number(0), builder_.CreateMul(extent, number(rest_)));
     } else {
@@ -80,8 +87,14 @@ Result<GpuLaunch> TileEmitter::emit(const std::string& name) {
         sums_ = totals;
     }
     store_results();
+    return finish_launch(name);
+}
+
+Result<GpuLaunch> TileEmitter::finish_launch(const std::string& name) {
     if (Status status = finish(); !status) return status.error();
-    return GpuLaunch{name, how_.threads(), slots_ * slot_bytes_, how_.grid()};
+    GpuLaunch launch{name, how_.threads(), slots_ * slot_bytes_ + phase_bytes_, how_.grid()};
+    for (const TileTensor& tensor : how_.tensors) launch.tensors.push_back(tensor.view);
+    return launch;
 }
 
 // Where the results of this thread begin in the tile.

@@ -61,6 +61,7 @@ private:
     void multiply_step(llvm::Value* slot, llvm::Value* step);
     Values fragment(const Operand& operand, llvm::Value* slot, llvm::Value* step);
     void store_results();
+    Result<GpuLaunch> finish_launch(const std::string& name);
     llvm::Value* load_local(std::uint32_t, llvm::Value*) override;
     void store_local(std::uint32_t, llvm::Value*, llvm::Value*) override;
     std::int64_t point_of(const Operand& operand, std::int64_t number) const;
@@ -79,6 +80,21 @@ private:
     llvm::Value* tile_start(const Operand& operand, llvm::Value* slot);
     llvm::Value* shared_place(const Operand& operand, llvm::Value* slot, const InTile& at);
     llvm::Value* swizzled_place(const Operand& operand, const InTile& at);
+
+    // ---- tile_producer.cpp: tiles that the device copies by itself, begun by a warpgroup that does nothing else
+    void sum_by_producer(llvm::Value* from, llvm::Value* to);
+    void init_phases();
+    void produce(llvm::Value* from, llvm::Value* to);
+    void consume(llvm::Value* from, llvm::Value* to);
+    void copy_tile(const Operand& operand, llvm::Value* slot, llvm::Value* k, llvm::Value* limit);
+    // Slots in turn, each with the parity of the phase that its barriers are in.
+    struct Turn {
+        llvm::AllocaInst *slot = nullptr, *parity = nullptr;
+    };
+    Turn first_turn(std::int64_t parity);
+    void next_turn(const Turn& turn);
+    enum class Phase : std::uint8_t { full, empty };
+    llvm::Value* phase_of(llvm::Value* slot, Phase which);
 
     // ---- tile_bring.cpp: what a thread brings there
     std::int64_t run_of(const Operand& operand, bool copied) const;
@@ -131,7 +147,8 @@ private:
     std::int64_t slots_ = 2;  // steps whose tiles are in shared memory at once
     std::int64_t ahead_ =
         0;  // so many steps before its product a tile's copies begin; 0: nothing is copied
-    std::int64_t slot_bytes_ = 0;  // of the tiles of a step
+    std::int64_t slot_bytes_ = 0;   // of the tiles of a step
+    std::int64_t phase_bytes_ = 0;  // of barriers behind the slots
 };
 
 }  // namespace netc

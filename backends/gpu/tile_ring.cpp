@@ -27,10 +27,9 @@ constexpr std::int64_t kChunk = 16;
 // there.
 constexpr std::int64_t kSlots = 4, kPlainSlots = 3, kSlotsOfWarpgroups = 6;
 // A block may have so much shared memory on every device from sm_80 on, and on sm_90 (CUDA C++ Programming Guide,
-// "Technical Specifications per Compute Capability"). Two blocks of warpgroups share it, and wait for memory in turn,
-// where there are two for a multiprocessor and it has the registers.
+// "Technical Specifications per Compute Capability").
 constexpr std::int64_t kShared = 99 * 1024, kSharedOfWarpgroups = 227 * 1024;
-constexpr std::int64_t kSumsOfTwo = 128 * 128;
+constexpr std::int64_t kPhasesOfSlot = 16;  // bytes of its barriers, see tile_producer.cpp
 
 std::int64_t round_to(std::int64_t value, std::int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
@@ -59,17 +58,16 @@ void TileEmitter::plan(Operand& operand) {
 void TileEmitter::plan_ring() {
     const std::int64_t least = how_.warpgroups ? 3 : 2;
     slots_ = least;
-    if (a_.copy_bytes + b_.copy_bytes == 0) return;
+    if (how_.tensors.empty() && a_.copy_bytes + b_.copy_bytes == 0) return;
     std::int64_t shared = kShared;
     if (how_.warpgroups) {
-        std::int64_t blocks = 1;
-        for (const GridFactor& factor : how_.grid()) blocks *= factor.at(batch_hint_);
-        const bool two = how_.block_m * how_.block_n <= kSumsOfTwo && blocks > kMultiprocessors;
-        shared = two ? kSharedOfWarpgroups / 2 - 1024 : kSharedOfWarpgroups;
+        shared = how_.shares_multiprocessor(batch_hint_) ? kSharedOfWarpgroups / 2 - 1024
+                                                         : kSharedOfWarpgroups;
     }
     const std::int64_t wanted = how_.warpgroups ? kSlotsOfWarpgroups
                                 : by_matrices() ? kSlots
                                                 : kPlainSlots;
+    if (!how_.tensors.empty()) shared -= wanted * kPhasesOfSlot;
     slots_ = std::clamp(shared / slot_bytes_, least, wanted);
     ahead_ = how_.warpgroups ? slots_ - 2 : slots_ - 1;
 }

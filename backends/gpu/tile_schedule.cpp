@@ -97,6 +97,21 @@ bool along_k(const Kernel& kernel, ScalarId id, AxisId axis, std::int64_t batch)
         scalar.operands, [&](ScalarId operand) { return along_k(kernel, operand, axis, batch); });
 }
 
+// Both operands, or none: what threads bring meets them at barriers of the block. Two blocks of three warpgroups
+// would leave a thread 80 registers, 10 fewer than 64 sums ask: such blocks keep to two, and fill each other's
+// gaps.
+std::vector<TileTensor> tensors_of(const Kernel& kernel, const TileSchedule& how,
+                                   std::int64_t batch_hint) {
+    if (how.multiplying() > TileSchedule::kWarpgroup && how.shares_multiprocessor(batch_hint))
+        return {};
+    const auto a = tile_tensor(
+        kernel, {how.a, &how.m, &how.guards_a, how.block_m, how.block_k, how.a_along_k}, how.batch);
+    const auto b = tile_tensor(
+        kernel, {how.b, &how.n, &how.guards_b, how.block_n, how.block_k, how.b_along_k}, how.batch);
+    if (!a || !b) return {};
+    return {*a, *b};
+}
+
 double ceil_div(double a, std::int64_t b) {
     return std::max(1.0, std::ceil(a / static_cast<double>(b)));
 }
@@ -231,6 +246,8 @@ std::optional<TileSchedule> tile_schedule(const Kernel& kernel, std::int64_t bat
         const std::int64_t rest =
             innermost.is_static() ? innermost.constant % how.block_k : std::int64_t{0};
         if (rest > 0 && 2 * rest <= how.block_k) how.block_k /= 2;
+        if (how.warpgroups && thresholds.tensor_copies)
+            how.tensors = tensors_of(kernel, how, batch_hint);
         return how;
     }
     // Tiles whose steps stay within one run of the innermost axis are found without divisions.
@@ -258,13 +275,21 @@ std::vector<GridFactor> TileSchedule::grid() const {
     return factors;
 }
 
+bool TileSchedule::shares_multiprocessor(std::int64_t batch_hint) const {
+    constexpr std::int64_t kSumsOfTwo = 128 * 128;
+    std::int64_t blocks = 1;
+    for (const GridFactor& factor : grid()) blocks *= factor.at(batch_hint);
+    return block_m * block_n <= kSumsOfTwo && blocks > kMultiprocessors;
+}
+
 std::string to_text(const TileSchedule& how) {
     const char* const unit = how.unit == MatrixUnit::bf16   ? "bf16 "
                              : how.unit == MatrixUnit::tf32 ? "tf32 "
                                                             : "";
     return unit + std::string(how.warpgroups ? "warpgroup " : "") +
-           fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time", how.block_m,
-                       how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k);
+           fmt::format("tile {} x {} of {} threads, {} x {} each, {} at a time{}", how.block_m,
+                       how.block_n, how.threads(), how.thread_m, how.thread_n, how.block_k,
+                       how.tensors.empty() ? "" : ", copied as boxes of tensors");
 }
 
 }  // namespace netc

@@ -13,6 +13,7 @@
 
 #include "backends/gpu/matrix_sums.h"
 #include "backends/gpu/team_schedule.h"
+#include "backends/gpu/tile_tensors.h"
 
 namespace netc {
 
@@ -27,13 +28,21 @@ struct TileSchedule {
     MatrixUnit unit = MatrixUnit::none;
     // Four warps, one below the other, are one product of 64 rows, which reads both operands from shared memory.
     bool warpgroups = false;
+    // Of a and b, or none: with them a warpgroup more begins copies, and the others multiply and nothing else.
+    std::vector<TileTensor> tensors;
     std::int64_t warp_m() const { return 8 * thread_m; }
     std::int64_t warp_n() const { return 4 * thread_n; }
-    int threads() const {
+    // That multiply; all of a block.
+    int multiplying() const {
         if (unit != MatrixUnit::none)
             return static_cast<int>(block_m / warp_m() * (block_n / warp_n()) * 32);
         return static_cast<int>(block_m / thread_m * (block_n / thread_n));
     }
+    int threads() const { return multiplying() + (tensors.empty() ? 0 : kWarpgroup); }
+    static constexpr int kWarpgroup = 128;
+    // Two blocks of warpgroups share a multiprocessor's memory, and wait for theirs in turn, where there are two for it and
+    // it has the registers.
+    bool shares_multiprocessor(std::int64_t batch) const;
     std::vector<GridFactor> grid() const;
 };
 

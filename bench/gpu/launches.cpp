@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/gpu/tensor_map.h"
+
 namespace netc::gpu_bench {
 namespace {
 
@@ -187,6 +189,14 @@ Status Launches::add(const Launch& launch, std::int64_t batch) const {
     for (cuda::Address& address : addresses) parameters.push_back(&address);
     parameters.push_back(&size);
     parameters.push_back(&flag);
+    std::vector<cuda::TensorMap> maps;
+    for (const GpuTensor& view : launch.how->tensors) {
+        const auto map =
+            make_tensor_map(*device_, tensor_map_request(view, addresses[view.param], batch));
+        if (!map) return map.error();
+        maps.push_back(*map);
+    }
+    for (cuda::TensorMap& map : maps) parameters.push_back(&map);
     return device_->check(
         device_->functions().launch(launch.function, launch.blocks, 1, 1,
                                     static_cast<unsigned>(launch.how->threads), 1, 1,

@@ -26,6 +26,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/gpu/simt_tensor_map.h"
+
 #define NETC_FAKE extern "C" __attribute__((visibility("default")))
 
 // A launch: name of the kernel, blocks, threads of a block, dynamic shared memory, addresses of the parameters.
@@ -47,6 +49,7 @@ struct Failure {
     int call = 1;
     Result code = 0;
 };
+constexpr std::size_t kMapBytes = sizeof(netc::cuda::TensorMap);
 struct FakeKernel {
     std::string name;
     std::vector<std::size_t> parameters;  // bytes of each
@@ -147,6 +150,20 @@ bool is_reachable(Address address) {
     return is_device(address, 0) || inside(state().pinned, address, 0);
 }
 
+// Of a tensor map, which a kernel has as a parameter: what is wrong with it.
+std::string wrong_map(const netc::cuda::TensorMap& map) {
+    const netc::TensorMapRequest* tensor = netc::request_in(&map);
+    if (tensor == nullptr) return "is no tensor map";
+    std::uint64_t last = 0;
+    for (std::uint32_t dim = 0; dim < tensor->rank; ++dim)
+        last +=
+            (tensor->extents[dim] - 1) *
+            (dim == 0 ? static_cast<std::uint64_t>(tensor->element_bytes()) : tensor->strides[dim]);
+    const bool there =
+        is_device(tensor->address, last + 1) || inside(state().pinned, tensor->address, last + 1);
+    return there ? "" : "is a tensor map of what is in no allocation";
+}
+
 // Does what was given, or the first of it.
 void drain(std::size_t until = ~std::size_t{0}) {
     State& s = state();
@@ -213,6 +230,8 @@ bool read_ptx(const std::string& text, FakeModule& module) {
         name >> kernel->name;
         std::istringstream list(text.substr(open + 1, close - open - 1));
         for (std::string word; list >> word;) {
+            if (word.ends_with("[128]") || word.ends_with("[128],"))
+                kernel->parameters.push_back(kMapBytes);
             if (word == ".u64" || word == ".b64") kernel->parameters.push_back(8);
             if (word == ".u32" || word == ".b32") kernel->parameters.push_back(4);
         }
@@ -661,26 +680,65 @@ NETC_FAKE Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned
         problem(kernel.name + ": a launch with a wrong grid, block or shared memory");
         return kInvalidValue;
     }
-    // The values are those of now.
-    auto values = std::make_shared<std::vector<std::uint64_t>>();
+    // The values are those of now, each in as many bytes as a tensor map has.
+    auto values = std::make_shared<std::vector<netc::cuda::TensorMap>>();
+    const auto wrong_value = [&kernel](std::size_t i, const netc::cuda::TensorMap& value) {
+        if (kernel.parameters[i] == kMapBytes) return wrong_map(value);
+        const bool wrong = kernel.parameters[i] == 8 && !is_reachable(value.words[0]);
+        return std::string(wrong ? "is not in an allocation" : "");
+    };
     for (std::size_t i = 0; i < kernel.parameters.size(); ++i) {
-        std::uint64_t value = 0;
+        netc::cuda::TensorMap value{};
         std::memcpy(&value, parameters[i], kernel.parameters[i]);
-        if (kernel.parameters[i] == 8 && !is_reachable(value))
-            problem(kernel.name + ": parameter " + std::to_string(i) + " is not in an allocation");
+        if (const std::string wrong = wrong_value(i, value); !wrong.empty())
+            problem(kernel.name + ": parameter " + std::to_string(i) + " " + wrong);
         values->push_back(value);
     }
-    return give(stream, [&kernel, x, bx, shared, values] {
+    return give(stream, [&kernel, x, bx, shared, values, wrong_value] {
         std::vector<void*> pointers;
-        for (std::uint64_t& value : *values) pointers.push_back(&value);
+        for (netc::cuda::TensorMap& value : *values) pointers.push_back(&value);
         for (std::size_t i = 0; i < values->size(); ++i) {
-            if (kernel.parameters[i] == 8 && !is_reachable((*values)[i]))
+            if (!wrong_value(i, (*values)[i]).empty())
                 problem(kernel.name + ": works on memory that is gone");
         }
         state().calls["launch " + kernel.name] += 1;
         if (netc_fake_launch != nullptr)
             netc_fake_launch(kernel.name.c_str(), x, bx, shared, pointers.data());
     });
+}
+
+NETC_FAKE Result cuTensorMapEncodeTiled(void* map, int type, std::uint32_t rank, void* address,
+                                        const std::uint64_t* extents, const std::uint64_t* strides,
+                                        const std::uint32_t* box, const std::uint32_t* steps,
+                                        int interleave, int swizzle, int promotion, int outside) {
+    ENTER();
+    netc::TensorMapRequest request;
+    const auto wrong = [](const std::string& what) {
+        problem("cuTensorMapEncodeTiled: " + what);
+        return kInvalidValue;
+    };
+    if (reinterpret_cast<Address>(map) % 64 != 0) return wrong("a map that is not aligned to 64");
+    if (rank == 0 || rank > netc::TensorMapRequest::kMostDims) return wrong("a wrong rank");
+    if (type != netc::TensorMapRequest::kF32 && type != netc::TensorMapRequest::kBf16)
+        return wrong("a type that netc has not");
+    if (interleave != 0 || swizzle < 0 || swizzle > 3 || promotion < 0 || promotion > 3 ||
+        outside != 0)
+        return wrong("a mode that netc has not");
+    request.address = reinterpret_cast<Address>(address);
+    request.rank = rank;
+    request.type = type;
+    request.swizzle = swizzle;
+    for (std::uint32_t dim = 0; dim < rank; ++dim) {
+        if (steps[dim] != 1) return wrong("a step between elements");
+        request.extents[dim] = extents[dim];
+        request.strides[dim] =
+            dim == 0 ? static_cast<std::uint64_t>(request.element_bytes()) : strides[dim - 1];
+        request.box[dim] = box[dim];
+    }
+    if (const std::string what = netc::wrong_with(request); !what.empty()) return wrong(what);
+    const netc::cuda::TensorMap made = netc::simt_tensor_map(request);
+    std::memcpy(map, &made, sizeof made);
+    return kOk;
 }
 
 NETC_FAKE Result cuEventCreate(void** event, unsigned) {

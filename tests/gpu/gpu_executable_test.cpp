@@ -225,6 +225,49 @@ TEST_CASE("a device that is lost gives no weights") {
     CHECK(gpu.problems() == "");
 }
 
+TEST_CASE("tensor maps are made for where memory lies when launches are recorded") {
+    const FakeGpu gpu;
+    const auto emitter = [](const Program& program, const std::vector<std::string>& entries,
+                            const GpuTarget& target) {
+        Result<GpuCode> code = fake_code(program, entries, target);
+        const std::string last = ".param .u64 fault\n";
+        for (std::size_t at = 0; (at = code->ptx.find(last, at)) != std::string::npos;
+             at += last.size())
+            code->ptx.insert(at + last.size() - 1, ",\n.param .align 64 .b8 map[128]");
+        // Of the weights: two numbers, brought four at a time.
+        for (GpuKernel& kernel : code->kernels)
+            for (GpuLaunch& launch : kernel.launches)
+                launch.tensors = {{1, DType::f32, 0, {{{0, 2}, 1, 4}, {{1, 0}, 4, 1}}}};
+        return code;
+    };
+    {
+        auto made = fake_executable({}, emitter);
+        REQUIRE(made.ok());
+        auto session = Session::create((*made)->program(), **made);
+        REQUIRE(session.ok());
+        for (const std::size_t batch : {std::size_t{1}, std::size_t{3}, std::size_t{3}}) {
+            const std::vector<float> x(2 * batch, 1);
+            const std::byte* const input[] = {bytes(x)};
+            REQUIRE(session->run("forward", input, static_cast<std::int64_t>(batch)).ok());
+            REQUIRE(session->wait().ok());
+        }
+        CHECK(gpu.calls("cuTensorMapEncodeTiled") == 2);
+        CHECK(gpu.calls("launch scale") == 3);
+    }
+    CHECK(gpu.problems() == "");
+    // The driver refuses one: the call fails, and says so.
+    const FakeGpu refusing("FAIL=cuTensorMapEncodeTiled:1:1");
+    auto made = fake_executable({}, emitter);
+    REQUIRE(made.ok());
+    auto session = Session::create((*made)->program(), **made);
+    REQUIRE(session.ok());
+    const std::vector<float> x{1, 1};
+    const std::byte* const input[] = {bytes(x)};
+    const Status status = session->run("forward", input, 1);
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.error().message.find("while describing a tensor") != std::string::npos);
+}
+
 TEST_CASE("what is too large for a GPU") {
     const FakeGpu gpu;
     Bench bench;

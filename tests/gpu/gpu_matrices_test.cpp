@@ -25,20 +25,23 @@ const std::string& cache() {
 struct Mode {
     const char* name;
     MatrixUnit unit;
-    bool warpgroups;
+    bool warpgroups, tensor_copies;
     double bound;  // of one product: both factors are rounded, or cut off where nothing rounds them
 };
 constexpr Mode kModes[] = {
-    {"bf16", MatrixUnit::bf16, false, 0x1p-7 + 0x1p-16},
-    {"bf16 by warpgroups", MatrixUnit::bf16, true, 0x1p-7 + 0x1p-16},
-    {"tf32", MatrixUnit::tf32, false, 0x1p-10 + 0x1p-22},
-    {"tf32 by warpgroups", MatrixUnit::tf32, true, 0x1p-9},
+    {"bf16", MatrixUnit::bf16, false, false, 0x1p-7 + 0x1p-16},
+    {"bf16 by warpgroups", MatrixUnit::bf16, true, false, 0x1p-7 + 0x1p-16},
+    {"tf32", MatrixUnit::tf32, false, false, 0x1p-10 + 0x1p-22},
+    {"tf32 by warpgroups", MatrixUnit::tf32, true, false, 0x1p-9},
+    {"bf16 of boxes of tensors", MatrixUnit::bf16, true, true, 0x1p-7 + 0x1p-16},
+    {"tf32 of boxes of tensors", MatrixUnit::tf32, true, true, 0x1p-9},
 };
 
 GpuThresholds thresholds_of(const Mode& mode) {
     GpuThresholds thresholds = kTilesEverywhere;
     thresholds.tf32 = mode.unit == MatrixUnit::tf32;
     thresholds.warpgroups = mode.warpgroups;
+    thresholds.tensor_copies = mode.tensor_copies;
     return thresholds;
 }
 
@@ -64,6 +67,7 @@ std::vector<Product> products() {
         {"scores", "bqd,bkd->bqk", {b, 40, 64}, {b, 72, 64}, {2}, {1, 1000}},
         {"values", "bqk,bkd->bqd", {b, 40, 72}, {b, 72, 64}, {2}, {1, 1000}},
         {"heads", "bqhd,bkhd->bhqk", {b, 33, 3, 16}, {b, 17, 3, 16}, {2}, {1, 1000}},
+        {"large tiles, both along the sum", "bi,oi->bo", {b, 104}, {264, 104}, {150}, {100'000}},
         {"two summed axes", "bij,ijo->bo", {b, 6, 16}, {6, 16, 64}, {20}, hints},
     };
 }
@@ -161,6 +165,10 @@ TEST_CASE("products by matrix units are near double precision") {
             for (const std::string& tile : all) text += tile + "\n";
             INFO(text);
             CHECK(all.size() >= 5);
+            const auto boxes = std::ranges::count_if(
+                all, [](const std::string& tile) { return tile.ends_with("boxes of tensors"); });
+            CHECK((boxes >= 2) == mode.tensor_copies);
+            CHECK((boxes > 0) == mode.tensor_copies);
         }
     }
 }
@@ -232,16 +240,24 @@ TEST_CASE("what large products are made of") {
         const Mode& mode;
         std::vector<const char*> has, has_not;
     };
+    const char* const box = "cp.async.bulk.tensor.2d";
     const Row rows[] = {
         {along, kModes[0], {"cp.async.cg", "x4.shared.b16", "x4.trans.shared.b16"}, {"st.shared"}},
         {both, kModes[0], {"cp.async.cg", "x4.shared.b16"}, {"st.shared", "x4.trans"}},
         {across, kModes[0], {"cp.async.cg", "x4.trans"}, {"st.shared", "x4.shared"}},
-        {along, kModes[1], {"cp.async.cg", "k16.f32.bf16", ", 0, 1;"}, {"st.shared", "ldmatrix"}},
-        {both, kModes[1], {"cp.async.cg", "k16.f32.bf16", ", 0, 0;"}, {"st.shared", "ldmatrix"}},
-        {across, kModes[1], {"cp.async.cg", "k16.f32.bf16", ", 1, 1;"}, {"st.shared", "ldmatrix"}},
+        {along,
+         kModes[1],
+         {box, "k16.f32.bf16", ", 0, 1;"},
+         {"st.shared", "ldmatrix", "cp.async.cg"}},
+        {both,
+         kModes[1],
+         {box, "k16.f32.bf16", ", 0, 0;"},
+         {"st.shared", "ldmatrix", "cp.async.cg"}},
+        {across, kModes[1], {box, "k16.f32.bf16", ", 1, 1;"}, {"st.shared", "cp.async.cg"}},
         {both, kModes[2], {"cp.async.cg", "x4.shared.b16"}, {"st.shared"}},
-        {both, kModes[3], {"cp.async.cg", "k8.f32.tf32", "fence.proxy.async"}, {"st.shared"}},
-        {along, kModes[3], {"cp.async.cg", "st.shared.v4", "k8.f32.tf32"}, {"st.shared.u32"}},
+        {both, kModes[3], {box, "k8.f32.tf32", "fence.proxy.async"}, {"st.shared", "cp.async.cg"}},
+        // What is transposed on its way is no box, and both operands come the same way.
+        {along, kModes[3], {"cp.async.cg", "st.shared.v4", "k8.f32.tf32"}, {"st.shared.u32", box}},
     };
     for (const Row& row : rows) {
         INFO(row.product.spec << ", " << row.mode.name);

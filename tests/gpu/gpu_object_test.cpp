@@ -26,6 +26,15 @@ const std::string kSequences = "net 1\nmodel M(x: f32[B, 5, 3]) -> f32[B, 2] {\n
                                " let h = x |> lstm(4)\n return h[:, -1] |> linear(2)\n}\n"
                                "train M {\n target y: i32[B]\n loss = cross_entropy(out, y)\n"
                                " optimizer = adam(lr = 0.01)\n batch = 4\n epochs = 1\n}\n";
+const std::string kWide = "net 1\nmodel M(x: f32[B, 64]) -> f32[B, 2] =\n"
+                          "  x |> linear(128) |> tanh |> linear(128) |> tanh |> linear(2)\n"
+                          "train M {\n target y: i32[B]\n loss = cross_entropy(out, y)\n"
+                          " optimizer = sgd(lr = 0.05)\n batch = 4\n epochs = 1\n}\n";
+// In a loop, each step of which works on memory of its own.
+const std::string kWideSequences = "net 1\nmodel M(x: f32[B, 3, 64]) -> f32[B, 2] {\n"
+                                   " let h = x |> lstm(64)\n return h[:, -1] |> linear(2)\n}\n"
+                                   "train M {\n target y: i32[B]\n loss = cross_entropy(out, y)\n"
+                                   " optimizer = sgd(lr = 0.05)\n batch = 4\n epochs = 1\n}\n";
 const std::string kWords =
     "net 1\nmodel M(word: i32[B]) -> f32[B, 2] = word |> embedding(6, 4) |> linear(2)\n";
 
@@ -279,6 +288,22 @@ TEST_CASE("both forms give the bits of the emulator and leave nothing behind") {
     check_same(in_stream(object, program, driver), wanted);
     CHECK(driver.problems() == "");
     if (images) CHECK(kernels.scratch_used() > 0);
+}
+
+TEST_CASE("an object has the driver describe what its kernels copy as boxes of tensors") {
+    const bool layers = GENERATE(true, false);
+    const Program program = program_of(layers ? kWide : kWideSequences, true, Precision::bf16);
+    const Results wanted = emulated(program);
+    const LoadedObject object(program, "net", true, "sm_90a");
+    const FakeDriver driver;
+    const HostKernels kernels(program);
+    check_same(without_stream(object, program), wanted);
+    CHECK(driver.problems() == "");
+    const int described = driver.calls("cuTensorMapEncodeTiled");
+    CHECK(described > 0);
+    check_same(in_stream(object, program, driver), wanted);
+    CHECK(driver.calls("cuTensorMapEncodeTiled") == 2 * described);
+    CHECK(driver.problems() == "");
 }
 
 TEST_CASE("wrong arguments are refused before anything is written") {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@
 
 namespace netc {
 
-inline Program program_of(const std::string& text, bool train) {
+inline Program program_of(const std::string& text, bool train,
+                          std::optional<Precision> precision = {}) {
     SourceMap sources;
     Diagnostics diagnostics;
     Result<CheckedFile> file = check_text("test.net", text, {}, sources, diagnostics);
@@ -31,6 +33,7 @@ inline Program program_of(const std::string& text, bool train) {
     if (train) options.entries.insert(options.entries.end(), {"gradient", "train_step"});
     options.batch_hint = 64;  // sums over it are split
     options.for_gpu = options.for_object = true;
+    options.precision = precision;
     PassRunner run;
     Result<Program> program =
         compile(file->models.at(0), train ? &file->sections.at(0) : nullptr, options, run);

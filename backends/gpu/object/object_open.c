@@ -129,6 +129,30 @@ static int load_functions(Gpu* gpu) {
     return NETC_OK;
 }
 
+int netc_object_map_tensors(Gpu* gpu, const NetcLaunch* launch, int64_t batch,
+                            unsigned char* maps) {
+    static const uint32_t each[NETC_MOST_DIMS] = {1, 1, 1, 1, 1};
+    const NetcTensor* tensors = TABLE(gpu->program, NetcTensor, tensors) + launch->tensors.first;
+    for (uint32_t i = 0; i < launch->tensors.count; i++) {
+        const NetcTensor* tensor = &tensors[i];
+        const NetcDim* dims = TABLE(gpu->program, NetcDim, dims) + tensor->dims.first;
+        uint64_t extents[NETC_MOST_DIMS], strides[NETC_MOST_DIMS];
+        uint32_t box[NETC_MOST_DIMS];
+        for (uint32_t d = 0; d < tensor->dims.count; d++) {
+            extents[d] = (uint64_t)extent_at(dims[d].extent, batch);
+            strides[d] = (uint64_t)dims[d].stride;
+            box[d] = dims[d].box;
+        }
+        const Address address = gpu->values[tensor->parameter] + (Address)tensor->start;
+        const int status = netc_object_check(
+            gpu, gpu->driver.tensor_map(maps + i * TENSOR_MAP, tensor->type, tensor->dims.count,
+                                        (void*)(uintptr_t)address, extents, strides + 1, box, each,
+                                        0, tensor->swizzle, PROMOTE_TO_128, 0));
+        if (status != NETC_OK) return status;
+    }
+    return NETC_OK;
+}
+
 static int prepare_memory(Gpu* gpu) {
     const NetcProgram* program = gpu->program;
     const int64_t sizes[3] = {program->weights_size, program->prepared_size,
@@ -197,7 +221,8 @@ int netc_object_open(const NetcProgram* program, const char* ptx, int number, Gp
     gpu->program = program;
     gpu->functions = calloc(program->launch_count + 1, sizeof *gpu->functions);
     gpu->values = calloc(program->most_parameters + 1, sizeof *gpu->values);
-    gpu->parameters = calloc(program->most_parameters + 1, sizeof *gpu->parameters);
+    gpu->parameters =
+        calloc(program->most_parameters + NETC_MOST_TENSORS + 1, sizeof *gpu->parameters);
     gpu->arrays = calloc(program->most_arrays + 1, sizeof *gpu->arrays);
     gpu->steps = calloc(program->most_loops + 1, sizeof *gpu->steps);
     int status = NETC_E_MEMORY;

@@ -35,10 +35,28 @@ typedef struct {
     int64_t points, unit, times;
 } NetcFactor;
 
+/* As GpuTensor in gpu_code.h: a parameter of a launch, dims in `dims`, bytes behind its first, what
+ * cuTensorMapEncodeTiled calls a type and a swizzle. */
+typedef struct {
+    NetcExtent extent;
+    int64_t stride; /* bytes */
+    uint32_t box, unused;
+} NetcDim;
+typedef struct {
+    uint32_t parameter;
+    int32_t type, swizzle;
+    uint32_t unused;
+    int64_t start;
+    NetcRange dims;
+} NetcTensor;
+
+/* Tensor maps that a launch has, and their dimensions, at the most. */
+enum { NETC_MOST_TENSORS = 2, NETC_MOST_DIMS = 5 };
+
 typedef struct {
     uint64_t symbol; /* offset of the name in `text` */
     int32_t threads, shared_bytes;
-    NetcRange factors;
+    NetcRange factors, tensors;
 } NetcLaunch;
 
 typedef struct {
@@ -108,8 +126,8 @@ typedef struct {
     int32_t capability, only_there; /* 90: compute capability 9.0 or, unless only_there, later */
     uint32_t most_parameters, most_loops, most_arrays, launch_count;
     /* Where the arrays begin. */
-    uint64_t entries, calls, loops, buffers, strides, kernels, launches, factors, arrays, extents,
-        indices, equals, text;
+    uint64_t entries, calls, loops, buffers, strides, kernels, launches, factors, tensors, dims,
+        arrays, extents, indices, equals, text;
 } NetcProgram;
 
 /* What the caller of a run gives. Regions and, in a stream, arrays lie in device memory. */

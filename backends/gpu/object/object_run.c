@@ -190,16 +190,22 @@ static int launch_call(const Run* r, const NetcCall* call) {
     }
     for (uint32_t i = 0; i < count; i++) gpu->parameters[i] = &gpu->values[i];
     gpu->parameters[count++] = &batch;
-    gpu->parameters[count] = &flag;
+    gpu->parameters[count++] = &flag;
+    unsigned char room[NETC_MOST_TENSORS * TENSOR_MAP + ALIGN];
+    unsigned char* const maps = room + (ALIGN - (uintptr_t)room % ALIGN) % ALIGN;
     for (uint32_t i = 0; i < kernel->launches.count; i++) {
         const uint32_t number = kernel->launches.first + i;
         const NetcLaunch* launch = &TABLE(program, NetcLaunch, launches)[number];
         const int64_t blocks = blocks_of(program, launch, r->batch);
         if (blocks <= 0) continue;
-        const int status = netc_object_check(
-            gpu, gpu->driver.launch(gpu->functions[number], (unsigned)blocks, 1, 1,
-                                    (unsigned)launch->threads, 1, 1, (unsigned)launch->shared_bytes,
-                                    r->stream, gpu->parameters, NULL));
+        int status = netc_object_map_tensors(gpu, launch, r->batch, maps);
+        if (status != NETC_OK) return status;
+        for (uint32_t k = 0; k < launch->tensors.count; k++)
+            gpu->parameters[count + k] = maps + k * TENSOR_MAP;
+        status = netc_object_check(gpu, gpu->driver.launch(gpu->functions[number], (unsigned)blocks,
+                                                           1, 1, (unsigned)launch->threads, 1, 1,
+                                                           (unsigned)launch->shared_bytes,
+                                                           r->stream, gpu->parameters, NULL));
         if (status != NETC_OK) return status;
     }
     return NETC_OK;

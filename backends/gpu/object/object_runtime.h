@@ -35,7 +35,10 @@ typedef uint64_t Address;
     F(stream_wait, "cuStreamSynchronize", (void*))                                                 \
     F(launch, "cuLaunchKernel",                                                                    \
       (void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, \
-       void**))
+       void**))                                                                                    \
+    F(tensor_map, "cuTensorMapEncodeTiled",                                                        \
+      (void*, int, uint32_t, void*, const uint64_t*, const uint64_t*, const uint32_t*,             \
+       const uint32_t*, int, int, int, int))
 #define FIELD(field, name, arguments) Code(*field) arguments;
 typedef struct {
     DRIVER(FIELD)
@@ -43,6 +46,8 @@ typedef struct {
 
 enum {
     ALIGN = 64,
+    TENSOR_MAP = 128, /* bytes of one, which are aligned to 64 */
+    PROMOTE_TO_128 = 2,
     BEHIND = 256, /* loads of vectors may go on behind the last element */
     OLDEST_DRIVER = 12000,
     ATTRIBUTE_MAJOR = 75,
@@ -115,6 +120,8 @@ size_t netc_object_workspace(const NetcProgram* program, uint32_t number, size_t
 
 /* The status that a code of the driver means; keeps the code. */
 int netc_object_check(Gpu* gpu, Code code);
+/* Tensor maps of a launch whose parameters are in `values`, one behind the other, aligned to ALIGN. */
+int netc_object_map_tensors(Gpu* gpu, const NetcLaunch* launch, int64_t batch, unsigned char* maps);
 /* Makes the handle's context the calling thread's until netc_object_leave(), which gives `status`, or what failed. */
 int netc_object_enter(Gpu* gpu);
 int netc_object_leave(Gpu* gpu, int status);

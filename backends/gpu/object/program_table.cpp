@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/gpu/object/object_program.h"
+#include "backends/gpu/tensor_map.h"
 
 namespace netc {
 namespace {
@@ -60,7 +61,8 @@ public:
                 launches.push_back({.symbol = text_.size(),
                                     .threads = launch.threads,
                                     .shared_bytes = static_cast<std::int32_t>(launch.shared_bytes),
-                                    .factors = add_factors(launch.grid)});
+                                    .factors = add_factors(launch.grid),
+                                    .tensors = add_tensors(launch.tensors)});
                 text_ += launch.symbol + '\0';
             }
             std::vector<NetcArray> scratch;
@@ -120,6 +122,8 @@ public:
         head.kernels = put(kernels_);
         head.launches = put(launches_);
         head.factors = put(factors_);
+        head.tensors = put(tensors_);
+        head.dims = put(dims_);
         head.arrays = put(arrays_);
         head.extents = put(extents_);
         head.indices = put(indices_);
@@ -148,6 +152,20 @@ private:
         for (const GridFactor& each : grid)
             factors.push_back({of(each.extent), each.points, each.unit, each.times});
         return add(factors_, factors);
+    }
+
+    NetcRange add_tensors(const std::vector<GpuTensor>& views) {
+        std::vector<NetcTensor> tensors;
+        for (const GpuTensor& view : views) {
+            const TensorMapRequest request = tensor_map_request(view, 0, 1);
+            std::vector<NetcDim> dims;
+            for (std::size_t d = 0; d < view.dims.size(); ++d)
+                dims.push_back({of(view.dims[d].extent),
+                                static_cast<std::int64_t>(request.strides[d]), request.box[d], 0});
+            tensors.push_back({view.param, request.type, request.swizzle, 0,
+                               static_cast<std::int64_t>(request.address), add(dims_, dims)});
+        }
+        return add(tensors_, tensors);
     }
 
     NetcRange add_calls(const Entry& entry) {
@@ -187,6 +205,8 @@ private:
     std::vector<NetcKernel> kernels_;
     std::vector<NetcLaunch> launches_;
     std::vector<NetcFactor> factors_;
+    std::vector<NetcTensor> tensors_;
+    std::vector<NetcDim> dims_;
     std::vector<NetcArray> arrays_;
     std::vector<NetcExtent> extents_;
     std::vector<NetcIndex> indices_;
