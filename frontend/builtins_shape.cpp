@@ -35,11 +35,25 @@ Datum reduce(const BuiltinCall& call) {
 }
 
 Datum reduce_min(const BuiltinCall& call) {
-    const Datum minus = negate(call.context, call.values[0], call.place, call.place);
-    if (minus.failed()) return minus;
-    const Items values{minus};
+// The numbers of a type in the opposite order. Negation has no answer for the least int and for the
+// numbers of an unsigned type; -1 - x and 255 - x have one for each.
+Datum mirrored(const BuiltinCall& call, const Datum& value) {
+    const Tensor* x = value.tensor();
+    if (!x || !is_int(x->type.dtype)) {
+        return negate(call.context, value, call.place, call.place);
+    }
+    const Datum sum{std::int64_t{x->type.dtype == DType::u8 ? 255 : -1}, call.place};
+    const Datum filled = number_tensor(call.context, sum, x->type.dtype, x->type.shape, call.place);
+    if (filled.failed()) return filled;
+    return make_node(call.context, OpId::sub, {filled.tensor(), x}, {}, call.place);
+}
+
+    const Datum opposite = mirrored(call, call.values[0]);
+    if (opposite.failed()) return opposite;
+    const Items values{opposite};
     const BuiltinCall inner{call.context, call.builtin, call.configuration, values, call.place};
-    return negate(call.context, reduce<OpId::reduce_max>(inner), call.place, call.place);
+    const Datum largest = reduce<OpId::reduce_max>(inner);
+    return largest.failed() ? largest : mirrored(call, largest);
 }
 
 Datum argmax(const BuiltinCall& call) {
