@@ -5,6 +5,7 @@
 
 #include "frontend/builtins.h"
 #include "frontend/builtins_shape.h"
+#include "frontend/nested_numbers.h"
 
 namespace netc::frontend {
 
@@ -34,7 +35,6 @@ Datum reduce(const BuiltinCall& call) {
     return make_node(call.context, op, {x.get()}, {{"axes", axes}, {"keep", keep}}, call.place);
 }
 
-Datum reduce_min(const BuiltinCall& call) {
 // The numbers of a type in the opposite order. Negation has no answer for the least int and for the
 // numbers of an unsigned type; -1 - x and 255 - x have one for each.
 Datum mirrored(const BuiltinCall& call, const Datum& value) {
@@ -48,6 +48,7 @@ Datum mirrored(const BuiltinCall& call, const Datum& value) {
     return make_node(call.context, OpId::sub, {filled.tensor(), x}, {}, call.place);
 }
 
+Datum reduce_min(const BuiltinCall& call) {
     const Datum opposite = mirrored(call, call.values[0]);
     if (opposite.failed()) return opposite;
     const Items values{opposite};
@@ -293,29 +294,15 @@ Datum iota(const BuiltinCall& call) {
                      {{"axis", *axis}, {"dtype", *dtype}, {"shape", *shape}}, call.place);
 }
 
-bool flatten_numbers(const Datum& value, std::size_t depth, Shape& shape,
-                     std::vector<double>& values) {
-    const Items* items = value.items();
-    if (!items) {
-        if (!value.is_number() || value.is<Dim>() || depth != shape.size()) return false;
-        values.push_back(number_of(value));
-        return true;
-    }
-    if (items->empty()) return false;
-    const auto size = static_cast<std::int64_t>(items->size());
-    if (values.empty() && depth == shape.size()) shape.push_back(Dim(size));
-    if (depth >= shape.size() || !(shape[depth] == Dim(size))) return false;
-    return std::all_of(items->begin(), items->end(), [&](const Datum& item) {
-        return flatten_numbers(item, depth + 1, shape, values);
-    });
-}
-
 Datum tensor_constant(const BuiltinCall& call) {
     const auto dtype = dtype_of(call, 1, call.context.real);
     if (!dtype) return failed_datum();
     Shape shape;
     std::vector<double> values;
-    if (!flatten_numbers(call.values[0], 0, shape, values)) {
+    const Flattened outcome =
+        flatten_numbers(call.context, call.values[0], *dtype, call.place, shape, values);
+    if (outcome == Flattened::failed) return failed_datum();
+    if (outcome == Flattened::no_numbers) {
         return wrong_value(call, call.values[0], "the argument", "a nested list of numbers");
     }
     return make_node(call.context, OpId::tensor, {},
