@@ -140,6 +140,17 @@ TEST_CASE("a .net file that is none is status 1, one that is not there status 3"
     SECTION("empty") { expect_refusal(check(""), 1, {"bad.net"}); }
     SECTION("only spaces") { expect_refusal(check(" \n\n  \n"), 1, {"bad.net"}); }
     SECTION("one wrong letter") {
+    SECTION("lists in lists, compared, shown and made a constant") {
+        std::string pairs = "const a0 = [1]\n";
+        for (int i = 0; i < 40; ++i) {
+            const std::string last = "a" + std::to_string(i);
+            pairs += "const a" + std::to_string(i + 1) + " = [" + last + ", " + last + "]\n";
+        }
+        pairs += model + "relu\n";
+        expect_refusal(check(pairs + "assert a40 == a40\n"), 1, {"E0214"});
+        expect_refusal(check(pairs + "assert 1 == 2, \"{a40}\"\n"), 1, {"E0206", "..."});
+        expect_refusal(check(pairs + "assert a40 < 2\n"), 1, {"E0203"});
+    }
         expect_refusal(check("net 1\nmodell M(x: f32[B]) -> f32[B] = x\n"), 1, {"bad.net:2:1"});
     }
     SECTION("noise") {
