@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include <fmt/format.h>
 
@@ -131,8 +130,8 @@ struct Header : HeaderText {
         line("int {}_init(void *weights, void *optimizer, uint64_t seed);\n", p);
         line("/* Checks the weights and this processor, and lays out what {}_forward reads. */", p);
         line("int {}_prepare(const void *weights, void *prepared);\n", p);
-        line("int {}_forward(const void *prepared, {}{}", p, c_arguments(forward.inputs, true),
-             c_arguments(forward.outputs, false));
+        line("int {}_forward(const void *prepared, {}{}", p, inputs_text(forward),
+             outputs_text(forward));
         line("    size_t batch, void *workspace);\n");
         if (options.train) training();
     }
@@ -141,15 +140,14 @@ struct Header : HeaderText {
         const Entry& step = *program.find("train_step");
         hyper_type();
         line("/* One step: forward, loss, gradients, update. `loss` may be null. */");
-        line("int {}_train_step(void *weights, void *optimizer, {}", p,
-             c_arguments(step.inputs, true));
+        line("int {}_train_step(void *weights, void *optimizer, {}", p, inputs_text(step));
         line("    size_t batch, const {}_hyper *hyper, void *workspace, float *loss);\n", p);
         line("/* Loss and gradients without an update. `gradients` has the layout of the weights, "
              "{}_WEIGHTS_SIZE bytes: the",
              P);
         line(" * gradient of a parameter lies at its offset; state is left alone. Random layers "
              "draw as in step 0. */");
-        line("int {}_gradient(const void *weights, {}", p, c_arguments(step.inputs, true));
+        line("int {}_gradient(const void *weights, {}", p, inputs_text(step));
         line("    size_t batch, const {}_hyper *hyper, void *workspace, float *loss, void "
              "*gradients);\n",
              p);
@@ -182,25 +180,6 @@ Bytes train_workspace(const Program& program) {
         bytes.per_sample = std::max(bytes.per_sample, entry->workspace.per_sample);
     }
     return bytes;
-}
-
-std::string c_identifier(const std::string& name) {
-    static constexpr const char* kTaken[] = {
-        "weights",   "optimizer", "prepared", "workspace", "batch",   "hyper",     "loss",
-        "gradients", "seed",      "gpu",      "stream",    "auto",    "break",     "case",
-        "char",      "const",     "continue", "default",   "do",      "double",    "else",
-        "enum",      "extern",    "float",    "for",       "goto",    "if",        "inline",
-        "int",       "long",      "register", "restrict",  "return",  "short",     "signed",
-        "sizeof",    "static",    "struct",   "switch",    "typedef", "union",     "unsigned",
-        "void",      "volatile",  "while",    "and",       "bool",    "catch",     "class",
-        "delete",    "explicit",  "export",   "false",     "friend",  "mutable",   "namespace",
-        "new",       "not",       "operator", "or",        "private", "protected", "public",
-        "template",  "this",      "throw",    "true",      "try",     "typename",  "using",
-        "virtual",   "xor"};
-    std::string text;
-    for (const char c : name) text += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-    const bool taken = std::ranges::any_of(kTaken, [&](const char* word) { return text == word; });
-    return taken ? text + "_" : text;
 }
 
 std::string c_header(const Program& program, const ObjectOptions& options, bool uses_tiles) {

@@ -27,9 +27,6 @@ TensorTable tensor_table(const Program& program);
 // The larger workspace of `gradient` and `train_step`.
 Bytes train_workspace(const Program& program);
 
-// A name of the source as a C identifier that is none of the parameters' own names.
-std::string c_identifier(const std::string& name);
-
 std::string c_header(const Program& program, const ObjectOptions& options, bool uses_tiles);
 
 }  // namespace netc

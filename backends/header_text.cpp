@@ -71,18 +71,26 @@ std::string comment_safe(std::string_view text) {
     return safe;
 }
 
-std::string c_arguments(const std::vector<EntryArgument>& list, bool constant) {
-    std::string text;
-    for (const EntryArgument& argument : list) {
-        text +=
-            fmt::format("{}{} *{} /* [{}] */, ", constant ? "const " : "", c_type(argument.dtype),
-                        c_identifier(argument.name), dims_text(argument.dims));
+HeaderText::HeaderText(const Program& of, const ObjectOptions& with)
+    : program(of), options(with), p(with.prefix), P(upper_case(with.prefix)), names(of, p, P) {}
+
+std::string HeaderText::inputs_text(const Entry& entry) const {
+    std::string list;
+    for (const EntryArgument& argument : entry.inputs) {
+        list += fmt::format("const {} *{} /* [{}] */, ", c_type(argument.dtype),
+                            names.input(argument.name), dims_text(argument.dims));
     }
-    return text;
+    return list;
 }
 
-HeaderText::HeaderText(const Program& of, const ObjectOptions& with)
-    : program(of), options(with), p(with.prefix), P(upper_case(with.prefix)) {}
+std::string HeaderText::outputs_text(const Entry& entry) const {
+    std::string list;
+    for (const EntryArgument& argument : entry.outputs) {
+        list += fmt::format("{} *{} /* [{}] */, ", c_type(argument.dtype),
+                            names.output(argument.name), dims_text(argument.dims));
+    }
+    return list;
+}
 
 void HeaderText::documentation() {
     if (options.doc.empty()) return;

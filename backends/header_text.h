@@ -9,15 +9,13 @@
 #include <fmt/format.h>
 
 #include "backends/backend.h"
+#include "backends/c_names.h"
 #include "ir/program.h"
 
 namespace netc {
 
 // No end of the comment inside it, and no beginning of another: compilers warn of that.
 std::string comment_safe(std::string_view text);
-
-// Inputs or outputs as parameters of a C function, each with a comma behind it.
-std::string c_arguments(const std::vector<EntryArgument>& list, bool constant);
 
 // A header that grows.
 struct HeaderText {
@@ -27,6 +25,9 @@ struct HeaderText {
     void line(fmt::format_string<Args...> format, Args&&... args) {
         text += fmt::format(format, std::forward<Args>(args)...) + "\n";
     }
+    // As parameters of a C function, each with a comma behind it.
+    std::string inputs_text(const Entry& entry) const;
+    std::string outputs_text(const Entry& entry) const;
     void documentation();  // of the model, inside a comment
     void includes();       // and the guards, which closing() ends
     void region_sizes();
@@ -37,6 +38,7 @@ struct HeaderText {
     const Program& program;
     const ObjectOptions& options;
     std::string p, P;  // prefix in lower and upper case
+    CNames names;
     std::string text;
 };
 

@@ -45,7 +45,8 @@ Result<Array> read_table(const std::string& path) {
     if (table->rows() > 0) {
         table->read(0, cells);
         const bool header = std::all_of(cells.begin(), cells.end(), [](const CsvCell& cell) {
-            return !cell.text.empty() && !parse_number(cell.text);
+            return !cell.text.empty() && !parse_number(cell.text) &&
+                   !is_too_large_number(cell.text);
         });
         if (header) table->take_header();
     }
@@ -56,9 +57,12 @@ Result<Array> read_table(const std::string& path) {
         for (const CsvCell& cell : cells) {
             const std::optional<double> number = parse_number(cell.text);
             if (!number) {
-                return Error{.message = cell.text.empty() ? std::string("a value is missing")
-                                                          : fmt::format("`{}` is not a number",
-                                                                        excerpt(cell.text)),
+                return Error{.message =
+                                 cell.text.empty()
+                                     ? std::string("a value is missing")
+                                     : fmt::format("`{}` is {}", excerpt(cell.text),
+                                                   is_too_large_number(cell.text) ? "too large"
+                                                                                  : "not a number"),
                              .place = table->place(cell)};
             }
             numbers.push_back(*number);

@@ -62,16 +62,23 @@ Result<std::string> region_image(const Program& program, const std::string& path
     return image;
 }
 
+// A path as make reads one.
+std::string make_path(std::string_view path) {
+    std::string text;
+    for (const char c : path) {
+        if (c == ' ' || c == '#') text += '\\';
+        if (c == '$') text += '$';
+        text += c;
+    }
+    return text;
+}
+
 std::string depfile(const std::string& object, const Workbench& bench) {
-    std::string text = object + ":";
+    std::string text = make_path(object) + ":";
     for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
         const std::string_view path = bench.sources.path(file);
         if (path == kLibraryPath) continue;
-        text += " ";
-        for (const char c : path) {
-            if (c == ' ') text += '\\';
-            text += c;
-        }
+        text += " " + make_path(path);
     }
     return text + "\n";
 }

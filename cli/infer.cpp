@@ -19,6 +19,7 @@
 #include "runtime/data/convert.h"
 #include "runtime/data/statistics.h"
 #include "runtime/files/files.h"
+#include "runtime/files/npy.h"
 #include "runtime/files/npz.h"
 #include "runtime/train/trainer.h"
 
@@ -87,7 +88,11 @@ double element(DType dtype, const std::byte* bytes, std::size_t i) {
 nlohmann::json nested(const EntryArgument& argument, std::span<const std::byte> bytes,
                       const std::vector<std::int64_t>& shape, std::size_t dim, std::size_t& at) {
     if (dim == shape.size()) {
-        const double value = element(argument.dtype, bytes.data(), at++);
+        const std::size_t i = at++;
+        if (argument.dtype == DType::i64) {
+            return load_as<std::int64_t>(bytes.data() + i * sizeof(std::int64_t));
+        }
+        const double value = element(argument.dtype, bytes.data(), i);
         if (is_int(argument.dtype)) return static_cast<std::int64_t>(value);
         if (argument.dtype == DType::b1) return value != 0;
         return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
@@ -109,6 +114,13 @@ nlohmann::ordered_json outputs_json(const Entry& entry, const Session& session,
     return json;
 }
 
+// Five digits of a float, all of an int.
+std::string cell_text(DType dtype, const std::byte* bytes, std::size_t i) {
+    if (is_float(dtype)) return fmt::format("{:>10.5g}", element(dtype, bytes, i));
+    return fmt::format("{:>10}",
+                       number_text(dtype, bytes + i * static_cast<std::size_t>(size_of(dtype))));
+}
+
 // A row per sample, at most 20 rows and 12 columns.
 void print_table(const Entry& entry, const Session& session, std::int64_t batch) {
     for (std::size_t i = 0; i < entry.outputs.size(); ++i) {
@@ -122,9 +134,8 @@ void print_table(const Entry& entry, const Session& session, std::int64_t batch)
         for (std::int64_t r = 0; r < std::min<std::int64_t>(rows, 20); ++r) {
             std::string line = fmt::format("{:>6} ", r);
             for (std::int64_t c = 0; c < std::min<std::int64_t>(columns, 12); ++c) {
-                line +=
-                    fmt::format(" {:>10.5g}", element(output.dtype, session.output(i).data(),
-                                                      static_cast<std::size_t>(r * columns + c)));
+                line += " " + cell_text(output.dtype, session.output(i).data(),
+                                        static_cast<std::size_t>(r * columns + c));
             }
             print_out(line + (columns > 12 ? fmt::format("  ... {} in all\n", columns) : "\n"));
         }

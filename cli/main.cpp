@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/option_checks.h"
 #include "cli/options.h"
 #include "cli/run_record.h"
 #include "cli/terminal.h"
@@ -43,7 +44,8 @@ void declare_fmt(CLI::App& verb, Options& o) {
 void declare_summary(CLI::App& verb, Options& o) {
     add_recompute_option(verb, o);
     add_program_options(verb, o);
-    verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
+    verb.add_option("--batch", o.batch, "samples, for the memory")
+        ->check(whole_number(1, kMostSamples));
     verb.add_option("--section", o.section, "the train section, where a file has several");
 }
 void declare_init(CLI::App& verb, Options& o) {
@@ -64,8 +66,8 @@ void declare_train(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_run_options(verb, o);
     add_profile_option(verb, o);
-    verb.add_option("--epochs", o.epochs, "instead of the section's")->check(CLI::PositiveNumber);
-    verb.add_option("--steps", o.steps, "instead of the section's")->check(CLI::PositiveNumber);
+    verb.add_option("--epochs", o.epochs, "instead of the section's")->check(whole_number(1));
+    verb.add_option("--steps", o.steps, "instead of the section's")->check(whole_number(1));
     verb.add_option("--load", o.load, "start from these weights");
     verb.add_flag("--partial", o.partial, "with --load: take what matches");
     verb.add_option("--load-map", o.load_map,
@@ -75,8 +77,7 @@ void declare_train(CLI::App& verb, Options& o) {
                     "go on with the run in this directory, default runs/latest")
         ->expected(0, 1);
     verb.add_option("--run", o.run, "directory of the run, default runs/NAME-TIME");
-    verb.add_option("--log-every", o.log_every, "also log every N steps")
-        ->check(CLI::PositiveNumber);
+    verb.add_option("--log-every", o.log_every, "also log every N steps")->check(whole_number(1));
     verb.add_flag("--quiet", o.quiet, "only the last line");
     verb.add_flag("--plot", o.plot, "write the learning curve as curve.svg into the run");
 }
@@ -116,7 +117,8 @@ void declare_compile(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
     add_target_options(verb, o);
     verb.add_option("--section", o.section, "the train section, where a file has several");
-    verb.add_option("--batch", o.batch, "the batch to be fast for")->check(kBatches);
+    verb.add_option("--batch", o.batch, "the batch to be fast for")
+        ->check(whole_number(1, kMostSamples));
     verb.add_option("-o,--output", o.output, "NAME.o; everything else stands beside it")
         ->required();
     verb.add_option("--emit", o.emit,
@@ -131,7 +133,7 @@ void declare_compile(CLI::App& verb, Options& o) {
     verb.add_option("--prefix", o.prefix, "of all names, default the model's name in lower case");
     verb.add_flag("-M,--MD", o.depfile, "also write a depfile NAME.d");
     verb.add_option("--threads", o.threads, "that compile; default: all cores")
-        ->check(CLI::Range(1, 1024));
+        ->check(whole_number(1, kMostThreads));
     verb.add_option("--cache", o.cache, "directory of the compile cache, or off");
     verb.add_flag("--check-finite", o.check_finite,
                   "calls return E_NAN at the first NaN or infinity");
@@ -157,7 +159,8 @@ void declare_dump(CLI::App& verb, Options& o) {
         ->check(
             CLI::IsMember({"init", "prepare", "forward", "evaluate", "gradient", "train_step"}));
     verb.add_option("--section", o.section, "the train section, where a file has several");
-    verb.add_option("--batch", o.batch, "the batch to compile for")->check(kBatches);
+    verb.add_option("--batch", o.batch, "the batch to compile for")
+        ->check(whole_number(1, kMostSamples));
 }
 void declare_bench(CLI::App& verb, Options& o) {
     verb.add_option("FILE", o.file, "the .net file");
@@ -181,7 +184,7 @@ void declare_quantize(CLI::App& verb, Options& o) {
     add_run_options(verb, o);
     verb.add_option("--weights", o.weights, "a file or a run directory")->required();
     verb.add_option("--samples", o.samples, "training samples that ranges are taken from")
-        ->check(CLI::PositiveNumber)
+        ->check(whole_number(1))
         ->capture_default_str();
     verb.add_option("--percentile", o.percentile,
                     "percent of the samples that a range holds at either end; the rest is clipped")
@@ -201,7 +204,8 @@ void declare_explain(CLI::App& verb, Options& o) {
     verb.add_option("--set", o.settings, "NAME=VALUE: an option of the file");
     verb.add_option("--dim", o.dims, "NAME=VALUE: fixes a symbolic dimension");
     verb.add_option("--section", o.section, "the train section, where a file has several");
-    verb.add_option("--batch", o.batch, "samples, for the memory")->check(kBatches);
+    verb.add_option("--batch", o.batch, "samples, for the memory")
+        ->check(whole_number(1, kMostSamples));
     verb.add_flag("--json", o.json, "the result as JSON on standard output");
     verb.add_option("--weights", o.weights, "a file or a run directory: norms of these weights");
 }
@@ -319,6 +323,9 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         // --help and --version come this way too, with status 0.
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (Status environment = check_environment(); !environment) {
+        return report(environment.error());
     }
     options.arguments.assign(argv + 1, argv + argc);
     // An exception is the end of a run too.

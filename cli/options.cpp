@@ -1,7 +1,10 @@
 #include "cli/options.h"
 
-#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "cli/option_checks.h"
 #include "passes/precision.h"
 
 namespace netc {
@@ -16,26 +19,29 @@ void add_program_options(CLI::App& verb, Options& options, bool with_name) {
 }
 
 void add_matmul_option(CLI::App& verb, Options& options) {
-    std::map<std::string, Precision> words;
+    std::vector<std::pair<std::string, std::int64_t>> words;
     for (const Precision precision :
          {Precision::f32, Precision::bf16, Precision::bf16x3, Precision::bf16x6, Precision::tf32})
-        words.emplace(name_of(precision), precision);
+        words.emplace_back(name_of(precision), static_cast<std::int64_t>(precision));
     verb.add_option(
             "--matmul", options.matmul,
             "what contractions multiply: f32, bf16, or f32 in two (bf16x3) or three (bf16x6) "
             "parts of bf16; on a GPU also tf32; default: the section's precision")
-        ->transform(CLI::CheckedTransformer(words, CLI::ignore_case).description("TEXT"));
-    const std::map<std::string, std::int64_t> tiles{{"off", 0}, {"2", 2}, {"4", 4}};
+        ->type_name("TEXT")
+        ->transform(one_of(std::move(words)));
     verb.add_option("--winograd", options.winograd_tile,
                     "largest tile of Winograd's 3 x 3 convolutions: off, 2 or 4; default 4")
-        ->transform(CLI::CheckedTransformer(tiles).description("TEXT"));
+        ->type_name("TEXT")
+        ->transform(one_of({{"off", 0}, {"2", 2}, {"4", 4}}));
 }
 
 void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--data", options.data, "directory that data paths start from");
     verb.add_option("--section", options.section, "the train section, where a file has several");
-    verb.add_option("--batch", options.batch, "samples per call")->check(kBatches);
-    verb.add_option("--threads", options.threads, "default: all cores")->check(CLI::Range(1, 1024));
+    verb.add_option("--batch", options.batch, "samples per call")
+        ->check(whole_number(1, kMostSamples));
+    verb.add_option("--threads", options.threads, "default: all cores")
+        ->check(whole_number(1, kMostThreads));
     verb.add_option("--device", options.device,
                     "cpu (default), gpu, gpu:N of several, from 0, or gpu-emulator");
     verb.add_option("--gpu", options.gpu, "code for sm_80, sm_90 or sm_90a; default: the GPU's own")
@@ -43,7 +49,7 @@ void add_run_options(CLI::App& verb, Options& options) {
     verb.add_option("--seed", options.seed,
                     "of initial weights, the order of samples, random layers in training; in use "
                     "they draw as of step 0")
-        ->check(CLI::NonNegativeNumber);
+        ->check(seed_number());
     verb.add_option("--cache", options.cache, "directory of the compile cache, or off");
     verb.add_option("--print-after", options.print_after,
                     "print the graph after this pass, or all");

@@ -73,9 +73,6 @@ struct Options {
     std::shared_ptr<std::string> run_begun;  // set by write_run_record, for note_run_end
 };
 
-// What --batch takes.
-inline const CLI::Range kBatches{1, 1'000'000'000};
-
 // FILE and how it is read: --set --dim --json --werror.
 void add_program_options(CLI::App& verb, Options& options, bool with_name = true);
 // What changes how it is compiled and run: --batch --threads --device --cache --print-after --time-report --data.

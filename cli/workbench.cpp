@@ -202,9 +202,8 @@ CpuTarget cpu_target(const Options& options) {
 
 int thread_count(const Options& options) {
     if (options.threads) return *options.threads;
-    if (const char* text = std::getenv("NETC_THREADS")) {
-        const int threads = std::atoi(text);
-        if (threads >= 1 && threads <= 1024) return threads;
+    if (const char* text = std::getenv("NETC_THREADS")) {  // see check_environment
+        if (const int threads = std::atoi(text); threads >= 1) return threads;
     }
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }

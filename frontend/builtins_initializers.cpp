@@ -22,6 +22,11 @@ bool number_argument(const BuiltinCall& call, std::size_t index, double& number)
         return false;
     }
     number = number_of(value);
+    if (const auto* integer = value.as<std::int64_t>(); integer && !is_double(*integer)) {
+        wrong_value(call, value, fmt::format("argument `{}`", call.builtin.inputs[index].name),
+                    "a number that an f64 holds exactly");
+        return false;
+    }
     return true;
 }
 

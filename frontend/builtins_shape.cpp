@@ -5,6 +5,7 @@
 
 #include "frontend/builtins.h"
 #include "frontend/builtins_shape.h"
+#include "frontend/nested_numbers.h"
 
 namespace netc::frontend {
 
@@ -34,12 +35,26 @@ Datum reduce(const BuiltinCall& call) {
     return make_node(call.context, op, {x.get()}, {{"axes", axes}, {"keep", keep}}, call.place);
 }
 
+// The numbers of a type in the opposite order. Negation has no answer for the least int and for the
+// numbers of an unsigned type; -1 - x and 255 - x have one for each.
+Datum mirrored(const BuiltinCall& call, const Datum& value) {
+    const Tensor* x = value.tensor();
+    if (!x || !is_int(x->type.dtype)) {
+        return negate(call.context, value, call.place, call.place);
+    }
+    const Datum sum{std::int64_t{x->type.dtype == DType::u8 ? 255 : -1}, call.place};
+    const Datum filled = number_tensor(call.context, sum, x->type.dtype, x->type.shape, call.place);
+    if (filled.failed()) return filled;
+    return make_node(call.context, OpId::sub, {filled.tensor(), x}, {}, call.place);
+}
+
 Datum reduce_min(const BuiltinCall& call) {
-    const Datum minus = negate(call.context, call.values[0], call.place, call.place);
-    if (minus.failed()) return minus;
-    const Items values{minus};
+    const Datum opposite = mirrored(call, call.values[0]);
+    if (opposite.failed()) return opposite;
+    const Items values{opposite};
     const BuiltinCall inner{call.context, call.builtin, call.configuration, values, call.place};
-    return negate(call.context, reduce<OpId::reduce_max>(inner), call.place, call.place);
+    const Datum largest = reduce<OpId::reduce_max>(inner);
+    return largest.failed() ? largest : mirrored(call, largest);
 }
 
 Datum argmax(const BuiltinCall& call) {
@@ -279,29 +294,15 @@ Datum iota(const BuiltinCall& call) {
                      {{"axis", *axis}, {"dtype", *dtype}, {"shape", *shape}}, call.place);
 }
 
-bool flatten_numbers(const Datum& value, std::size_t depth, Shape& shape,
-                     std::vector<double>& values) {
-    const Items* items = value.items();
-    if (!items) {
-        if (!value.is_number() || value.is<Dim>() || depth != shape.size()) return false;
-        values.push_back(number_of(value));
-        return true;
-    }
-    if (items->empty()) return false;
-    const auto size = static_cast<std::int64_t>(items->size());
-    if (values.empty() && depth == shape.size()) shape.push_back(Dim(size));
-    if (depth >= shape.size() || !(shape[depth] == Dim(size))) return false;
-    return std::all_of(items->begin(), items->end(), [&](const Datum& item) {
-        return flatten_numbers(item, depth + 1, shape, values);
-    });
-}
-
 Datum tensor_constant(const BuiltinCall& call) {
     const auto dtype = dtype_of(call, 1, call.context.real);
     if (!dtype) return failed_datum();
     Shape shape;
     std::vector<double> values;
-    if (!flatten_numbers(call.values[0], 0, shape, values)) {
+    const Flattened outcome =
+        flatten_numbers(call.context, call.values[0], *dtype, call.place, shape, values);
+    if (outcome == Flattened::failed) return failed_datum();
+    if (outcome == Flattened::no_numbers) {
         return wrong_value(call, call.values[0], "the argument", "a nested list of numbers");
     }
     return make_node(call.context, OpId::tensor, {},

@@ -6,6 +6,7 @@
 
 #include "frontend/builtins.h"
 #include "frontend/elaborate_model.h"
+#include "frontend/utf8.h"
 
 namespace netc::frontend {
 
@@ -46,7 +47,9 @@ Datum rank(const BuiltinCall& call) {
 
 Datum len(const BuiltinCall& call) {
     if (const auto* text = call.values[0].as<std::string>()) {
-        return {static_cast<std::int64_t>(text->size()), call.place};
+        std::int64_t characters = 0;
+        for (std::size_t i = 0; i < text->size(); ++i) characters += begins_character(*text, i);
+        return {characters, call.place};
     }
     const Items* items = call.values[0].items();
     if (!items) return wrong_value(call, call.values[0], "the argument", "a list");
@@ -138,12 +141,19 @@ Datum log2_of(const BuiltinCall& call) {
     return {std::log2(number_of(value)), call.place};
 }
 
+// A float that was rounded, as an int.
+Datum whole_number(const BuiltinCall& call, double rounded) {
+    if (std::abs(rounded) < 0x1p63) return {static_cast<std::int64_t>(rounded), call.place};
+    const Span place = blame(call.context, call.place);
+    return report(call.context,
+                  diagnose<Code::number_too_large>(place, number_text(rounded), "an int of 64 bits")
+                      .text("what `{}` gives is an int", call.builtin.name));
+}
+
 Datum ceil_of(const BuiltinCall& call) {
     const Datum& value = call.values[0];
     if (value.is<std::int64_t>()) return value;
-    if (const double* number = value.as<double>(); number && std::abs(*number) < 9e15) {
-        return {static_cast<std::int64_t>(std::ceil(*number)), call.place};
-    }
+    if (const double* number = value.as<double>()) return whole_number(call, std::ceil(*number));
     if (value.tensor()) {  // -floor(-x)
         const Datum minus = negate(call.context, value, call.place, call.place);
         if (minus.failed()) return minus;
@@ -156,9 +166,7 @@ Datum ceil_of(const BuiltinCall& call) {
 Datum floor_of(const BuiltinCall& call) {
     const Datum& value = call.values[0];
     if (value.is<std::int64_t>()) return value;
-    if (const double* number = value.as<double>(); number && std::abs(*number) < 9e15) {
-        return {static_cast<std::int64_t>(std::floor(*number)), call.place};
-    }
+    if (const double* number = value.as<double>()) return whole_number(call, std::floor(*number));
     if (value.tensor()) {
         return make_node(call.context, OpId::floor, {value.tensor()}, {}, call.place);
     }

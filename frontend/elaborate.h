@@ -318,6 +318,10 @@ bool check_elements(Context& context, const Shape& shape, Span place, std::strin
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);
+// Whether a double holds it exactly, as constants of the graph are doubles.
+bool is_double(std::int64_t value);
+// Whether the type holds a static number; otherwise E0314 or E0318. Floats hold all, rounded.
+bool check_number(const Context& context, const Datum& number, DType dtype, Span place);
 // A static number as a tensor of this type: a filled constant, or computed from B.
 Datum number_tensor(Context& context, const Datum& number, DType dtype, const Shape& shape,
                     Span place);

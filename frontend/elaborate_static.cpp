@@ -277,8 +277,12 @@ Datum static_binary(Context& context, BinaryOperator op, const Datum& left, cons
                 .label(blame(context, left.place), "this is {}", describe_kind(left))
                 .label(blame(context, right.place), "this is {}", describe_kind(right)));
     }
-    if (op == BinaryOperator::equal) return {same_static(left, right), place};
-    if (op == BinaryOperator::not_equal) return {!same_static(left, right), place};
+    if (op == BinaryOperator::equal || op == BinaryOperator::not_equal) {
+        const std::optional<bool> same = same_static(
+            left, right, [&](std::size_t items) { return spend(context, place, items); });
+        if (!same) return failed_datum();
+        return {*same == (op == BinaryOperator::equal), place};
+    }
     const bool lists = is_list_of_numbers(left) || is_list_of_numbers(right);
     if (is_arithmetic(op) && lists && (left.items() || left.is_number()) &&
         (right.items() || right.is_number())) {

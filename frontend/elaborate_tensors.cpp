@@ -1,5 +1,6 @@
 // Nodes from the elaborator's side: appending, broadcasting, and where a dimension's number comes from.
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -125,6 +126,59 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
     return tensor_datum(context, *made, place, inputs);
 }
 
+namespace {
+
+struct Interval {
+    std::int64_t least = 0, greatest = 0;
+};
+Interval interval_of(DType integers) {
+    const std::int64_t bits = 8 * size_of(integers);
+    if (integers == DType::b1) return {0, 1};
+    if (integers == DType::u8) return {0, 255};
+    if (bits == 64) return {INT64_MIN, INT64_MAX};
+    return {-(std::int64_t{1} << (bits - 1)), (std::int64_t{1} << (bits - 1)) - 1};
+}
+
+}  // namespace
+
+bool is_double(std::int64_t value) {
+    const auto rounded = static_cast<double>(value);
+    return rounded < 0x1p63 && static_cast<std::int64_t>(rounded) == value;
+}
+
+bool check_number(const Context& context, const Datum& number, DType dtype, Span place) {
+    if (is_float(dtype) || number.is<bool>() || number.is<Dim>()) return true;
+    const Span at = blame(context, number.place.known() ? number.place : place);
+    const double value = number_of(number);
+    if (value != std::floor(value) || !std::isfinite(value)) {
+        report(context,
+               diagnose<Code::dtypes_differ>(blame(context, place), number_text(value),
+                                             fmt::format("a tensor of {}", name_of(dtype))));
+        return false;
+    }
+    const auto [least, greatest] = interval_of(dtype);
+    const auto* integer = number.as<std::int64_t>();
+    const bool inside = integer ? *integer >= least && *integer <= greatest
+                                : value >= static_cast<double>(least) && value < 0x1p63 &&
+                                      static_cast<std::int64_t>(value) <= greatest;
+    if (inside && (!integer || is_double(*integer))) return true;
+    const bool plain = !integer && std::abs(value) < 0x1p53;
+    const std::string text = plain ? fmt::format("{:.0f}", value) : describe_value(number);
+    Diagnostic diagnostic = diagnose<Code::number_outside_type>(at, text, name_of(dtype));
+    if (inside) {
+        std::move(diagnostic).text("an int beyond 2^53 that no f64 equals");
+        std::move(diagnostic)
+            .help("numbers in the text of a program keep 53 bits; give this one as an input");
+    } else {
+        std::move(diagnostic).text("{} goes from {} to {}", name_of(dtype), least, greatest);
+        if (dtype != DType::i64 && dtype != DType::b1) {
+            std::move(diagnostic).help("a wider type holds it; `cast` converts a tensor");
+        }
+    }
+    report(context, std::move(diagnostic));
+    return false;
+}
+
 Datum number_tensor(Context& context, const Datum& number, DType dtype, const Shape& shape,
                     Span place) {
     if (!context.builder) return make_node(context, OpId::constant, {}, {}, place);
@@ -140,12 +194,7 @@ Datum number_tensor(Context& context, const Datum& number, DType dtype, const Sh
     } else {
         filled = number_of(number);
     }
-    if (!is_float(dtype) && number.is<double>() &&
-        filled != static_cast<double>(static_cast<std::int64_t>(filled))) {
-        return report(context,
-                      diagnose<Code::dtypes_differ>(blame(context, place), number_text(filled),
-                                                    fmt::format("a tensor of {}", name_of(dtype))));
-    }
+    if (!check_number(context, number, dtype, place)) return failed_datum();
     return tensor_datum(context, context.builder->constant(filled, dtype, shape), place, {});
 }
 

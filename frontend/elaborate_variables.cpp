@@ -1,5 +1,6 @@
 // `param`, `state`, `update` and `assert`.
 #include "frontend/elaborate_variables.h"
+#include "frontend/nested_numbers.h"
 
 #include <algorithm>
 
@@ -142,32 +143,25 @@ struct Declaring {
         return Type{dtype, *shape};
     }
 
-    // A nested list as values, row-major; false where its shape differs.
-    bool flatten(const Datum& items, const Shape& shape, std::size_t axis,
-                 std::vector<double>& values) const {
-        if (axis == shape.size()) {
-            if (!items.is_number() || items.is<Dim>()) return false;
-            values.push_back(number_of(items));
-            return true;
-        }
-        const auto* list = items.as<ListValue>();
-        const bool fits =
-            list && static_cast<std::int64_t>(list->items->size()) == shape[axis].value();
-        return fits &&
-               std::all_of(list->items->begin(), list->items->end(), [&](const Datum& item) {
-                   return flatten(item, shape, axis + 1, values);
-               });
-    }
-
     std::optional<Initializer> initializer(const Type& variable) const {
         const Datum given = evaluate(context, value, scope);
         if (given.failed()) return std::nullopt;
         Initializer result;
         if (const auto* initial = given.as<InitialValue>()) {
             result = *initial->initializer;
+            const bool full = result.kind == InitializerKind::full;
+            for (const double number : full ? result.arguments : std::vector<double>{}) {
+                if (!check_number(context, {number, given.place}, variable.dtype, value.span)) {
+                    return std::nullopt;
+                }
+            }
         } else {
             result.kind = InitializerKind::values;
-            if (!flatten(given, variable.shape, 0, result.values)) {
+            Shape found;
+            const Flattened outcome =
+                flatten_numbers(context, given, variable.dtype, value.span, found, result.values);
+            if (outcome == Flattened::failed) return std::nullopt;
+            if (outcome == Flattened::no_numbers || !(found == variable.shape)) {
                 Diagnostic diagnostic =
                     diagnose<Code::wrong_static_type>(
                         blame(context, value.span),

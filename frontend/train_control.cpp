@@ -30,14 +30,29 @@ namespace {
 
 bool refers_to_held_out(const Watch& watch) { return watch.name.starts_with("valid."); }
 
+// Of a file of weights beside those that a run keeps anyway.
+void check_file_name(SettingReader& reader, const ast::Expr* place, const std::string& name) {
+    if (place == nullptr) return;
+    const auto refuse = [&](std::string_view wanted) {
+        reader.out_of_range(place->span, "file", wanted);
+    };
+    if (name.empty() || name.find('/') != std::string::npos)
+        return refuse("a name without folders");
+    const bool control = std::ranges::any_of(
+        name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    if (control) return refuse("a name without control characters");
+    if (name.starts_with('.')) return refuse("a name that does not begin with a dot");
+    if (name == "last" || name == "state") {
+        refuse("another name: a run keeps its own files as `last` and `state`");
+    }
+}
+
 void save_best(SettingReader& reader, const SettingCall& call, const Watchable& watchable,
                TrainSection& section) {
     const SettingArguments arguments(reader, call, {"file", "by"}, 1);
     if (auto file = arguments.text("file")) {
         if (file->ends_with(".safetensors")) file->resize(file->size() - 12);
-        if (file->empty() || file->find('/') != std::string::npos) {
-            reader.out_of_range(arguments.find("file")->span, "file", "a name without folders");
-        }
+        check_file_name(reader, arguments.find("file"), *file);
         section.best_file = *file;
     }
     const ast::Expr* by = arguments.find("by");
@@ -66,9 +81,7 @@ void save_every(SettingReader& reader, const SettingCall& call, TrainSection& se
     save.file = arguments.text("file").value_or(save.period.unit == DurationUnit::epochs ? "epoch"
                                                                                          : "step");
     if (save.file.ends_with(".safetensors")) save.file.resize(save.file.size() - 12);
-    if (save.file.empty() || save.file.find('/') != std::string::npos) {
-        reader.out_of_range(arguments.find("file")->span, "file", "a name without folders");
-    }
+    check_file_name(reader, arguments.find("file"), save.file);
     section.save_every = save;
 }
 

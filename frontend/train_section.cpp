@@ -20,6 +20,9 @@ constexpr std::string_view kSettings[] = {
     "batch",  "epochs", "steps",    "drop_last", "shuffle",       "seed",    "dtype",
     "stop",   "save",   "validate", "log",       "train_metrics", "sample",  "load",
     "freeze", "rate",   "solver",   "restarts",  "precision",     "matmul"};
+// What the log of a run, and the table of all runs, hold besides the loss and metrics.
+constexpr std::string_view kColumns[] = {"epoch",   "step", "epochs",  "steps",
+                                         "penalty", "lr",   "seconds", "samples_per_second"};
 // What a resumed run may find changed, metrics too.
 constexpr std::string_view kAdjustable[] = {"epochs", "steps", "stop", "save", "validate", "log"};
 constexpr std::string_view kOptimizerArguments[] = {"lr",           "learning_rate", "momentum",
@@ -128,6 +131,12 @@ struct SectionReader {
                     std::find(names.begin(), names.end(), metric->name.text) != names.end()) {
                     reader.error(
                         diagnose<Code::declared_twice>(metric->name.span, metric->name.text));
+                    continue;
+                }
+                if (std::ranges::find(kColumns, metric->name.text) != std::end(kColumns)) {
+                    reader.out_of_range(metric->name.span, "metric",
+                                        fmt::format("another name than a column of the log has: {}",
+                                                    fmt::join(kColumns, ", ")));
                     continue;
                 }
                 items.metrics.push_back(metric);

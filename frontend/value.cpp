@@ -1,6 +1,7 @@
 // Values of the static world: making, describing, comparing.
 #include "frontend/value.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -50,11 +51,13 @@ double number_of(const Datum& static_number) {
 }
 
 Datum make_list(Items items, Span place) {
-    return {ListValue{std::make_shared<const Items>(std::move(items))}, place};
+    const bool tensors = std::ranges::any_of(items, holds_tensor);
+    return {ListValue{std::make_shared<const Items>(std::move(items)), tensors}, place};
 }
 
 Datum make_tuple(Items items, Span place) {
-    return {TupleValue{std::make_shared<const Items>(std::move(items))}, place};
+    const bool tensors = std::ranges::any_of(items, holds_tensor);
+    return {TupleValue{std::make_shared<const Items>(std::move(items)), tensors}, place};
 }
 
 std::string shape_text(const Shape& shape) {
@@ -121,6 +124,32 @@ std::string function_text(const FunctionValue& function) {
 
 std::string describe_kind(const Datum& value) { return std::visit(KindDescriber{}, value.kind); }
 
+namespace {
+
+// No message has room for more of a list, whose items may be lists of lists.
+constexpr std::size_t kLongestList = 2000;
+
+void append_value(std::string& text, const Datum& value) {
+    const Items* items = value.items();
+    if (!items) {
+        text += describe_value(value);
+        return;
+    }
+    const bool list = value.is<ListValue>();
+    text += list ? "[" : "(";
+    for (std::size_t i = 0; i < items->size(); ++i) {
+        if (i > 0) text += ", ";
+        if (i == 16 || text.size() > kLongestList) {
+            text += "...";
+            break;
+        }
+        append_value(text, (*items)[i]);
+    }
+    text += list ? "]" : ")";
+}
+
+}  // namespace
+
 std::string describe_value(const Datum& value) {
     if (const bool* truth = value.as<bool>()) return *truth ? "true" : "false";
     if (value.is_integer()) return dim_of(value).to_string();
@@ -130,18 +159,10 @@ std::string describe_value(const Datum& value) {
         return fmt::format("{}{}", quantity->value, ast::spelling(quantity->unit));
     }
     if (const auto* dtype = value.as<DtypeValue>()) return std::string(ast::spelling(dtype->dtype));
-    if (const Items* items = value.items()) {
-        const bool list = value.is<ListValue>();
-        std::string text = list ? "[" : "(";
-        for (std::size_t i = 0; i < items->size(); ++i) {
-            if (i > 0) text += ", ";
-            if (i == 16) {
-                text += "...";
-                break;
-            }
-            text += describe_value((*items)[i]);
-        }
-        return text + (list ? "]" : ")");
+    if (value.items()) {
+        std::string text;
+        append_value(text, value);
+        return text;
     }
     if (const FunctionValue* function = value.function()) return function_text(*function);
     if (const Tensor* tensor = value.tensor()) return tensor->type.to_string();
@@ -149,16 +170,13 @@ std::string describe_value(const Datum& value) {
 }
 
 bool holds_tensor(const Datum& value) {
-    if (value.tensor()) return true;
-    const Items* items = value.items();
-    if (!items) return false;
-    for (const Datum& item : *items) {
-        if (holds_tensor(item)) return true;
-    }
-    return false;
+    if (const auto* list = value.as<ListValue>()) return list->tensors;
+    if (const auto* tuple = value.as<TupleValue>()) return tuple->tensors;
+    return value.tensor() != nullptr;
 }
 
-bool same_static(const Datum& a, const Datum& b) {
+std::optional<bool> same_static(const Datum& a, const Datum& b,
+                                const std::function<bool(std::size_t)>& spend) {
     if (a.is_integer() && b.is_integer()) return dim_of(a) == dim_of(b);
     if (a.is<Dim>() || b.is<Dim>()) return false;
     if (a.is_number() && b.is_number()) return number_of(a) == number_of(b);
@@ -173,8 +191,10 @@ bool same_static(const Datum& a, const Datum& b) {
     if (const Items* items = a.items()) {
         const Items* others = b.items();
         if (items->size() != others->size()) return false;
+        if (!spend(items->size())) return std::nullopt;
         for (std::size_t i = 0; i < items->size(); ++i) {
-            if (!same_static((*items)[i], (*others)[i])) return false;
+            const std::optional<bool> same = same_static((*items)[i], (*others)[i], spend);
+            if (same != true) return same;
         }
         return true;
     }

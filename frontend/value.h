@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -30,9 +32,11 @@ using ItemsPointer = std::shared_ptr<const Items>;
 struct Failed {};
 struct ListValue {
     ItemsPointer items;
+    bool tensors = false;  // among the items, or in lists among them
 };
 struct TupleValue {
     ItemsPointer items;
+    bool tensors = false;
 };
 struct DtypeValue {
     ast::Dtype dtype = ast::Dtype::f32;
@@ -149,12 +153,15 @@ inline Datum failed_datum() { return {}; }
 
 // "an int", "a list", "f32[B, 10]": what a message says that a value is.
 std::string describe_kind(const Datum& value);
-// The value as text: 3, 0.5, [1, 2], conv(4).
+// The value as text: 3, 0.5, [1, 2], conv(4). Lists are cut behind 16 items and what is longer than a
+// message wants.
 std::string describe_value(const Datum& value);
 std::string number_text(double value);
 std::string shape_text(const Shape& shape);  // [B, 10]
 // True where a tensor is the value or among the items of a list or tuple.
 bool holds_tensor(const Datum& value);
-bool same_static(const Datum& a, const Datum& b);
+// Lists item by item, which `spend(items)` may end: nothing then.
+std::optional<bool> same_static(const Datum& a, const Datum& b,
+                                const std::function<bool(std::size_t)>& spend);
 
 }  // namespace netc::frontend

@@ -8,9 +8,13 @@
 #include "runtime/data/convert.h"
 #include "runtime/data/csv_source.h"
 #include "runtime/data/selector_text.h"
+#include "runtime/data/utf8_check.h"
 
 namespace netc {
 namespace {
+
+constexpr const char* kSaveAsUtf8 =
+    "categories are stored with the weights, in UTF-8; save the file in this encoding";
 
 // Sorted as the language says: numbers by value when all are numbers, texts by their bytes.
 std::vector<std::string> sorted_categories(const std::set<std::string>& found) {
@@ -77,6 +81,12 @@ Result<CsvSource::Learned> CsvSource::learn(std::span<const std::int64_t> traini
                 const CsvCell& cell = cells[static_cast<std::size_t>(output.column)];
                 if (output.kind == SelectorKind::category || output.kind == SelectorKind::one_hot) {
                     if (!is_missing(output, cell) || source_.missing != MissingPolicy::error) {
+                        if (const auto at = not_utf8(cell.text)) {
+                            return Error{.message =
+                                             not_utf8_text(cell.text, *at) + " in a category",
+                                         .place = table_.place(cell),
+                                         .help = kSaveAsUtf8};
+                        }
                         running[i][k].texts.insert(cell.text);
                     }
                 } else if (const auto number = parse_number(cell.text);
@@ -157,10 +167,15 @@ Status CsvSource::encode_cell(const Selection& selection, const Output& output,
                     "");
             }
             if (!value || !std::isfinite(*value)) {
-                return fail(
-                    fmt::format("{} is not a number, but {} of {} must be", quoted_text(cell.text),
-                                column_name(output.column), selection.request.name),
-                    value ? "" : "category(c), one_hot(c) and equals(c, v) make numbers of texts");
+                const bool large = is_too_large_number(cell.text);
+                return fail(large ? fmt::format("{} is too large for a number of {}",
+                                                quoted_text(cell.text), column_name(output.column))
+                                  : fmt::format("{} is not a number, but {} of {} must be",
+                                                quoted_text(cell.text), column_name(output.column),
+                                                selection.request.name),
+                            value || large
+                                ? ""
+                                : "category(c), one_hot(c) and equals(c, v) make numbers of texts");
             }
             number = *value;
             break;

@@ -89,7 +89,7 @@ Status CsvSource::take_header() {
             for (const Output& output : outputs) {
                 const CsvCell& cell = cells[static_cast<std::size_t>(output.column)];
                 header |= output.kind == SelectorKind::columns && !is_missing(output, cell) &&
-                          !parse_number(cell.text);
+                          !parse_number(cell.text) && !is_too_large_number(cell.text);
             }
         }
     }

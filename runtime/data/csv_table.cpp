@@ -66,24 +66,38 @@ char guess_delimiter(const std::vector<std::string_view>& lines) {
 
 }  // namespace
 
-std::optional<double> parse_number(std::string_view text) {
+namespace {
+
+enum class Size : std::uint8_t { no_number, fits, too_large };
+
+Size parse(std::string_view text, double& value) {
     if (text.starts_with('+')) {
         text.remove_prefix(1);
-        if (text.starts_with('-')) return std::nullopt;
+        if (text.starts_with('-')) return Size::no_number;
     }
-    double value = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    // Out of range: from_chars leaves the value alone; too small a number is a zero, too large a
-    // one is none.
-    if (end != text.data() + text.size() || text.empty()) return std::nullopt;
+    // Out of range: from_chars leaves the value alone; too small a number is a zero.
+    if (end != text.data() + text.size() || text.empty()) return Size::no_number;
     if (code == std::errc::result_out_of_range) {
         const std::size_t exponent = text.find_first_of("eE");
         const bool tiny = exponent != std::string_view::npos && exponent + 1 < text.size() &&
                           text[exponent + 1] == '-';
-        return tiny ? std::optional<double>(0.0) : std::nullopt;
+        value = 0;
+        return tiny ? Size::fits : Size::too_large;
     }
-    if (code != std::errc()) return std::nullopt;
-    return value;
+    return code == std::errc() ? Size::fits : Size::no_number;
+}
+
+}  // namespace
+
+std::optional<double> parse_number(std::string_view text) {
+    double value = 0;
+    return parse(text, value) == Size::fits ? std::optional<double>(value) : std::nullopt;
+}
+
+bool is_too_large_number(std::string_view text) {
+    double value = 0;
+    return parse(text, value) == Size::too_large;
 }
 
 std::string excerpt(std::string_view text) {

@@ -69,6 +69,9 @@ private:
 // else.
 std::optional<double> parse_number(std::string_view text);
 
+// A number that no double holds, as 1e400: parse_number has none for it.
+bool is_too_large_number(std::string_view text);
+
 // An excerpt of a file that is safe to show: at most 30 characters, no control characters.
 std::string excerpt(std::string_view text);
 

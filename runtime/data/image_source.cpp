@@ -10,6 +10,7 @@
 #include "runtime/data/array_sources.h"
 #include "runtime/data/file_sources.h"
 #include "runtime/data/selector_text.h"
+#include "runtime/data/utf8_check.h"
 #include "runtime/files/files.h"
 #include "runtime/files/image.h"
 #include "runtime/files/image_edit.h"
@@ -209,6 +210,7 @@ Result<LoadedSource> read_images(const DataSource& source, const std::vector<Fie
     const std::string path = join_path(root, source.path);
     Result<Folder> found = find_images(path, with_classes);
     if (!found) return found.error();
+    if (Status names = check_class_names(found->names, path); !names) return names.error();
     if (classes.empty()) classes = found->names;
     std::map<std::string_view, std::int64_t> code_of;
     for (const std::string& name : classes) {

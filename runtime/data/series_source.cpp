@@ -10,6 +10,7 @@
 #include "runtime/data/convert.h"
 #include "runtime/data/file_sources.h"
 #include "runtime/data/selector_text.h"
+#include "runtime/data/utf8_check.h"
 #include "runtime/files/find_files.h"
 
 namespace netc {
@@ -100,6 +101,9 @@ Result<LoadedSource> read_series(const DataSource& source, const std::vector<Fie
         made.origin = source.path;
         if ((*field)->part == FieldPart::folder) {
             const auto known = trained_categories(trained, request.name, kFolder);
+            if (Status names = check_class_names(classes, source.path); !names) {
+                return names.error();
+            }
             if (!known.empty()) classes = known;
             made.field.statistics.columns = {{kFolder, classes, std::nullopt}};
             plans.push_back({*field, {}, 0, 0, 0});

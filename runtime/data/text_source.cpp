@@ -9,35 +9,13 @@
 #include "runtime/data/convert.h"
 #include "runtime/data/file_sources.h"
 #include "runtime/data/selector_text.h"
+#include "runtime/data/utf8_check.h"
 #include "runtime/files/gzip.h"
 
 namespace netc {
 namespace {
 
 constexpr const char* kVocabulary = "vocabulary";
-
-// The length of the UTF-8 character at `at`; 0 where the bytes are none.
-std::size_t character_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(at);
-    if (first < 0x80) return 1;
-    const std::size_t length = first >= 0xf5   ? 0
-                               : first >= 0xf0 ? 4
-                               : first >= 0xe0 ? 3
-                               : first >= 0xc2 ? 2
-                                               : 0;
-    if (length == 0 || at + length > text.size()) return 0;
-    for (std::size_t i = at + 1; i < at + length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    // Overlong forms, surrogates, beyond the last code point.
-    const unsigned char second = byte(at + 1);
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-        return 0;
-    }
-    return length;
-}
 
 FilePlace place_of(const DataFile& file, std::size_t at) {
     const std::string_view before = std::string_view(file.bytes).substr(0, at);
@@ -57,8 +35,7 @@ Result<std::vector<std::string_view>> characters_of(const DataFile& file) {
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t length = character_length(text, at);
         if (length == 0) {
-            return Error{.message = fmt::format("the byte {:#04x} is no UTF-8",
-                                                static_cast<unsigned char>(text[at])),
+            return Error{.message = not_utf8_text(text, at),
                          .place = place_of(file, at),
                          .help = "`tokens = byte` reads any file"};
         }

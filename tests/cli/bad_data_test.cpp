@@ -110,6 +110,15 @@ TEST_CASE("tables") {
         while (line.size() < 10'000'000) line += "1,";
         expect_refusal(train(good + line + "1\n"), 3, {"points.csv:41"});
     }
+    SECTION("a category in another encoding") {
+        directory.write("table.net", with_data(kTable, "csv(\"points.csv\", x = cols(0..2), y = "
+                                                       "category(col(2)))"));
+        expect_refusal(train("1,2,tea\n3,4,caf\xe9\n5,6,milk\n"), 3,
+                       {"points.csv:2:5", "0xe9 is no UTF-8", "category"});
+    }
+    SECTION("a first row with a number that no double holds") {
+        expect_refusal(train("1e400,2,0\n" + good), 3, {"points.csv:1:1", "too large"});
+    }
     SECTION("gzip, cut off") {
         const std::string packed = gzip(good);
         expect_refusal(train(packed.substr(0, packed.size() / 2)), 3, {"points.csv"});
@@ -120,6 +129,26 @@ TEST_CASE("tables") {
         expect_refusal(train(packed), 3, {"points.csv"});
     }
     CHECK_FALSE(std::filesystem::exists(directory.file("run/state.safetensors.tmp")));
+}
+
+TEST_CASE("class folders in another encoding") {
+    const TemporaryDirectory directory;
+    const std::string image = "P5\n2 2\n255\n" + std::string(4, 'x');
+    for (const char* folder : {"tea", "caf\xe9"}) {
+        std::filesystem::create_directories(directory.file(std::string("photos/") + folder));
+        directory.write(std::string("photos/") + folder + "/1.pgm", image);
+    }
+    directory.write("photos.net", R"(net 1
+model Photos(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
+train Photos {
+  target y: i32[B]
+  data = images("photos", x = image(), y = folder())
+  loss = cross_entropy(out, y)
+  epochs = 1
+}
+)");
+    expect_refusal(run_netc({"train", "photos.net", "--run", "run"}, directory.path()), 3,
+                   {"photos", "0xe9 is no UTF-8", "folder"});
 }
 
 TEST_CASE("idx and npy") {

@@ -33,7 +33,24 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"check", "xor.net", "--dim", "T=many"}, {"T=many"});
     refused({"summary", "xor.net", "Nosuch"}, {"Nosuch", "Xor"});
     refused({"train", "xor.net", "Nosuch"}, {"Nosuch", "Xor"});
-    refused({"train", "xor.net", "--epochs", "0"}, {"--epochs"});
+    refused({"train", "xor.net", "--epochs", "0"}, {"error: --epochs: 0 is not at least 1\n"});
+    refused({"train", "xor.net", "--epochs", "-3"}, {"error: --epochs: -3 is not at least 1\n"});
+    refused({"train", "xor.net", "--epochs", "99999999999999999999"},
+            {"error: --epochs: 99999999999999999999 is more than 9223372036854775807\n"});
+    refused({"train", "xor.net", "--steps", "1.5"},
+            {"error: --steps: 1.5 is not a whole number\n"});
+    refused({"train", "xor.net", "--seed", "18446744073709551616"},
+            {"error: --seed: 18446744073709551616 is more than 18446744073709551615\n"});
+    refused({"train", "xor.net", "--threads", "1025"},
+            {"error: --threads: 1025 is more than 1024\n"});
+    refused({"train", "xor.net", "--matmul=x"},
+            {"error: --matmul: x is none of f32, bf16, bf16x3, bf16x6, tf32\n"});
+    refused({"train", "xor.net", "--winograd=3"}, {"error: --winograd: 3 is none of off, 2, 4\n"});
+    for (const char* threads : {"abc", "0", "4x", "1025"}) {
+        Command command = netc_command({"summary", "xor.net"}, directory.path());
+        command.environment.push_back(std::string("NETC_THREADS=") + threads);
+        expect_refusal(run_command(command), 2, {"NETC_THREADS: ", threads});
+    }
     refused({"train", "xor.net", "--epochs", "many"}, {"--epochs"});
     refused({"train", "xor.net", "--batch", "99999999999999999999"}, {"--batch"});
     refused({"train", "xor.net", "--seed", "-1"}, {"--seed"});
@@ -71,6 +88,8 @@ TEST_CASE("what there is, is shown") {
         CHECK(help.status == 0);
         CHECK(help.err.empty());
         CHECK(help.out.find("--help") != std::string::npos);
+        CHECK(help.out.find("ENUM") == std::string::npos);
+        CHECK(help.out.find("e+308") == std::string::npos);
     }
     const Outcome version = run_netc({"--version"}, ".");
     CHECK(version.status == 0);
@@ -120,6 +139,17 @@ TEST_CASE("a program that would take for ever or hold too much is refused") {
     SECTION("calls of calls") { expect_refusal(check(doubling + model + "f60\n"), 1, {"E0214"}); }
     SECTION("lists of lists") {
         expect_refusal(check(lists + model + "repeat (i) in a60 { relu }\n"), 1, {"E0214"});
+    }
+    SECTION("lists in lists, compared, shown and made a constant") {
+        std::string pairs = "const a0 = [1]\n";
+        for (int i = 0; i < 40; ++i) {
+            const std::string last = "a" + std::to_string(i);
+            pairs += "const a" + std::to_string(i + 1) + " = [" + last + ", " + last + "]\n";
+        }
+        pairs += model + "relu\n";
+        expect_refusal(check(pairs + "assert a40 == a40\n"), 1, {"E0214"});
+        expect_refusal(check(pairs + "assert 1 == 2, \"{a40}\"\n"), 1, {"E0206", "..."});
+        expect_refusal(check(pairs + "assert a40 < 2\n"), 1, {"E0203"});
     }
     SECTION("a weight") {
         expect_refusal(check(model + "linear(9223372036854775807) |> linear(8)\n"), 1, {"E0317"});

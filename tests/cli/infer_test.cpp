@@ -50,6 +50,61 @@ std::vector<float> floats(const Safetensors& file, const char* name) {
 
 }  // namespace
 
+TEST_CASE("ints are exact: their least, and what predict writes") {
+    const TemporaryDirectory directory;
+    struct Case {
+        DType dtype;
+        std::vector<std::int64_t> row;
+        const char *json, *least;
+    };
+    const Case cases[] = {
+        {DType::u8, {0, 7, 9, 200}, "[[0,7,9,200]]", "[0]"},
+        {DType::u8, {255, 128, 127, 129}, "[[255,128,127,129]]", "[127]"},
+        {DType::i8, {-128, 5, 127, 0}, "[[-128,5,127,0]]", "[-128]"},
+        {DType::i16, {-32768, 5, 32767, 0}, "[[-32768,5,32767,0]]", "[-32768]"},
+        {DType::i32,
+         {5, INT32_MIN, 0, INT32_MAX},
+         "[[5,-2147483648,0,2147483647]]",
+         "[-2147483648]"},
+        {DType::i32,
+         {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
+         "[[2147483647,2147483647,2147483647,2147483647]]",
+         "[2147483647]"},
+        {DType::i64,
+         {9007199254740993, INT64_MIN, INT64_MAX, -9007199254740993},
+         "[[9007199254740993,-9223372036854775808,9223372036854775807,-9007199254740993]]",
+         "[-9223372036854775808]"},
+    };
+    for (const Case& entry : cases) {
+        const std::string name(name_of(entry.dtype));
+        INFO(name);
+        directory.write("m.net", "net 1\nmodel M(x: " + name + "[B, 4]) -> (same: " + name +
+                                     "[B, 4], low: " + name + "[B]) = (x + 0, reduce_min(1)(x))\n");
+        expect_success(run_netc({"init", "m.net", "-o", "w.safetensors"}, directory.path()));
+        const auto size = static_cast<std::size_t>(size_of(entry.dtype));
+        std::vector<std::byte> bytes(4 * size);
+        for (std::size_t i = 0; i < 4; ++i) std::memcpy(&bytes[i * size], &entry.row[i], size);
+        const std::vector<std::int64_t> shape = {1, 4};
+        REQUIRE(write_npy(directory.file("x.npy"), entry.dtype, shape, bytes).ok());
+        const auto predict = [&](std::vector<std::string> more) {
+            more.insert(more.begin(),
+                        {"predict", "m.net", "--weights", "w.safetensors", "--input", "x=x.npy"});
+            const Outcome outcome = run_netc(more, directory.path());
+            expect_success(outcome);
+            return outcome.out;
+        };
+        const std::string text =
+            std::string("{\"same\":") + entry.json + ",\"low\":" + entry.least + "}\n";
+        CHECK(predict({"--json"}) == text);
+        predict({"-o", "out.json"});
+        CHECK(*read_file(directory.file("out.json")) == text);
+        const std::string table = predict({});
+        for (const std::int64_t value : entry.row) {
+            CHECK(table.find(" " + std::to_string(value)) != std::string::npos);
+        }
+    }
+}
+
 TEST_CASE("predict computes, in every form it writes") {
     const TemporaryDirectory directory;
     directory.write("line.net", kLine);

@@ -190,6 +190,57 @@ TEST_CASE("headers are clean C99 and C++, alone and together") {
     expect_success(shell("./all_c && ./all_cpp", directory));
 }
 
+// What C, C++, their compilers or the header itself use already.
+TEST_CASE("inputs and results may have any name") {
+    const TemporaryDirectory directory;
+    const char* const words[] = {
+        // the other arguments
+        "weights", "batch", "hyper", "loss", "stream", "gradients",
+        // C and GNU C
+        "asm", "typeof", "typeof_unqual", "inline", "restrict", "constexpr", "alignas", "alignof",
+        "nullptr", "static_assert", "thread_local", "fortran",
+        // C++
+        "class", "concept", "requires", "consteval", "constinit", "co_await", "co_return",
+        "co_yield", "char8_t", "char16_t", "char32_t", "wchar_t", "decltype", "noexcept", "typeid",
+        "dynamic_cast", "mutable", "and_eq", "bitand", "bitor", "compl", "not_eq", "or_eq", "xor",
+        "xor_eq",
+        // <stdint.h>, <stddef.h>, macros of compilers
+        "size_t", "ptrdiff_t", "int32_t", "uint64_t", "intptr_t", "NULL", "offsetof", "SIZE_MAX",
+        "INT8_MIN", "UINT64_C", "WCHAR_MAX", "linux", "unix",
+        // the header's
+        "k_hyper", "k_tensor", "k_forward", "K_ALIGN", "K_OK", "K_WEIGHTS_SIZE", "K_STATE",
+        // what others become
+        "double_", "out", "out_"};
+    std::string inputs = "double: f32[B, 2]", sum = "double";
+    for (const char* word : words) {
+        inputs += std::string(", ") + word + ": f32[B, 2]";
+        sum += std::string(" + ") + word;
+    }
+    directory.write("k.net", "net 1\nmodel K(" + inputs + ") -> f32[B, 2] = (" + sum +
+                                 ") |> linear(2)\ntrain K {\n  target goto: f32[B, 2]\n  loss = "
+                                 "mse(out, goto)\n  epochs = 1\n}\n");
+    expect_success(run_netc({"compile", "k.net", "-o", "k.o"}, directory.path()));
+    directory.write("use.c", "#include \"k.h\"\nint main(void) { return K_OK; }\n");
+    directory.write("use.cpp", "#include \"k.h\"\nint main() { return K_OK; }\n");
+    const std::string warnings = " -Wall -Wextra -pedantic -Werror -fsyntax-only ";
+    for (const char* compiler : {"cc -std=c99", "cc -std=gnu11", "cc -std=gnu17"}) {
+        INFO(compiler);
+        expect_success(shell(compiler + warnings + "use.c 2>&1", directory));
+    }
+    for (const char* compiler : {"c++ -std=c++17", "c++ -std=c++20", "c++ -std=gnu++20"}) {
+        INFO(compiler);
+        expect_success(shell(compiler + warnings + "use.cpp 2>&1", directory));
+    }
+}
+
+TEST_CASE("make reads a depfile, whatever the files are called") {
+    const TemporaryDirectory directory;
+    const std::string name = "a$b #c.net";
+    directory.write(name, "net 1\nmodel K(x: f32[B, 2]) -> f32[B, 2] = x |> linear(2)\n");
+    expect_success(run_netc({"compile", name, "-o", "q.o", "--MD"}, directory.path()));
+    CHECK(file_bytes(directory.file("q.d")) == "q.o: a$$b\\ \\#c.net\n");
+}
+
 TEST_CASE("the header carries the documentation comment of the model, whatever stands in it") {
     const TemporaryDirectory directory;
     directory.write("net.net", "net 1\n## Twice */ as /* much.\n##   Ends in \\\n"

@@ -200,6 +200,8 @@ TEST_CASE("bad tables are refused with line and column") {
         {"1,2,0\n3,4\n", "this line has 2 columns, but line 1 has 3", 2, 0},
         {"1,2,0\n3,4,1,5\n", "this line has 4 columns, but line 1 has 3", 2, 0},
         {"1,2,0\n3,inf,1\n", "\"inf\" is not a number", 2, 3},
+        {"1e400,2,0\n3,4,1\n", "\"1e400\" is too large for a number", 1, 1},
+        {"1,2,0\n3,-1e400,1\n", "\"-1e400\" is too large for a number", 2, 3},
         {"1,2,0\n3,4,1.5\n", "1.5 does not fit `y`, which is i32", 2, 5},
         {"1,2,0\n3,4,3\n", "`y` in row 1 is 3, outside of 0 to 2", 2, 0},
         {"1,2,0\n3,4,-1\n", "`y` in row 1 is -1, outside of 0 to 2", 2, 0},

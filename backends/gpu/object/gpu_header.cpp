@@ -144,13 +144,12 @@ struct GpuHeader : HeaderText {
         line("/* Lays out what {}_forward reads. */", p);
         function("prepare", "const void *weights, void *prepared");
         function("forward", fmt::format("const void *prepared, {}{}size_t batch, void *workspace",
-                                        c_arguments(forward.inputs, true),
-                                        c_arguments(forward.outputs, false)));
+                                        inputs_text(forward), outputs_text(forward)));
         if (options.train) training();
     }
 
     void training() {
-        const std::string inputs = c_arguments(program.find("train_step")->inputs, true);
+        const std::string inputs = inputs_text(*program.find("train_step"));
         hyper_type();
         line("/* One step: forward, loss, gradients, update. `loss` may be null. `hyper` lies in "
              "the host's memory in both");
