@@ -47,6 +47,8 @@ void Chooser::choose_slices(Schedule& schedule) const {
     Schedule sliced = schedule;
     sliced.slices = {{sum.axes[0], 1}};
     if (!legal(kernel_, sliced)) return;
+    // Between slices sums are stored and loaded again, as vectors.
+    if (!stores_[main_].front().lies_along(*schedule.vector_axis)) return;
     // Where all that is read differs, nothing is read again: such loops stay outside.
     const auto apart = [&](const AxisTile& tile) {
         return schedule.vector_axis != tile.axis && tiles(schedule, tile) > 1 &&

@@ -1,6 +1,7 @@
 // Chooses a schedule: tries vector axes and register tiles, and takes what the model of schedule_cost.cpp says is
 // fastest.
 #include <array>
+#include <cmath>
 
 #include "backends/cpu/schedule_chooser.h"
 #include "backends/cpu/schedule_queries.h"
@@ -11,6 +12,14 @@ namespace {
 
 // What takes more than so many second-level caches comes from memory: what third-level caches hold of it is shared.
 constexpr double kFromMemory = 16;
+// Without what is far below the model's exactness, as the size of the code is beside a long run: of equals the first counts,
+// whose tile are neighbours in memory.
+double about(double cycles) {
+    int exponent = 0;
+    const double digits = std::frexp(cycles, &exponent);
+    return std::ldexp(std::round(std::ldexp(digits, 13)), exponent - 13);
+}
+
 // Rows at once that hide the latency of a sum.
 constexpr std::int64_t kRows = 4;
 
@@ -97,7 +106,7 @@ void Chooser::unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loo
 
 void Chooser::consider(Schedule schedule, bool thorough) {
     if (!legal(kernel_, schedule)) return;
-    const double value = cost(schedule, !thorough);
+    const double value = about(cost(schedule, !thorough));
     best_.push_back({value, std::move(schedule)});
     std::ranges::stable_sort(best_, {}, [](const auto& candidate) { return candidate.first; });
     if (best_.size() > 6) best_.pop_back();
