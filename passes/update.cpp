@@ -29,12 +29,15 @@ struct Step {
     Function& function;
     GraphBuilder builder;
     const OptimizerSpec& optimizer;
-    Value steps_done{};  // f32, before this step
-    Value rate{};        // f32
+    DType numbers = DType::f32;  // of scalars: f64 where gradients are
+    Value steps_done{};          // before this step
+    Value rate{};
+
+    Value number(double value) { return builder.constant(value, numbers); }
 
     Value read(VariableId id) { return builder.variable(id, module.variables[id].type); }
     void set(VariableId id, Value value) { function.updates.push_back({id, value.id}); }
-    // A rank-0 f32 as an operand beside `like`.
+    // A scalar as an operand beside `like`.
     Value beside(Value scalar, Value like) {
         return builder.broadcast(builder.cast(scalar, like.type().dtype), like.type().shape);
     }
@@ -49,22 +52,20 @@ struct Step {
 
 struct ScheduleNodes {
     Step& step;
-    Value steps_per_epoch;  // f32
+    Value steps_per_epoch;
 
     Value steps(Duration duration) {
-        Value value = step.builder.constant(duration.value, DType::f32);
+        Value value = step.number(duration.value);
         return duration.unit == DurationUnit::epochs ? value * steps_per_epoch : value;
     }
-    Value min_one(Value x) {
-        return step.builder.binary(OpId::min, x, step.builder.constant(1.0, DType::f32));
-    }
+    Value min_one(Value x) { return step.builder.binary(OpId::min, x, step.number(1.0)); }
     Value power(double base, Value exponent) {
-        if (base <= 0) return step.builder.constant(0.0, DType::f32);
+        if (base <= 0) return step.number(0.0);
         return step.builder.unary(OpId::exp, exponent * std::log(base));
     }
     Value build(const Schedule& schedule) {
         Value t = step.steps_done;
-        Value base = step.builder.constant(schedule.rate, DType::f32);
+        Value base = step.number(schedule.rate);
         switch (schedule.kind) {
             case ScheduleKind::constant: return base;
             case ScheduleKind::step:
@@ -92,7 +93,7 @@ struct ScheduleNodes {
         Value value = base;
         for (const auto& [from, rate] : schedule.points) {
             value = step.builder.select(step.builder.binary(OpId::less, t, steps(from)), value,
-                                        step.builder.constant(rate, DType::f32));
+                                        step.number(rate));
         }
         return value;
     }
@@ -116,10 +117,10 @@ void make_rate(Step& step) {
     GraphBuilder& b = step.builder;
     VariableId counter = add_slot(step.module, kStepSlot, Type{DType::i64, {}});
     Value done = step.read(counter);
-    step.steps_done = b.cast(done, DType::f32);
+    step.steps_done = b.cast(done, step.numbers);
     step.set(counter, done + b.constant(1.0, DType::i64));
 
-    Value per_epoch = b.constant(0.0, DType::f32);
+    Value per_epoch = step.number(0.0);
     if (uses_epochs(step.optimizer.rate)) {
         // The caller's number of steps, or what an earlier call left.
         VariableId known = add_slot(step.module, kStepsPerEpochSlot, Type{DType::i64, {}});
@@ -127,12 +128,12 @@ void make_rate(Step& step) {
         Value none = b.binary(OpId::equal, given, b.constant(0.0, DType::i64));
         Value steps = b.select(none, step.read(known), given);
         step.set(known, steps);
-        per_epoch = b.cast(steps, DType::f32);
+        per_epoch = b.cast(steps, step.numbers);
     }
     ScheduleNodes schedule{step, per_epoch};
     Value given = b.hyper("rate", DType::f32);
-    step.rate =
-        b.select(b.binary(OpId::equal, given, given), given, schedule.build(step.optimizer.rate));
+    step.rate = b.select(b.binary(OpId::equal, given, given), b.cast(given, step.numbers),
+                         schedule.build(step.optimizer.rate));
 }
 
 // ---- the optimizers --------------------------------------------------------------------------
@@ -152,7 +153,7 @@ void sgd(Step& step, VariableId parameter, Value gradient, Value rate) {
 
 // 1 - beta^t without cancellation: -expm1(t log beta), t counted from 1.
 Value bias_correction(Step& step, double beta) {
-    if (beta <= 0) return step.builder.constant(1.0, DType::f32);
+    if (beta <= 0) return step.number(1.0);
     return -step.builder.unary(OpId::expm1, (step.steps_done + 1.0) * std::log(beta));
 }
 
@@ -195,13 +196,12 @@ std::vector<Value> clip(Step& step, std::vector<Value> gradients, double limit) 
         for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<std::int64_t>(i);
         Value sum = g * g;
         if (!axes.empty()) sum = step.builder.reduce_sum(sum, axes);
-        sum = step.builder.cast(sum, DType::f32);
+        sum = step.builder.cast(sum, step.numbers);
         squares = squares.builder ? squares + sum : sum;
     }
     if (squares.builder == nullptr) return gradients;
     Value norm = step.builder.unary(OpId::sqrt, squares);
-    Value factor = step.builder.binary(OpId::min, limit / (norm + 1e-6),
-                                       step.builder.constant(1.0, DType::f32));
+    Value factor = step.builder.binary(OpId::min, limit / (norm + 1e-6), step.number(1.0));
     for (Value& g : gradients) g = g * step.beside(factor, g);
     return gradients;
 }
@@ -216,6 +216,9 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
                      "a schedule of the learning rate counts epochs or steps, not seconds"};
     }
     Step step{module, function, GraphBuilder(function), optimizer};
+    for (NodeId id : gradients) {
+        if (function[id].type.dtype == DType::f64) step.numbers = DType::f64;
+    }
     make_rate(step);
     std::vector<Value> values;
     for (NodeId id : gradients) values.push_back({&step.builder, id});
@@ -244,7 +247,7 @@ Result<NodeId> update(Module& module, Function& function, const OptimizerSpec& o
                 return Error{kExitInternal, "an optimizer over all data has no step of a batch"};
         }
     }
-    return step.rate.id;
+    return step.builder.cast(step.rate, DType::f32).id;  // for the log
 }
 
 }  // namespace netc

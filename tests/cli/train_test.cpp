@@ -249,6 +249,31 @@ train Wild {
     expect_refusal(outcome, 4, {"step", "learning rate"});
 }
 
+TEST_CASE("f64 is trained in f64: the rate, its schedule, the norm of what is clipped") {
+    const TemporaryDirectory directory;
+    const auto trained = [&](const std::string& factor, const std::string& optimizer) {
+        directory.write(
+            "a.net",
+            "net 1\nmodel M(x: f64[B]) -> f64[B] { param w: f64[] = ones() return x * w }\n"
+            "train M {\n target t: f64[B]\n dtype = f64\n data = inline(x = [" +
+                factor + "], t = [0])\n loss = mean(out * " + factor +
+                " + t)\n optimizer = " + optimizer + "\n steps = 1\n}\n");
+        const std::string run =
+            "run" + std::to_string(std::hash<std::string>{}(factor + optimizer));
+        expect_success(run_netc({"train", "a.net", "--run", run, "--quiet"}, directory.path()));
+        const Safetensors file = weights(directory.file(run + "/last.safetensors"));
+        double w = 0;
+        std::memcpy(&w, file.data(*file.find("w")).data(), sizeof w);
+        return w;
+    };
+    CHECK(trained("1", "sgd(lr = 0.1)") == 1 - 0.1);
+    CHECK(trained("1", "sgd(lr = step(0.3, gamma = 0.5, every = 1st))") == 1 - 0.3);
+    // 1e24 squared is no number of f32.
+    CHECK(trained("1e12", "sgd(lr = 0.5, clip = 1.0)") == Approx(0.5).epsilon(1e-14));
+    // The first step of Adam is the rate, but for epsilon beside the gradient.
+    CHECK(trained("1e12", "adam(lr = 0.1)") == Approx(0.9).epsilon(1e-14));
+}
+
 TEST_CASE("the learning curve is drawn") {
     const TemporaryDirectory directory;
     directory.write("moons.net", kMoons);
