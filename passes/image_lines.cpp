@@ -69,9 +69,10 @@ std::optional<Lines> lines_of(const Node& node, const Type& x, const Type& dy) {
     lines.x = line_axis(attributes, x, dy, 1);
     if (lines.y.places * lines.x.places < kLeastPlaces) return {};
     lines.pitch = lines.x.pitch();
-    // Shifts, and the place that makes pairs of an odd number, may run into one row more.
-    const bool runs_over = lines.x.reach > 0 || lines.y.places * lines.pitch % 2 != 0;
-    const std::int64_t rows = lines.y.places + lines.y.reach + (runs_over ? 1 : 0);
+    // The last place that is read, of an even number of them, at the last tap.
+    const std::int64_t places = (lines.y.places * lines.pitch + 1) / 2 * 2;
+    const std::int64_t last = places - 1 + lines.y.reach * lines.pitch + lines.x.reach;
+    const std::int64_t rows = last / lines.pitch + 1;
     lines.of_image = {{"stride", attributes.get<Integers>("stride")},
                       {"pad", attributes.get<Integers>("pad")},
                       {"phases", Integers{lines.y.phases, lines.x.phases}},

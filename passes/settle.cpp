@@ -79,20 +79,32 @@ void settle_scans(Function& function) {
     for (Function::Update& update : function.updates) update.value = moved[update.value.index];
 }
 
+// Operands that are read by data, by reader and number, and are views that lie nowhere in memory.
+std::set<std::pair<std::uint32_t, std::size_t>> unstored_tables(const Function& function) {
+    const GroupInfo info(function);
+    std::set<std::pair<std::uint32_t, std::size_t>> found;
+    for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
+        for (const Access& access : info.probes[i].reads) {
+            if (access.indirect >= 0 && !storage_of(info, function.nodes[i].inputs[access.operand]))
+                found.insert({i, access.operand});
+        }
+    }
+    return found;
+}
+
 // What is read by data lies in memory: a view that does not is copied.
 void settle_tables(Function& function) {
-    const Function old = function;
-    const GroupInfo info(old);
-    std::vector<NodeId> moved(old.nodes.size());
+    const auto tables = unstored_tables(function);
+    if (tables.empty()) return;
+    const std::vector<Node> old = std::move(function.nodes);
     function.nodes.clear();
-    for (std::uint32_t i = 0; i < old.nodes.size(); ++i) {
-        Node node = old.nodes[i];
-        for (NodeId& input : node.inputs) input = moved[input.index];
-        for (const Access& access : info.probes[i].reads) {
-            if (access.indirect < 0 || storage_of(info, old.nodes[i].inputs[access.operand]))
-                continue;
-            NodeId& table = node.inputs[access.operand];
-            table = append_copy(function.nodes, table);
+    std::vector<NodeId> moved(old.size());
+    for (std::uint32_t i = 0; i < old.size(); ++i) {
+        Node node = old[i];
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+            NodeId& input = node.inputs[k];
+            input = moved[input.index];
+            if (tables.contains({i, k})) input = append_copy(function.nodes, input);
         }
         moved[i] = NodeId{static_cast<std::uint32_t>(function.nodes.size())};
         function.nodes.push_back(std::move(node));

@@ -165,7 +165,7 @@ void KernelEmitter::emit_stores() {
     if (error_) return;
     for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
         const Store& store = stage_->stores[i];
-        joins_words_ = !store.clipped;
+        joins_words_ = !store.clipped && store.indirect < 0;
         for_each_point([&](std::size_t point) {
             if (store.indirect >= 0) {
                 set_states(point);
