@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "backends/emit_lookup.h"
 #include "ir/layout.h"
 #include "ir/philox.h"
 
@@ -144,74 +145,6 @@ llvm::Value* emit_compare(Builder& b, ScalarOp op, llvm::Value* x, llvm::Value* 
     if (is_unsigned(type))
         return op == ScalarOp::less ? b.CreateICmpULT(x, y) : b.CreateICmpULE(x, y);
     return op == ScalarOp::less ? b.CreateICmpSLT(x, y) : b.CreateICmpSLE(x, y);
-}
-
-llvm::Constant* table_constant(llvm::Type* element, const std::vector<double>& table,
-                               std::size_t from, std::size_t count) {
-    llvm::SmallVector<llvm::Constant*, 16> values;
-    for (std::size_t i = 0; i < count; ++i)
-        values.push_back(llvm::ConstantFP::get(element, table[from + i]));
-    return llvm::ConstantVector::get(values);
-}
-
-// 32 floats by two registers and one vpermt2ps.
-llvm::Value* lookup_avx512(Builder& b, llvm::Value* index, const std::vector<double>& table) {
-    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {},
-                             {table_constant(b.getFloatTy(), table, 0, 16), index,
-                              table_constant(b.getFloatTy(), table, 16, 16)});
-}
-
-// Four registers of 8 and selection by the upper two bits.
-llvm::Value* lookup_avx2(Builder& b, llvm::Value* index, const std::vector<double>& table) {
-    std::array<llvm::Value*, 2> halves{};
-    for (int half = 0; half < 2; ++half) {
-        llvm::SmallVector<int, 8> lanes;
-        for (int i = 0; i < 8; ++i) lanes.push_back(half * 8 + i);
-        llvm::Value* part = b.CreateShuffleVector(index, lanes);
-        std::array<llvm::Value*, 4> found{};
-        for (std::size_t piece = 0; piece < 4; ++piece) {
-            found[piece] =
-                b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {},
-                                  {table_constant(b.getFloatTy(), table, piece * 8, 8), part});
-        }
-        const auto bit = [&](std::uint64_t mask) {
-            return b.CreateICmpNE(b.CreateAnd(part, llvm::ConstantInt::get(part->getType(), mask)),
-                                  llvm::Constant::getNullValue(part->getType()));
-        };
-        // One after the other: compilers differ in the order of arguments, and code would with them.
-        llvm::Value* eight = bit(8);
-        llvm::Value* upper = b.CreateSelect(eight, found[3], found[2]);
-        llvm::Value* lower = b.CreateSelect(eight, found[1], found[0]);
-        halves[static_cast<std::size_t>(half)] = b.CreateSelect(bit(16), upper, lower);
-    }
-    llvm::SmallVector<int, 16> all;
-    for (int i = 0; i < 16; ++i) all.push_back(i);
-    return b.CreateShuffleVector(halves[0], halves[1], all);
-}
-
-llvm::Value* emit_lookup(Builder& b, TableLookup how, llvm::Value* index, DType type,
-                         const std::vector<double>& table) {
-    llvm::LLVMContext& context = b.getContext();
-    llvm::Type* element = value_type(context, type);
-    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(index->getType());
-    llvm::Type* word = shaped_like(index, b.getInt32Ty());
-    llvm::Value* narrow =
-        b.CreateAnd(b.CreateZExtOrTrunc(index, word), llvm::ConstantInt::get(word, 31));
-    if (vector != nullptr && type == DType::f32 && table.size() == 32) {
-        if (how == TableLookup::avx512) return lookup_avx512(b, narrow, table);
-        if (how == TableLookup::avx2) return lookup_avx2(b, narrow, table);
-    }
-    llvm::SmallVector<llvm::Constant*, 32> values;
-    for (double number : table) values.push_back(llvm::ConstantFP::get(element, number));
-    auto* array = llvm::ArrayType::get(element, table.size());
-    llvm::Module* module = b.GetInsertBlock()->getModule();
-    auto* place = new llvm::GlobalVariable(*module, array, true, llvm::GlobalValue::PrivateLinkage,
-                                           llvm::ConstantArray::get(array, values), "table");
-    place->setAlignment(llvm::Align(64));
-    llvm::Value* pointers = b.CreateGEP(element, place, narrow);
-    if (vector == nullptr) return b.CreateLoad(element, pointers);
-    return b.CreateMaskedGather(llvm::FixedVectorType::get(element, vector->getNumElements()),
-                                pointers, llvm::Align(4));
 }
 
 // {four words} philox(key, counter low, counter high), a function of its own with a loop over the rounds: ten

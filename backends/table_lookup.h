@@ -1,10 +1,10 @@
-// Where a vector of 16 finds its elements in a table of 32.
+// Where a vector of 16 finds its elements in a table of 32: in memory, or in two registers by one instruction.
 #pragma once
 
 #include <cstdint>
 
 namespace netc {
 
-enum class TableLookup : std::uint8_t { memory, avx2, avx512 };
+enum class TableLookup : std::uint8_t { memory, avx512 };
 
 }  // namespace netc

@@ -11,8 +11,9 @@ namespace {
 
 // Threads share out the outermost loop: it should have at least this many iterations.
 constexpr std::int64_t kChunks = 8;
-// Steps of a sum between two reloads of it, at least.
+// Steps of a sum between two reloads of it, at least, as long as they take no more than so many second-level caches.
 constexpr double kLeastSlice = 128;
+constexpr double kMostRooms = 8;
 constexpr std::int64_t kSliceUnit = 16;  // a multiple of what is unrolled of the innermost axis
 
 // A result of more than so many second-level caches is written past all of them. Alone, with 32 MiB of third-level cache, that pays
@@ -87,7 +88,9 @@ void Chooser::choose_slices(Schedule& schedule) const {
             slices *= size;
             continue;
         }
-        const double fits = std::clamp(std::floor(room / each), 1.0, size);
+        // Short slices cost more than what does not quite fit.
+        const double least = std::min(kLeastSlice / steps, kMostRooms * room / each);
+        const double fits = std::clamp(std::floor(std::max(room / each, least)), 1.0, size);
         // Whole steps of what is unrolled.
         const std::int64_t unit = axis == sum.axes.back() ? kSliceUnit : 1;
         const auto values = static_cast<std::int64_t>(std::ceil(size / std::ceil(size / fits)));
@@ -102,6 +105,26 @@ void Chooser::choose_slices(Schedule& schedule) const {
     if (slices == 1) return;
     const bool pays = bytes + 2 * stored * slices < 0.5 * whole && steps >= kLeastSlice;
     if (pays && legal(kernel_, sliced)) schedule = sliced;
+}
+
+// Slices that do not fit: blocks of the innermost loop, so that what a block reads of a slice stays in the second-level cache
+// while the loops around it go on.
+void Chooser::choose_block(Schedule& schedule) const {
+    if (schedule.slices.empty() || schedule.outer.size() < 2) return;
+    const AxisTile& innermost = schedule.outer.back();
+    double bytes = 0;
+    for (std::uint32_t number : stages_[main_].step_reads) {
+        if (reads_[number].depends_on(innermost.axis))
+            bytes += bytes_of(kernel_.reads[number].source);
+    }
+    for (const AxisTile& slice : schedule.slices)
+        bytes *= static_cast<double>(slice.tile) / static_cast<double>(extent(slice.axis));
+    const double blocks = std::ceil(bytes / (0.5 * static_cast<double>(machine_.l2_bytes)));
+    const auto count = static_cast<double>(tiles(schedule, innermost));
+    if (blocks < 2 || count < 4 * blocks) return;
+    Schedule blocked = schedule;
+    blocked.block = {innermost.axis, static_cast<std::int64_t>(std::ceil(count / blocks))};
+    if (legal(kernel_, blocked)) schedule = std::move(blocked);
 }
 
 // Weights that stay in the second-level cache are gone through for each row of places; of others one tile of the
@@ -135,6 +158,13 @@ void Chooser::order_loops(Schedule& schedule) const {
         std::ranges::find_if(outer, [&](const AxisTile& tile) { return count(tile) >= kChunks; });
     if (first == outer.end()) first = std::ranges::max_element(outer, {}, count);
     std::rotate(outer.begin(), first, first + 1);
+    // A large result of short sums is written in the order in which it lies, if the first-level cache holds the weights.
+    const Access& store = stores_[main_].front();
+    const bool large =
+        bytes_of(kernel_.stages[main_].stores[0].target) > static_cast<double>(machine_.l2_bytes);
+    if (large && store.lies_along(vector) && bytes <= 0.25 * static_cast<double>(machine_.l1_bytes))
+        std::ranges::stable_partition(outer.subspan(1),
+                                      [&](const AxisTile& tile) { return tile.axis != vector; });
 }
 
 // With a copy of the read: inside the loops that it depends on, one tile of the vector axis, around all others.
@@ -200,6 +230,7 @@ void Chooser::finish(Schedule& schedule) const {
     if (!kernel_.stages[main_].reduction) return order_as_stored(schedule);
     choose_slices(schedule);
     order_loops(schedule);
+    choose_block(schedule);
     if (schedule.slices.empty()) choose_packs(schedule);
 }
 

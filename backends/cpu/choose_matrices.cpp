@@ -130,12 +130,12 @@ std::optional<Schedule> Chooser::by_matrices() const {
     }
     if (kernel_.stages.size() == 1) choose_slices(schedule);
     order_loops(schedule);
-    choose_row_block(schedule);
+    choose_block_of_rows(schedule);
     return schedule;
 }
 
 // Where columns are gone through outside, and what they all read of the rows is more than the second-level cache holds.
-void Chooser::choose_row_block(Schedule& schedule) const {
+void Chooser::choose_block_of_rows(Schedule& schedule) const {
     const AxisTile* of_rows = nullptr;
     for (const AxisTile& tile : schedule.outer) {
         if (tile.axis == schedule.stages[main_].matrix_rows) of_rows = &tile;
@@ -157,7 +157,7 @@ void Chooser::choose_row_block(Schedule& schedule) const {
     if (bytes <= room || count < 4) return;
     const double blocks = std::min(count, std::ceil(bytes / room));
     Schedule blocked = schedule;
-    blocked.row_block = static_cast<std::int64_t>(std::ceil(count / blocks));
+    blocked.block = {of_rows->axis, static_cast<std::int64_t>(std::ceil(count / blocks))};
     if (legal(kernel_, blocked)) schedule = std::move(blocked);
 }
 

@@ -133,45 +133,6 @@ Element KernelEmitter::read_local(const Read& read) {
     return load(place.memory, bytes, kernel_.locals[number].dtype, true);
 }
 
-void KernelEmitter::store_to(const Store& store, Element value) {
-    if (error_) return;
-    if (store.target.kind == Buffer::Kind::local) {
-        LocalPlace& place = locals_[store.target.index];
-        const Local& local = kernel_.locals[store.target.index];
-        if (place.in_registers) {
-            Linear flat;
-            for (std::size_t dim = 0; dim < store.index.size(); ++dim) {
-                flat = arithmetic_.add(arithmetic_.scale(flat, local.dims[dim]),
-                                       linear(store.index[dim]));
-            }
-            if (!flat.is_constant()) return fail("a local in registers has a variable index");
-            place.elements[{outer_point(), flat.constant}] = value;
-            return;
-        }
-        const Linear bytes = local_bytes(store.target.index, store.index);
-        this->store(place.memory, bytes, local.dtype, value, schedule_.vector_axis.has_value());
-        return;
-    }
-    const Condition condition = condition_of(store);
-    if (condition.never) return;
-    const Param& param = kernel_.params[store.target.index];
-    const auto make = [&] {
-        std::vector<Linear> index;
-        for (const Index& one : store.index) index.push_back(linear(one));
-        const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-        llvm::Value* mask_before = guard_mask_;
-        guard_mask_ = arithmetic_.both(guard_mask_, condition.lanes);
-        this->store(params_[store.target.index], bytes, param.dtype, value,
-                    condition.lanes == nullptr && fills_lanes(param, store.index));
-        guard_mask_ = mask_before;
-    };
-    if (condition.scalar == nullptr) {
-        make();
-    } else {
-        if_then(condition.scalar, make);
-    }
-}
-
 void KernelEmitter::raise_fault(llvm::Value* bad) {
     if (bad->getType()->isVectorTy()) {
         if (llvm::Value* mask = mask_here()) bad = builder_.CreateAnd(bad, mask);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/schedule_queries.h"
 #include "backends/scalar_ops.h"
 
 namespace netc {
@@ -131,8 +132,8 @@ Result<llvm::Function*> KernelEmitter::emit(const std::string& name) {
             locals_[i].memory = allocate(bytes, "local");
             arithmetic_.add_known(locals_[i].memory, {-kUnbounded, kUnbounded});
         }
-        if (schedule_.row_block > 0)
-            emit_row_blocks();
+        if (schedule_.block)
+            emit_blocks();
         else
             emit_outer(0);
     }
@@ -168,18 +169,19 @@ void KernelEmitter::end_streams() {
         builder_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
 }
 
-// Around all other loops, some tiles of the rows at a time.
-void KernelEmitter::emit_row_blocks() {
+// Around all other loops, some tiles of an axis at a time. Threads share out blocks of rows of matrices, otherwise the
+// outermost loop inside.
+void KernelEmitter::emit_blocks() {
     for (const AxisTile& tile : schedule_.outer) {
-        if (tile.axis != schedule_.stages[0].matrix_rows) continue;
-        const std::int64_t rows = tile.tile * schedule_.row_block;
+        if (tile.axis != schedule_.block->axis) continue;
+        const std::int64_t rows = tile.tile * schedule_.block->tile;
         const Linear extent =
             arithmetic_.make_value(extent_value(extent_of(tile.axis)), {1, kUnbounded});
         Segment blocks;
         blocks.tile = rows;
         blocks.dynamic_count = arithmetic_.scalar(
             arithmetic_.floor_div(arithmetic_.add(extent, arithmetic_.constant(rows - 1)), rows));
-        run_segments(tile.axis, {blocks}, !batch_, [&] {
+        run_segments(tile.axis, {blocks}, !batch_ && rows_axis(schedule_).has_value(), [&] {
             block_start_ = base_[tile.axis];
             emit_outer(0);
             block_start_.reset();
@@ -203,8 +205,8 @@ void KernelEmitter::emit_outer(std::size_t level) {
         const AxisTile& tile = schedule_.outer[level];
         std::vector<Segment> segments = segments_of(tile.axis, tile.tile);
         segments = split_by_guards(tile.axis, std::move(segments));
-        run_segments(tile.axis, std::move(segments), level == 0 && !batch_ && !block_start_,
-                     [&] { emit_outer(level + 1); });
+        const bool shared = level == 0 && !batch_ && !(block_start_ && rows_axis(schedule_));
+        run_segments(tile.axis, std::move(segments), shared, [&] { emit_outer(level + 1); });
     }
     for (const Pack& pack : schedule_.packs) {
         if (pack.level == level) packs_[pack.read].active = false;

@@ -100,116 +100,63 @@ void KernelEmitter::prefetch(const Read& read) {
     });
 }
 
+// Whether what is done to finished sums is long, for several of them and with few registers: without a loop between the two,
+// LLVM finishes one sum with all that follows while the operands of the others wait in memory.
+bool KernelEmitter::crowds_registers() const {
+    constexpr std::size_t kLong = 16;  // operations
+    if (machine_.vector_registers / machine_.registers_per_vector() > 8 || states_.size() < 2)
+        return false;
+    std::vector<bool> seen(kernel_.scalars.size());
+    std::vector<ScalarId> open;
+    for (const Store& store : stage_->stores) open.push_back(store.value);
+    std::size_t operations = 0;
+    while (!open.empty()) {
+        const ScalarId id = open.back();
+        open.pop_back();
+        if (id == kNoScalar || seen[id]) continue;
+        seen[id] = true;
+        const Scalar& scalar = kernel_.scalars[id];
+        if (!scalar.operands.empty()) ++operations;
+        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
+    }
+    return operations >= kLong;
+}
+
+// Through memory, by accesses that keep their order: all sums are finished before the first is taken up again.
+void KernelEmitter::park_sums() {
+    constexpr std::int64_t kMostBytes = kLanes * 8;
+    const auto bytes = kMostBytes * static_cast<std::int64_t>(states_.size());
+    llvm::Value*& place = parking_[bytes];
+    if (place == nullptr) place = allocate(bytes, "sums");
+    for (std::size_t i = 0; i < states_.size(); ++i)
+        builder_.CreateStore(states_[i], parked_place(place, i), true);
+    parked_ = place;
+}
+
+llvm::Value* KernelEmitter::parked_place(llvm::Value* place, std::size_t number) {
+    return builder_.CreateConstGEP1_64(builder_.getInt8Ty(), place, number * kLanes * 8);
+}
+
+llvm::Value* KernelEmitter::parked_sum(std::size_t number) {
+    return builder_.CreateLoad(states_[number]->getType(), parked_place(parked_, number), true);
+}
+
 void KernelEmitter::emit_points() {
     states_.clear();
+    parked_ = nullptr;
     matrix_sums_ = nullptr;
     if (stage_->reduction) {
         enter();
         if (!how_->matrix_rows) prefetch_for_stores();
+        const llvm::BasicBlock* before = builder_.GetInsertBlock();
         emit_reduction();
         leave();
         if (error_) return;
+        if (builder_.GetInsertBlock() == before && crowds_registers()) park_sums();
     }
     enter();
     emit_stores();
     leave();
-}
-
-// All values of the tile first, then all stores, so that what they share is computed once.
-void KernelEmitter::emit_stores() {
-    const std::size_t states = stage_->reduction ? stage_->reduction->states.size() : 0;
-    const std::vector<llvm::Value*> finished = states_;
-    const auto set_states = [&](std::size_t point) {
-        state_here_.clear();
-        for (std::size_t k = 0; k < states; ++k) {
-            llvm::Value* value =
-                matrix_sums_ != nullptr ? finished_sum(point) : finished[point * states + k];
-            state_here_.push_back({value, value->getType()->isVectorTy()});
-        }
-    };
-    // Sums that lie in memory are taken one after the other: there are more than registers.
-    if (matrix_sums_ != nullptr) {
-        for_each_point([&](std::size_t point) {
-            const auto evaluate_and_store = [&] {
-                set_states(point);
-                std::vector<Element> values;
-                for (const Store& store : stage_->stores)
-                    values.push_back(condition_of(store).never ? Element{} : evaluate(store.value));
-                for (std::size_t i = 0; i < values.size() && !error_; ++i)
-                    store_to(stage_->stores[i], values[i]);
-            };
-            // Locals are kept of rows that are not there, too: nothing is read for them (rest_at_once).
-            const bool keeps = std::ranges::all_of(stage_->stores, [](const Store& store) {
-                return store.target.kind == Buffer::Kind::local;
-            });
-            const Condition there = row_is_there();
-            if (!keeps && there.scalar != nullptr) {
-                if_then(there.scalar, evaluate_and_store);
-            } else {
-                evaluate_and_store();
-            }
-        });
-        state_here_.clear();
-        return;
-    }
-    std::vector<std::vector<Element>> values(stage_->stores.size());
-    for_each_point([&](std::size_t point) {
-        set_states(point);
-        for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
-            const Store& store = stage_->stores[i];
-            if (store.indirect >= 0) continue;
-            const bool made = !condition_of(store).never;
-            values[i].push_back(made ? evaluate(store.value) : Element{});
-        }
-    });
-    if (error_) return;
-    for (std::size_t i = 0; i < stage_->stores.size(); ++i) {
-        const Store& store = stage_->stores[i];
-        joins_words_ = !store.clipped && store.indirect < 0;
-        for_each_point([&](std::size_t point) {
-            if (store.indirect >= 0) {
-                set_states(point);
-                emit_scatter(store);
-            } else {
-                store_to(store, values[i][point]);
-            }
-        });
-        finish_word();
-        joins_words_ = false;
-        if (error_) return;
-    }
-    state_here_.clear();
-}
-
-// target[.., position, ..] += value, dropped where the position is outside.
-void KernelEmitter::emit_scatter(const Store& store) {
-    const Param& param = kernel_.params[store.target.index];
-    const Element value = evaluate(store.value);
-    const Element position = evaluate(store.position);
-    if (error_) return;
-    if (position.vector || store.target.kind == Buffer::Kind::local) {
-        return fail("a scatter's position differs between lanes");
-    }
-    const auto dim = static_cast<std::size_t>(store.indirect);
-    llvm::Value* wide = builder_.CreateSExtOrTrunc(position.value, builder_.getInt64Ty());
-    llvm::Value* good = builder_.CreateICmpULT(wide, extent_value(param.dims[dim]));
-    raise_fault(builder_.CreateNot(good));
-    if_then(good, [&] {
-        std::vector<Linear> index;
-        for (std::size_t d = 0; d < store.index.size(); ++d) {
-            index.push_back(d == dim ? arithmetic_.make_value(wide, {0, kUnbounded})
-                                     : linear(store.index[d]));
-        }
-        const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-        llvm::Value* base = params_[store.target.index];
-        const Element old = load(base, bytes, param.dtype, false);
-        const bool vector = old.vector;
-        llvm::Value* left = old.value;
-        llvm::Value* right = vector ? as_vector(value) : value.value;
-        llvm::Value* sum = is_float(param.dtype) ? builder_.CreateFAdd(left, right)
-                                                 : builder_.CreateAdd(left, right);
-        this->store(base, bytes, param.dtype, {sum, vector}, false);
-    });
 }
 
 }  // namespace netc

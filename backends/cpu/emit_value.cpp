@@ -1,5 +1,6 @@
 // Scalars at the current point, each computed once for all points that share it.
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/emit_lookup.h"
 #include "backends/scalar_ops.h"
 
 namespace netc {
@@ -107,6 +108,29 @@ std::optional<bool> KernelEmitter::known_choice(const Scalar& choice) {
     return std::nullopt;
 }
 
+// Several elements of tables at the same place: all are made at once, and remembered.
+bool KernelEmitter::look_up_together(ScalarId id) {
+    constexpr std::size_t kWorthIt = 3;
+    if (machine_.table_lookup() == TableLookup::avx512) return false;
+    const ScalarId index = kernel_.scalars[id].operands[0];
+    std::vector<ScalarId> together;
+    std::vector<const LookupTable*> tables;
+    for (ScalarId other = 0; other < kernel_.scalars.size(); ++other) {
+        const Scalar& scalar = kernel_.scalars[other];
+        if (scalar.op != ScalarOp::lookup || scalar.operands[0] != index ||
+            scalar.type != DType::f32)
+            continue;
+        together.push_back(other);
+        tables.push_back(&kernel_.tables[static_cast<std::size_t>(scalar.integer)]);
+    }
+    if (together.size() < kWorthIt || kernel_.scalars[id].type != DType::f32) return false;
+    const Element where = evaluate(index);
+    if (error_ || !where.vector) return false;
+    const std::vector<llvm::Value*> found = emit_lookups(builder_, where.value, tables);
+    for (std::size_t i = 0; i < together.size(); ++i) remember(together[i], {found[i], true});
+    return true;
+}
+
 Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
     std::vector<Element> elements;
     std::vector<DType> types;
@@ -170,6 +194,8 @@ Element KernelEmitter::evaluate(ScalarId id) {
         result = evaluate_index(scalar);
     } else if (const auto answer = known_choice(scalar)) {
         result = evaluate(scalar.operands[*answer ? 1 : 2]);
+    } else if (scalar.op == ScalarOp::lookup && look_up_together(id)) {
+        return evaluate(id);
     } else {
         result = evaluate_operation(scalar);
     }

@@ -1,5 +1,6 @@
-// Vectors in memory: loads and stores of sixteen elements that lie side by side, two apart, across, or anywhere.
+// Vectors from memory: loads of sixteen elements that lie side by side, two apart, across, or anywhere; transposing.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "backends/cpu/kernel_emitter.h"
@@ -18,26 +19,46 @@ llvm::Constant* lane_offsets(llvm::IRBuilder<>& builder, std::int64_t stride) {
 
 }  // namespace
 
-// By exchanging blocks of 8, 4, 2, 1.
-void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
-    for (int distance = 8; distance > 0; distance /= 2) {
-        llvm::SmallVector<int, 16> upper;
-        llvm::SmallVector<int, 16> lower;
-        for (int lane = 0; lane < 16; ++lane) {
-            const bool first = (lane & distance) == 0;
-            upper.push_back(first ? lane : 16 + lane - distance);
-            lower.push_back(first ? lane + distance : 16 + lane);
-        }
-        for (int i = 0; i < 16; ++i) {
-            if ((i & distance) != 0) continue;
-            const auto a = static_cast<std::size_t>(i);
-            const auto b = static_cast<std::size_t>(i + distance);
-            llvm::Value* x = rows[a];
-            llvm::Value* y = rows[b];
-            rows[a] = builder.CreateShuffleVector(x, y, upper);
-            rows[b] = builder.CreateShuffleVector(x, y, lower);
-        }
+// Exchanges blocks of `distance` elements between vectors so far apart.
+static void exchange(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows,
+                     std::size_t distance) {
+    llvm::SmallVector<int, 16> upper;
+    llvm::SmallVector<int, 16> lower;
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const bool first = (lane & distance) == 0;
+        upper.push_back(static_cast<int>(first ? lane : kLanes + lane - distance));
+        lower.push_back(static_cast<int>(first ? lane + distance : kLanes + lane));
     }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if ((i & distance) != 0) continue;
+        llvm::Value* x = rows[i];
+        llvm::Value* y = rows[i + distance];
+        rows[i] = builder.CreateShuffleVector(x, y, upper);
+        rows[i + distance] = builder.CreateShuffleVector(x, y, lower);
+    }
+}
+
+void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows) {
+    for (std::size_t distance = kLanes / 2; distance > 0; distance /= 2)
+        exchange(builder, rows, distance);
+}
+
+// Blocks no longer than the rows are exchanged: each vector then holds several rows side by side.
+std::vector<llvm::Value*> rows_of_columns(llvm::IRBuilder<>& builder,
+                                          const std::vector<llvm::Value*>& columns) {
+    const std::size_t size = std::bit_ceil(columns.size());
+    std::vector<llvm::Value*> blocks = columns;
+    blocks.resize(size, llvm::PoisonValue::get(columns[0]->getType()));
+    for (std::size_t distance = 1; distance < size; distance *= 2)
+        exchange(builder, blocks, distance);
+    std::vector<llvm::Value*> rows;
+    for (std::size_t row = 0; row < kLanes; ++row) {
+        llvm::SmallVector<int, 16> elements;
+        for (std::size_t i = 0; i < columns.size(); ++i)
+            elements.push_back(static_cast<int>(row / size * size + i));
+        rows.push_back(builder.CreateShuffleVector(blocks[row % size], elements));
+    }
+    return rows;
 }
 
 // Sixteen elements two apart: of two vectors, the second of which begins with element 15, so that nothing behind the
@@ -110,118 +131,6 @@ Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, 
         value = builder_.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
     }
     return {value, !bytes.is_scalar()};
-}
-
-// Whether a vector there is one line of the cache or several, if the array begins with one.
-bool KernelEmitter::whole_lines(const Linear& bytes, DType type) {
-    return kLanes * size_of(type) % kLineBytes == 0 && bytes.constant % kLineBytes == 0 &&
-           std::ranges::all_of(
-               bytes.terms, [](const LinearTerm& term) { return term.factor % kLineBytes == 0; });
-}
-
-void KernelEmitter::store_streamed(llvm::Value* streams, llvm::Value* value, llvm::Value* pointer,
-                                   llvm::Align align) {
-    auto* past = llvm::BasicBlock::Create(context_, "past", function_);
-    auto* through = llvm::BasicBlock::Create(context_, "through", function_);
-    auto* after = llvm::BasicBlock::Create(context_, "after", function_);
-    builder_.CreateCondBr(streams, past, through);
-    builder_.SetInsertPoint(past);
-    llvm::StoreInst* store = builder_.CreateAlignedStore(value, pointer, llvm::Align(kLineBytes));
-    llvm::Metadata* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
-    store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
-    builder_.CreateBr(after);
-    builder_.SetInsertPoint(through);
-    builder_.CreateAlignedStore(value, pointer, align);
-    builder_.CreateBr(after);
-    builder_.SetInsertPoint(after);
-}
-
-void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, Element value,
-                          bool all_lanes) {
-    const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
-    llvm::Value* pointer = arithmetic_.address(base, bytes);
-    llvm::Value* stored = bytes.is_scalar() ? value.value : as_vector(value);
-    if (bytes.is_scalar() && value.vector)
-        return fail("a store does not depend on the vector axis");
-    if (type == DType::b1) {
-        llvm::Type* byte = memory_type(context_, type);
-        stored = builder_.CreateZExt(
-            stored, bytes.is_scalar() ? byte : llvm::FixedVectorType::get(byte, kLanes));
-    }
-    if (bytes.is_scalar()) {
-        builder_.CreateAlignedStore(stored, pointer, align);
-        return;
-    }
-    llvm::Value* mask = all_lanes ? nullptr : mask_here();
-    if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
-        if (mask == nullptr && whole_lines(bytes, type) && streams_.contains(base)) {
-            store_streamed(streams_[base], stored, pointer, align);
-        } else if (mask == nullptr) {
-            builder_.CreateAlignedStore(stored, pointer, align);
-        } else {
-            builder_.CreateMaskedStore(stored, pointer, align, mask);
-        }
-        return;
-    }
-    if (mask == nullptr && joins_word(base, bytes, type, stored)) return;
-    scatter(pointer, bytes, type, stored, mask);
-}
-
-void KernelEmitter::scatter(llvm::Value* pointer, const Linear& bytes, DType type,
-                            llvm::Value* value, llvm::Value* mask) {
-    Linear varying;
-    varying.lane = bytes.lane;
-    varying.vector = bytes.vector;
-    llvm::Value* pointers =
-        builder_.CreateGEP(builder_.getInt8Ty(), pointer, arithmetic_.vector(varying));
-    builder_.CreateMaskedScatter(value, pointers,
-                                 llvm::Align(static_cast<std::uint64_t>(size_of(type))), mask);
-}
-
-// Sixteen parts of words, one of each: they wait until the tile has stored the other parts, and then are stored as words.
-bool KernelEmitter::joins_word(llvm::Value* base, const Linear& bytes, DType type,
-                               llvm::Value* value) {
-    if (!joins_words_ || !is_part_of_word(type) || bytes.vector != nullptr || bytes.lane != 4)
-        return false;
-    const std::int64_t size = size_of(type);
-    if (word_) {
-        const Linear from_first = arithmetic_.add(bytes, arithmetic_.scale(word_->bytes, -1));
-        const auto next = size * static_cast<std::int64_t>(word_->values.size());
-        if (word_->base != base || word_->type != type || !from_first.is_constant() ||
-            from_first.constant != next)
-            finish_word();
-    }
-    if (!word_) word_ = WaitingWord{base, bytes, type, {}};
-    word_->values.push_back(value);
-    if (size * static_cast<std::int64_t>(word_->values.size()) == 4) finish_word();
-    return true;
-}
-
-// What waits is stored: as words where they are whole.
-void KernelEmitter::finish_word() {
-    if (!word_) return;
-    const WaitingWord word = std::move(*word_);
-    word_.reset();
-    const std::int64_t size = size_of(word.type);
-    llvm::Value* pointer = arithmetic_.address(word.base, word.bytes);
-    if (size * static_cast<std::int64_t>(word.values.size()) < 4) {
-        for (std::size_t part = 0; part < word.values.size(); ++part)
-            scatter(builder_.CreateConstGEP1_64(builder_.getInt8Ty(), pointer,
-                                                part * static_cast<std::uint64_t>(size)),
-                    word.bytes, word.type, word.values[part], nullptr);
-        return;
-    }
-    auto* bits =
-        llvm::FixedVectorType::get(builder_.getIntNTy(static_cast<unsigned>(8 * size)), kLanes);
-    auto* words = llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes);
-    llvm::Value* joined = nullptr;
-    for (std::size_t part = 0; part < word.values.size(); ++part) {
-        llvm::Value* value =
-            builder_.CreateZExt(builder_.CreateBitCast(word.values[part], bits), words);
-        value = builder_.CreateShl(value, part * static_cast<std::uint64_t>(8 * size));
-        joined = joined == nullptr ? value : builder_.CreateOr(joined, value);
-    }
-    builder_.CreateAlignedStore(joined, pointer, llvm::Align(static_cast<std::uint64_t>(size)));
 }
 
 // Where an unrolled axis is contiguous and the vector axis is not: rows are loaded and transposed, which gives

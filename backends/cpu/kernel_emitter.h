@@ -1,7 +1,8 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
 // tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp, by
 // matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
-// scalars and memory are in emit_value.cpp, emit_access.cpp and emit_vectors.cpp, conditions in emit_guards.cpp.
+// scalars and memory are in emit_value.cpp, emit_access.cpp, emit_vectors.cpp and emit_stores.cpp, conditions in
+// emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
 // number of the point within the tile that is being emitted. The vector axis also has its 16 lanes.
@@ -24,6 +25,9 @@ namespace netc {
 
 // rows[i][j] to rows[j][i], 16 by 16 (emit_vectors.cpp).
 void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows);
+// Up to sixteen columns of sixteen elements to as many rows, as long as there are columns.
+std::vector<llvm::Value*> rows_of_columns(llvm::IRBuilder<>& builder,
+                                          const std::vector<llvm::Value*>& columns);
 
 // What memory and caches exchange.
 inline constexpr std::int64_t kLineBytes = 64;
@@ -81,7 +85,7 @@ private:
 
     // emit_kernel.cpp
     void prepare();
-    void emit_row_blocks();
+    void emit_blocks();
     void emit_outer(std::size_t level);
     void emit_tile();
     void emit_pack(std::uint32_t read);
@@ -92,6 +96,7 @@ private:
     // emit_loops.cpp
     std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
     std::vector<Segment> segments_of_rows(AxisId axis, std::int64_t tile);
+    std::vector<Segment> segments_of_block(AxisId axis, std::int64_t tile);
     void run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body);
     void loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
               llvm::function_ref<void(const Linear&)> body);
@@ -107,10 +112,12 @@ private:
     void emit_stage(const Stage& stage, const StageSchedule& how);
     void emit_own(std::size_t level);
     void emit_points();
+    bool crowds_registers() const;
+    void park_sums();
+    llvm::Value* parked_place(llvm::Value* place, std::size_t number);
+    llvm::Value* parked_sum(std::size_t number);
     void prefetch_for_stores();
     void prefetch(const Read& read);
-    void emit_stores();
-    void emit_scatter(const Store& store);
     void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
     std::size_t point_count() const;
 
@@ -230,7 +237,6 @@ private:
     Element read(const Read& read, std::uint32_t number, ScalarId node);
     Element read_local(const Read& read);
     Element read_indirect(const Read& read);
-    void store_to(const Store& store, Element value);
     Linear local_bytes(std::uint32_t local, const std::vector<Index>& index);
     std::uint64_t outer_point() const;
     bool fills_lanes(const Param& param, const std::vector<Index>& index) const;
@@ -243,14 +249,22 @@ private:
     llvm::Value* load_every_other(llvm::Value* pointer, llvm::FixedVectorType* vector,
                                   llvm::Value* mask);
     bool read_transposed(const Read& read, ScalarId node, const Linear& bytes, llvm::Value* inside);
+
+    // emit_stores.cpp
+    void emit_stores();
+    void emit_scatter(const Store& store);
+    void store_to(const Store& store, Element value);
+    std::optional<AxisId> axis_of_rows(const Store& store);
+    bool lies_in_rows(const Store& store, AxisId axis, std::int64_t points);
+    void store_rows(const Store& store, AxisId along, const std::vector<Element>& values);
+    Linear stored_bytes(const Store& store);
     void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
     bool joins_word(llvm::Value* base, const Linear& bytes, DType type, llvm::Value* value);
     void scatter(llvm::Value* pointer, const Linear& bytes, DType type, llvm::Value* value,
                  llvm::Value* mask);
     void finish_word();
     static bool whole_lines(const Linear& bytes, DType type);
-    void store_streamed(llvm::Value* streams, llvm::Value* value, llvm::Value* pointer,
-                        llvm::Align align);
+    void past_caches_or_through(const Store& store, Body body);
 
     // emit_value.cpp
     Element evaluate(ScalarId id);
@@ -258,6 +272,7 @@ private:
     std::optional<bool> known_choice(const Scalar& choice);
     Element evaluate_index(const Scalar& scalar);
     Element evaluate_operation(const Scalar& scalar);
+    bool look_up_together(ScalarId id);
     llvm::Value* as_vector(const Element& element, unsigned width = 16);
     std::uint64_t memo_key(ScalarId id) const;
     void find_dependencies();
@@ -310,7 +325,7 @@ private:
     std::int64_t edge_coordinate_ = 0;
     llvm::Value* edge_mask_ = nullptr;
     std::optional<AxisId> open_rows_;    // rows of this axis may not be there
-    std::optional<Linear> block_start_;  // of the block of rows
+    std::optional<Linear> block_start_;  // of Schedule::block
     llvm::Value* guard_mask_ = nullptr;
 
     const Stage* stage_ = nullptr;
@@ -319,6 +334,9 @@ private:
     std::vector<llvm::Value*> states_;  // point by point
     std::vector<std::vector<llvm::Value*>*> carried_;
     bool vector_states_ = false;
+    llvm::Value* parked_ =
+        nullptr;  // where finished sums wait, one after the other; null: in registers
+    std::map<std::int64_t, llvm::Value*> parking_;  // such places, by their size
     std::vector<Element> state_here_;
     std::vector<Element> other_here_;
     std::vector<bool> guard_resolved_;
@@ -351,6 +369,7 @@ private:
         std::vector<llvm::Value*> values;
     };
     std::optional<WaitingWord> word_;
+    bool past_caches_ = false;  // whether whole lines are stored so
     bool joins_words_ = false;  // whether stores follow each other, with no branch in between
 
     // A sum by matrix units: its form, where finished sums lie (64 bytes a point), the block that is made.

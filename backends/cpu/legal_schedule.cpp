@@ -158,7 +158,8 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
     if (std::ranges::count(sum->beside(*schedule.vector_axis).own, rows) == 0)
         return illegal("rows of a matrix");
     if (!schedule.packs.empty()) return illegal("packed copies beside matrix units");
-    if (schedule.row_block > 0) {
+    if (schedule.block) {
+        if (schedule.block->axis != rows) return illegal("blocks of what are no rows");
         for (const StageSchedule& how : schedule.stages) {
             if (how.matrix_rows != rows) return illegal("blocks of rows of some sums");
         }
@@ -174,6 +175,31 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
     for (const AxisTile& tile : schedule.stages[number].reduced) {
         if (sum->walks(tile.axis) && tile.tile != 1)
             return illegal("a step of matrix units is not unrolled");
+    }
+    return {};
+}
+
+// Blocks of an axis that threads do not share out and whose places are all alike.
+Status legal_block(const Kernel& kernel, const Schedule& schedule) {
+    if (!schedule.block || rows_axis(schedule)) return {};  // of rows: legal_matrices
+    const AxisId axis = schedule.block->axis;
+    const auto inside = std::ranges::find(schedule.outer, axis, &AxisTile::axis);
+    if (inside == schedule.outer.end() || inside == schedule.outer.begin() ||
+        schedule.vector_axis == axis || !kernel.axes[axis].extent.is_static() ||
+        schedule.block->tile < 1 || schedule.slice_level > 0 || has_scatter(kernel))
+        return illegal("the axis of blocks");
+    for (const Stage& stage : kernel.stages) {
+        const auto in_guard = [&](const Guard& guard) { return guard.index.depends_on(axis); };
+        if (stage.reduction && std::ranges::any_of(stage.reduction->guards, in_guard))
+            return illegal("blocks of an axis with borders");
+        for (const Store& store : stage.stores) {
+            if (store.clipped && index_depends(store.index, axis))
+                return illegal("blocks of an axis with borders");
+        }
+    }
+    for (const Read& read : kernel.reads) {
+        if (read.outside != Outside::never && index_depends(read.index, axis))
+            return illegal("blocks of an axis with borders");
     }
     return {};
 }
@@ -267,6 +293,7 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
     for (const Pack& pack : schedule.packs) {
         if (Status status = legal_pack(kernel, schedule, pack); !status) return status;
     }
+    if (Status status = legal_block(kernel, schedule); !status) return status;
     if (Status status = legal_streams(kernel, schedule); !status) return status;
     return schedule.slices.empty() ? Status{} : legal_slices(kernel, schedule);
 }

@@ -35,10 +35,7 @@ struct Machine {
     std::int64_t l1_bytes = 32 * 1024;
     std::int64_t l2_bytes = 512 * 1024;
 
-    TableLookup table_lookup() const {
-        if (avx512) return TableLookup::avx512;
-        return avx2 ? TableLookup::avx2 : TableLookup::memory;
-    }
+    TableLookup table_lookup() const { return avx512 ? TableLookup::avx512 : TableLookup::memory; }
     // Registers that one vector of 16 values of 32 bits takes.
     std::int64_t registers_per_vector() const { return 16 * 32 / vector_bits; }
 };

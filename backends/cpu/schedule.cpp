@@ -158,8 +158,9 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
     }
     if (!schedule.streamed.empty())
         text += fmt::format("streams p{}\n", fmt::join(schedule.streamed, ", p"));
-    if (schedule.row_block > 0)
-        text += fmt::format("rows in blocks of {} tiles\n", schedule.row_block);
+    if (schedule.block)
+        text +=
+            fmt::format("a{} in blocks of {} tiles\n", schedule.block->axis, schedule.block->tile);
     if (!schedule.slices.empty()) {
         text += "slices" + tiles(schedule.slices, std::nullopt);
         if (schedule.slice_level > 0) text += fmt::format(" inside of {}", schedule.slice_level);
@@ -179,9 +180,9 @@ ChunkRule chunk_rule(const Kernel& kernel, const Schedule& schedule) {
     if (schedule.outer.empty() || has_scatter(kernel)) return {};
     const AxisTile& tile = schedule.outer[0];
     const auto rows = rows_axis(schedule);
-    if (schedule.row_block > 0) {
+    if (schedule.block && rows) {
         const auto of_rows = std::ranges::find(schedule.outer, *rows, &AxisTile::axis);
-        return {kernel.axes[*rows].extent, 1, of_rows->tile * schedule.row_block, true};
+        return {kernel.axes[*rows].extent, 1, of_rows->tile * schedule.block->tile, true};
     }
     return {kernel.axes[tile.axis].extent, schedule.vector_axis == tile.axis ? kLanes : 1,
             tile.tile, rows == tile.axis && rest_at_once(kernel, schedule)};

@@ -47,9 +47,9 @@ struct Schedule {
     std::optional<AxisId> vector_axis;
     std::vector<StageSchedule> stages;
     std::vector<Pack> packs;
-    // Of the axis of matrix_rows: so many tiles at a time, around all other loops, so that what they read stays in the
-    // second-level cache. 0: all.
-    std::int64_t row_block = 0;
+    // So many tiles of an outer axis at a time, around all other loops and slices, so that what they read stays in the
+    // second-level cache while the loops around theirs go on. Where matrix units make the sums, the axis of matrix_rows.
+    std::optional<AxisTile> block;
     // The sum in parts, around all loops but the first `slice_level`, so that what a part reads stays in the
     // second-level cache: the first axes of the reduction, `tile` values at a time, all but the last one at a time.
     // In between, the sums lie in the output: reloading them changes no bit.

@@ -41,6 +41,13 @@ struct Access {
         }
         return false;
     }
+    // Elements of a tile that lie side by side across its vectors: they are stored as rows (KernelEmitter::store_rows).
+    std::int64_t rows(AxisId vector, const std::vector<std::int64_t>& tile) const {
+        for (AxisId other = 0; other < tile.size(); ++other) {
+            if (other != vector && tile[other] > 1 && lies_along(other)) return tile[other];
+        }
+        return 1;
+    }
 };
 
 struct StageInfo {
@@ -93,13 +100,14 @@ private:
     std::vector<AxisId> rows_beside(const MatrixSum& sum, AxisId columns) const;
     double rows_score(const MatrixSum& sum, const Stage& stage, AxisId axis) const;
     std::optional<Schedule> by_matrices() const;
-    void choose_row_block(Schedule& schedule) const;
+    void choose_block_of_rows(Schedule& schedule) const;
     double matrix_cost(const Schedule& schedule, std::size_t number) const;
     // choose_loops.cpp
     std::int64_t tiles(const Schedule& schedule, const AxisTile& tile) const;
     double bytes_of(const Buffer& buffer) const;
     bool selects(const Read& read, AxisId axis) const;
     void choose_slices(Schedule& schedule) const;
+    void choose_block(Schedule& schedule) const;
     void order_loops(Schedule& schedule) const;
     void order_as_stored(Schedule& schedule) const;
     Schedule packed(const Schedule& schedule, std::uint32_t read) const;

@@ -6,6 +6,7 @@
 // design/experiments measured in the order found there.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <optional>
 
@@ -18,11 +19,21 @@ namespace {
 constexpr double kGather = 24;      // of 16 elements, against one load
 constexpr double kEveryOther = 3;   // elements two apart: two loads and a shuffle
 constexpr double kScatter = 60;     // the same, of a store
-constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed
+constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed on its way in
+constexpr double kPartBlock = 0.1;  // of that, for each line that is read again
 constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
 constexpr double kScattered = 1.1;  // of the whole, where results are not stored as vectors
 constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them,
 constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
+
+// Cycles for each of so many vectors that are transposed and stored as rows: exchanges, two a cycle, and stores of rows in
+// parts of 16, 8, 4, 2, 1 elements, two a cycle too, each with the shuffle that takes it out.
+double rows_cost(std::int64_t vectors) {
+    const auto columns = static_cast<std::uint64_t>(std::min(vectors, kLanes));
+    const auto blocks = static_cast<double>(std::bit_ceil(columns));
+    const double parts = std::popcount(columns);
+    return (blocks * std::log2(blocks) / 2 + kLanes * parts) / static_cast<double>(columns);
+}
 
 }  // namespace
 
@@ -71,15 +82,20 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
     if (!depends) return number;
     if (packed || access.lies_along(*vector) || access.stores_words(*vector, count))
         return number * registers;
+    if (access.stored) {
+        const std::int64_t rows = access.rows(*vector, count);
+        return number * (rows > 1 ? registers * rows_cost(rows) : kScatter);
+    }
     // Not where terms are left out: a row of the block may lie outside (emit_vectors.cpp).
-    const bool whole_blocks = access.stored || guards_of_main().empty();
-    for (AxisId axis = 0; axis < count.size() && whole_blocks; ++axis) {
+    for (AxisId axis = 0; axis < count.size() && guards_of_main().empty(); ++axis) {
         if (axis != *vector && count[axis] >= 4 && access.lies_along(axis)) {
-            return number * registers * kTransposed;
+            // Of a block that is not full, lines are read again by its neighbours.
+            const auto lines = static_cast<double>((count[axis] + kLanes - 1) / kLanes * kLanes);
+            return number * registers * kTransposed *
+                   (1 + kPartBlock * (lines / static_cast<double>(count[axis]) - 1));
         }
     }
-    const bool every_other =
-        access.known[*vector] && access.stride[*vector] == 2 && !access.local && !access.stored;
+    const bool every_other = access.known[*vector] && access.stride[*vector] == 2 && !access.local;
     return number * (every_other ? registers * kEveryOther : kGather);
 }
 
@@ -210,10 +226,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         if (store.local) {
             post += 0.5 * points;
         } else {
-            const bool scatters = post_vector && !store.lies_along(*post_vector) &&
-                                  !store.stores_words(*post_vector, count);
-            post += access_cost(store, post_vector, count, registers, false) *
-                    (scatters ? kScatter / kGather : 1);
+            post += access_cost(store, post_vector, count, registers, false);
         }
     }
     return total + iterations * (post + 2);
@@ -243,6 +256,8 @@ double Chooser::code_size(const Schedule& schedule) const {
         }
     }
     double sum = 0;
+    std::vector<std::int64_t> count(kernel_.axes.size(), 1);
+    for (const AxisTile& tile : schedule.outer) count[tile.axis] = tile.tile;
     for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
         double points = 1;
         for (const AxisTile& tile : schedule.outer) points *= static_cast<double>(tile.tile);
@@ -255,7 +270,7 @@ double Chooser::code_size(const Schedule& schedule) const {
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
             const bool scatters = vector && !store.local && !store.lies_along(*vector);
-            stored += scatters ? 20 : 1;
+            stored += !scatters ? 1 : store.rows(*vector, count) > 1 ? 8 : 20;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
                          static_cast<double>(stages_[s].post_reads.size()));

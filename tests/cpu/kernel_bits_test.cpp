@@ -51,6 +51,10 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
         Schedule schedule = plain_schedule(kernel);
         std::shuffle(schedule.outer.begin(), schedule.outer.end(), random);
         for (AxisTile& tile : schedule.outer) tile.tile = 1 + static_cast<std::int64_t>(below(3));
+        // Long rows, which are stored through registers where they lie across vectors.
+        if (below(3) == 0 && !schedule.outer.empty())
+            schedule.outer[below(schedule.outer.size())].tile =
+                4 + static_cast<std::int64_t>(below(15));
         if (below(3) != 0 && !schedule.outer.empty()) {
             schedule.vector_axis = schedule.outer[below(schedule.outer.size())].axis;
         }
@@ -84,6 +88,12 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             sliced.slices.back().tile = 1 + static_cast<std::int64_t>(below(4));
             sliced.slice_level = below(schedule.outer.size() + 1);
             if (legal(kernel, sliced)) schedule = sliced;
+        }
+        if (below(2) == 0 && !schedule.outer.empty()) {
+            Schedule blocked = schedule;
+            blocked.block = {schedule.outer[below(schedule.outer.size())].axis,
+                             1 + static_cast<std::int64_t>(below(3))};
+            if (legal(kernel, blocked)) schedule = blocked;
         }
         for (std::uint32_t read = 0; read < kernel.reads.size() && below(2) == 0; ++read) {
             Schedule packed = schedule;
@@ -127,6 +137,7 @@ TEST_CASE("compiled kernels agree with the interpreter, for any schedule and pro
         for (int i = 0; i < 4; ++i) {
             const Schedule schedule = random_schedule(simple->kernel(), random);
             codes.push_back(compiled(kernel, &schedule, native, 16));
+            if (i == 0) codes.push_back(compiled(kernel, &schedule, machines[0], 16));
         }
         for (const std::int64_t batch : kBatches) {
             INFO("B = " << batch);

@@ -56,8 +56,12 @@ Schedule another(const Kernel& kernel, Schedule schedule, std::mt19937& random) 
                 }
             }
         }
-        tried.row_block = static_cast<std::int64_t>(below(3));
-        if (!legal(kernel, tried)) tried.row_block = 0;
+        const std::int64_t block = static_cast<std::int64_t>(below(3));
+        tried.block.reset();
+        for (const StageSchedule& how : tried.stages) {
+            if (how.matrix_rows && block > 0) tried.block = {*how.matrix_rows, block};
+        }
+        if (!legal(kernel, tried)) tried.block.reset();
         if (legal(kernel, tried)) return tried;
     }
     return schedule;
@@ -94,7 +98,7 @@ TEST_CASE("sums by matrices have one result, for any schedule") {
             chosen.stages, [](const StageSchedule& how) { return how.matrix_rows.has_value(); }));
         for (int i = 0; i < 6; ++i) {
             const Schedule schedule = another(codes[0]->kernel(), chosen, random);
-            blocks = blocks || schedule.row_block > 0;
+            blocks = blocks || schedule.block.has_value();
             codes.push_back(compiled(kernel, &schedule, *machine, 16));
         }
         for (const std::int64_t batch : kBatches) {
