@@ -62,6 +62,7 @@ STAGES = [
 ]
 
 LONGEST = 120  # lines of one stage; the rest of machine code says nothing new
+WIDEST = 240  # characters of a line: tables of functions are longer
 
 
 def dump(netc, file, stage):
@@ -72,7 +73,7 @@ def dump(netc, file, stage):
     lines = done.stdout.rstrip().splitlines()
     if len(lines) > LONGEST:
         lines[LONGEST:] = [f"... {len(lines) - LONGEST} more lines"]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() if len(line) <= WIDEST else line[:WIDEST] + " ..." for line in lines)
 
 
 def document(netc):

@@ -20,6 +20,15 @@ void initialize_targets() {
         llvm::InitializeNativeTarget();
         llvm::InitializeNativeTargetAsmPrinter();
         llvm::InitializeNativeTargetAsmParser();
+        // Objects for the other one: both are in LLVM's packages everywhere.
+        LLVMInitializeX86TargetInfo();
+        LLVMInitializeX86Target();
+        LLVMInitializeX86TargetMC();
+        LLVMInitializeX86AsmPrinter();
+        LLVMInitializeAArch64TargetInfo();
+        LLVMInitializeAArch64Target();
+        LLVMInitializeAArch64TargetMC();
+        LLVMInitializeAArch64AsmPrinter();
     });
 }
 
@@ -71,7 +80,8 @@ bool has(const llvm::TargetMachine& target, const char* feature) {
 }
 
 Error no_target(const Machine& machine) {
-    return {kExitUsage, "no code can be made for the target " + machine.triple};
+    return {kExitUsage, "no code can be made for the target " + machine.triple, std::nullopt,
+            "triples are written x86_64-linux-gnu, aarch64-linux-gnu"};
 }
 
 // LLVM warns of names that it does not know on standard error, so they are checked before it sees them.
@@ -155,7 +165,8 @@ Result<Machine> machine_for(const CpuTarget& target) {
         machine.vector_bits = 128;
         machine.vector_registers = 32;
     } else {
-        return Error{kExitUsage, "code for " + triple.getArchName().str() + " is not made yet"};
+        return Error{kExitUsage, "code for " + triple.getArchName().str() + " is not made yet",
+                     std::nullopt, "there is code for x86_64 and aarch64"};
     }
     if (native) {
         machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The language server, driven over standard input and output as an editor does it.
 
-usage: lsp_test.py --netc PROGRAM [--patient]    `--patient`: the program is a slow build, time is not judged
+usage: lsp_test.py --netc PROGRAM
 """
 import argparse
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,22 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NETC = ""
-PATIENT = False
+
+
+# Of a processor, the least of three processes.
+def seconds_of_check(text):
+    def used_by_children():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "model.net"
+        file.write_text(text)
+        times = [used_by_children()]
+        for _ in range(3):
+            subprocess.run([NETC, "check", file], capture_output=True, check=True)
+            times.append(used_by_children())
+    return min(after - before for before, after in zip(times, times[1:]))
 
 
 class Client:
@@ -342,8 +358,9 @@ layer block{i}(out: int)(x: real[B, C, H, W]) -> real[B, out, H, W] {{
         used = (c.processor_seconds() - used) / len(times)
         print(f"a keystroke: median {times[10] * 1e3:.1f} ms, longest {times[-1] * 1e3:.1f} ms, "
               f"{used * 1e3:.1f} ms of a processor")
-        if not PATIENT:  # of a processor: other programs on the machine are not the server's fault
-            self.assertLess(used, 0.05)
+        # Of a processor, and beside what a process takes that checks the file anew (twice as much): neither other programs
+        # on the machine nor a slow one are the server's fault.
+        self.assertLess(used, seconds_of_check(text))
 
     def test_malformed_input(self):
         c = self.client
@@ -418,7 +435,6 @@ class Lifecycle(unittest.TestCase):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--netc", required=True)
-    parser.add_argument("--patient", action="store_true")
     arguments, rest = parser.parse_known_args()
-    NETC, PATIENT = arguments.netc, arguments.patient
+    NETC = arguments.netc
     unittest.main(argv=[sys.argv[0], *rest])
