@@ -32,8 +32,8 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
     const bool rows = std::ranges::any_of(
         schedule_.stages, [&](const StageSchedule& how) { return how.matrix_rows == axis; });
     if (rows && (block_start_ || (!static_extent(axis) && rest_at_once(kernel_, schedule_))))
-        return segments_of_rows(axis, tile);
-    if (block_start_ && schedule_.block->axis == axis) return segments_of_block(axis, tile);
+        return segments_of_part(axis, tile, true);
+    if (block_start_ && schedule_.block->axis == axis) return segments_of_part(axis, tile, false);
     std::vector<Segment> segments;
     const auto push = [&](std::int64_t start, std::int64_t count, std::int64_t size, bool edge) {
         if (count <= 0) return;
@@ -117,35 +117,10 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of(AxisId axis, std:
     return segments;
 }
 
-// Of the block: whole tiles, and in the last block what is left of the axis.
-std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_block(AxisId axis,
-                                                                     std::int64_t tile) {
-    const std::int64_t most = tile * schedule_.block->tile;
-    llvm::Value* left =
-        builder_.CreateSub(extent_value(extent_of(axis)), arithmetic_.scalar(*block_start_));
-    llvm::Value* full = builder_.getInt64(static_cast<std::uint64_t>(most));
-    left = builder_.CreateSelect(builder_.CreateICmpSLT(left, full), left, full);
-    llvm::Value* size = builder_.getInt64(static_cast<std::uint64_t>(tile));
-    Segment whole;
-    whole.start = *block_start_;
-    whole.tile = tile;
-    whole.dynamic_count = builder_.CreateUDiv(left, size);
-    const std::int64_t over = *static_extent(axis) % tile;
-    if (over == 0) return {whole};
-    Segment rest;
-    rest.start = arithmetic_.add(
-        whole.start,
-        arithmetic_.scale(arithmetic_.make_value(whole.dynamic_count, {0, kUnbounded}), tile));
-    rest.tile = over;
-    rest.dynamic_count = builder_.CreateZExt(
-        builder_.CreateICmpNE(builder_.CreateURem(left, size), builder_.getInt64(0)),
-        builder_.getInt64Ty());
-    return {whole, rest};
-}
-
-// Rows of matrices, of the block if there are blocks: full tiles, then one of which some rows may not be there.
-std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_rows(AxisId axis,
-                                                                    std::int64_t tile) {
+// Of the block if there are blocks, else of all: whole tiles, then what is left of the axis. Of rows of matrices that is a
+// tile of which some rows may not be there; else it is known, and only the last block has it.
+std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_part(AxisId axis, std::int64_t tile,
+                                                                    bool rows) {
     const Linear start = block_start_.value_or(arithmetic_.constant(0));
     llvm::Value* extent = extent_value(extent_of(axis));
     llvm::Value* left = builder_.CreateSub(extent, arithmetic_.scalar(start));
@@ -160,13 +135,15 @@ std::vector<KernelEmitter::Segment> KernelEmitter::segments_of_rows(AxisId axis,
     full.tile = tile;
     full.dynamic_count = builder_.CreateUDiv(left, size);
     Segment rest = full;
+    rest.tile = rows ? tile : *static_extent(axis) % tile;
+    if (rest.tile == 0) return {full};
     rest.start = arithmetic_.add(
         start,
         arithmetic_.scale(arithmetic_.make_value(full.dynamic_count, {0, kUnbounded}), tile));
     rest.dynamic_count = builder_.CreateZExt(
         builder_.CreateICmpNE(builder_.CreateURem(left, size), builder_.getInt64(0)),
         builder_.getInt64Ty());
-    rest.open = true;
+    rest.open = rows;
     return {full, rest};
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernel_emitter.h"
+#include "backends/cpu/schedule_queries.h"
 #include "backends/scalar_ops.h"
 
 namespace netc {
@@ -103,22 +104,13 @@ void KernelEmitter::prefetch(const Read& read) {
 // Whether what is done to finished sums is long, for several of them and with few registers: without a loop between the two,
 // LLVM finishes one sum with all that follows while the operands of the others wait in memory.
 bool KernelEmitter::crowds_registers() const {
-    constexpr std::size_t kLong = 16;  // operations
+    constexpr double kLong = 16;  // operations
     if (machine_.vector_registers / machine_.registers_per_vector() > 8 || states_.size() < 2)
         return false;
     std::vector<bool> seen(kernel_.scalars.size());
-    std::vector<ScalarId> open;
-    for (const Store& store : stage_->stores) open.push_back(store.value);
-    std::size_t operations = 0;
-    while (!open.empty()) {
-        const ScalarId id = open.back();
-        open.pop_back();
-        if (id == kNoScalar || seen[id]) continue;
-        seen[id] = true;
-        const Scalar& scalar = kernel_.scalars[id];
-        if (!scalar.operands.empty()) ++operations;
-        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
-    }
+    double operations = 0;
+    for (const Store& store : stage_->stores)
+        operations += operations_of(kernel_, store.value, seen);
     return operations >= kLong;
 }
 

@@ -95,8 +95,7 @@ private:
 
     // emit_loops.cpp
     std::vector<Segment> segments_of(AxisId axis, std::int64_t tile, bool lanes = false);
-    std::vector<Segment> segments_of_rows(AxisId axis, std::int64_t tile);
-    std::vector<Segment> segments_of_block(AxisId axis, std::int64_t tile);
+    std::vector<Segment> segments_of_part(AxisId axis, std::int64_t tile, bool rows);
     void run_segments(AxisId axis, std::vector<Segment> segments, bool chunked, Body body);
     void loop(llvm::Value* from, llvm::Value* to, Range range, bool nonempty,
               llvm::function_ref<void(const Linear&)> body);

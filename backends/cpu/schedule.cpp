@@ -196,6 +196,21 @@ std::int64_t ChunkRule::count(std::int64_t batch) const {
     return full + (size - full * unit * tile + unit - 1) / unit;
 }
 
+double operations_of(const Kernel& kernel, ScalarId root, std::vector<bool>& seen) {
+    std::vector<ScalarId> open{root};
+    double count = 0;
+    while (!open.empty()) {
+        const ScalarId id = open.back();
+        open.pop_back();
+        if (id == kNoScalar || seen[id]) continue;
+        seen[id] = true;
+        const Scalar& scalar = kernel.scalars[id];
+        if (!scalar.operands.empty()) count += scalar.op == ScalarOp::fma ? 2 : 1;
+        open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
+    }
+    return count;
+}
+
 double work_of(const Kernel& kernel, std::int64_t batch) {
     const auto extent = [&](AxisId axis) {
         return static_cast<double>(kernel.axes[axis].extent.at(batch));
@@ -206,30 +221,16 @@ double work_of(const Kernel& kernel, std::int64_t batch) {
     for (const Stage& stage : kernel.stages) {
         double points = outer;
         for (AxisId axis : stage.axes) points *= extent(axis);
-        const auto nodes = [&](ScalarId root, std::vector<bool>& seen) {
-            std::vector<ScalarId> open{root};
-            double count = 0;
-            while (!open.empty()) {
-                const ScalarId id = open.back();
-                open.pop_back();
-                if (id == kNoScalar || seen[id]) continue;
-                seen[id] = true;
-                const Scalar& scalar = kernel.scalars[id];
-                if (!scalar.operands.empty()) count += scalar.op == ScalarOp::fma ? 2 : 1;
-                open.insert(open.end(), scalar.operands.begin(), scalar.operands.end());
-            }
-            return count;
-        };
         std::vector<bool> seen(kernel.scalars.size(), false);
         double each = 1;
-        for (const Store& store : stage.stores) each += nodes(store.value, seen);
+        for (const Store& store : stage.stores) each += operations_of(kernel, store.value, seen);
         work += points * each;
         if (!stage.reduction) continue;
         double terms = points;
         for (AxisId axis : stage.reduction->axes) terms *= extent(axis);
         std::vector<bool> seen_step(kernel.scalars.size(), false);
         double term = 0;
-        for (ScalarId id : stage.reduction->step) term += nodes(id, seen_step);
+        for (ScalarId id : stage.reduction->step) term += operations_of(kernel, id, seen_step);
         work += terms * term;
     }
     return work;

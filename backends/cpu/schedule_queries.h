@@ -19,6 +19,9 @@ bool has_scatter(const Kernel& kernel);
 void collect_reads(const Kernel& kernel, ScalarId id, std::vector<bool>& seen,
                    std::vector<std::uint32_t>& reads);
 
+// Operations that `root` is computed by and that are not seen yet, a multiply-add as two.
+double operations_of(const Kernel& kernel, ScalarId root, std::vector<bool>& seen);
+
 // Whether each value of the axis has terms of its own: it decides whether a guard divides (passes/split_phases.h).
 bool is_phase(const Kernel& kernel, AxisId axis);
 
