@@ -127,7 +127,9 @@ Result<Machine> machine_for(const CpuTarget& target) {
     if (native && !target.triple.empty() &&
         llvm::Triple(target.triple).getArch() !=
             llvm::Triple(llvm::sys::getProcessTriple()).getArch()) {
-        return Error{kExitUsage, "the target " + target.triple + " needs a --cpu of its own"};
+        return Error{kExitUsage, "the target " + target.triple + " needs a --cpu of its own",
+                     std::nullopt,
+                     "names that LLVM knows: neoverse-n1, cortex-a72, generic; x86-64-v3"};
     }
     machine.cpu = native ? llvm::sys::getHostCPUName().str() : target.cpu;
     machine.features = target.features;
