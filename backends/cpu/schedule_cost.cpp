@@ -27,7 +27,7 @@ constexpr double kCodeSize = 6000;  // operations whose compiling counts as much
 constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
 
 // Cycles for each of so many vectors that are transposed and stored as rows: exchanges, two a cycle, and stores of rows in
-// parts of 16, 8, 4, 2, 1 elements, two a cycle too, each with the shuffle that takes it out.
+// parts of 16, 8, 4, 2 and 1 elements, each with the shuffle that takes it out, one a cycle.
 double rows_cost(std::int64_t vectors) {
     const auto columns = static_cast<std::uint64_t>(std::min(vectors, kLanes));
     const auto blocks = static_cast<double>(std::bit_ceil(columns));
