@@ -37,11 +37,8 @@ void KernelEmitter::resume_states() {
     const Store& store = stage_->stores[0];
     const Param& param = kernel_.params[store.target.index];
     for_each_point([&](std::size_t point) {
-        std::vector<Linear> index;
-        for (const Index& one : store.index) index.push_back(linear(one));
-        const Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-        const Element old =
-            load(params_[store.target.index], bytes, param.dtype, fills_lanes(param, store.index));
+        const Element old = load(params_[store.target.index], stored_bytes(store), param.dtype,
+                                 fills_lanes(param, store.index));
         llvm::Value* value = vector_states_ ? as_vector(old) : old.value;
         states_[point] = builder_.CreateSelect(resumed_, value, states_[point]);
     });

@@ -17,10 +17,8 @@ namespace {
 void initialize_targets() {
     static std::once_flag once;
     std::call_once(once, [] {
-        llvm::InitializeNativeTarget();
-        llvm::InitializeNativeTargetAsmPrinter();
         llvm::InitializeNativeTargetAsmParser();
-        // Objects for the other one: both are in LLVM's packages everywhere.
+        // Both that code is made for, whichever this machine is: LLVM's packages have them everywhere.
         LLVMInitializeX86TargetInfo();
         LLVMInitializeX86Target();
         LLVMInitializeX86TargetMC();
