@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "ir/network.h"
 #include "ir/source.h"
 #include "passes/quantize.h"
+
+namespace CLI {
+class App;
+}
 
 namespace netc {
 

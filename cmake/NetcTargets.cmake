@@ -6,7 +6,8 @@ function(netc_warnings target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 sees these in the standard library's own strings and vectors when it optimizes (bugs 105329,
     # 105562, 103615).
-    target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds -Wno-free-nonheap-object)
+    target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds -Wno-free-nonheap-object
+                                             -Wno-stringop-overflow)
   endif()
   if(NETC_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
@@ -24,10 +25,17 @@ function(netc_sources variable)
   set(${variable} ${found} PARENT_SCOPE)
 endfunction()
 
+# What most sources include, precompiled: a third of the time to build. Every source names all that it uses; a build with
+# -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON says where one does not.
+set(NETC_COMMON_HEADERS
+  <algorithm> <charconv> <cmath> <functional> <map> <memory> <optional> <set> <span> <sstream>
+  <string> <string_view> <unordered_map> <variant> <vector> <fmt/format.h>)
+
 # netc_library(NAME SOURCES...): a static library whose includes are rooted at the repository.
 function(netc_library name)
   add_library(${name} STATIC ${ARGN})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_precompile_headers(${name} PRIVATE ${NETC_COMMON_HEADERS})
   netc_warnings(${name})
 endfunction()
 

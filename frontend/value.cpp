@@ -11,6 +11,14 @@
 
 namespace netc::frontend {
 
+Datum::Datum() = default;
+Datum::Datum(Kind value, Span where) : kind(std::move(value)), place(where) {}
+Datum::Datum(const Datum&) = default;
+Datum::Datum(Datum&&) noexcept = default;
+Datum& Datum::operator=(const Datum&) = default;
+Datum& Datum::operator=(Datum&&) noexcept = default;
+Datum::~Datum() = default;
+
 const Items* Datum::items() const {
     if (const auto* list = as<ListValue>()) return list->items.get();
     if (const auto* tuple = as<TupleValue>()) return tuple->items.get();

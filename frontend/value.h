@@ -81,8 +81,14 @@ struct Datum {
     Kind kind;
     Span place;  // the expression that gave it
 
-    Datum() = default;
-    Datum(Kind value, Span where) : kind(std::move(value)), place(where) {}
+    // Not inline: every source of the frontend would compile fifteen kinds of each.
+    Datum();
+    Datum(Kind value, Span where);
+    Datum(const Datum&);
+    Datum(Datum&&) noexcept;
+    Datum& operator=(const Datum&);
+    Datum& operator=(Datum&&) noexcept;
+    ~Datum();
 
     bool failed() const { return std::holds_alternative<Failed>(kind); }
     template <class T>

@@ -5,6 +5,10 @@
 #include <cstring>
 #include <mutex>
 
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
+
 #include "backends/cpu/emit_program.h"
 #include "backends/cpu/stopwatch.h"
 

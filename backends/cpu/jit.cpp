@@ -9,6 +9,9 @@
 
 #include <fmt/format.h>
 
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Support/MemoryBuffer.h>
+
 #include "backends/backend.h"
 #include "backends/cpu/arithmetic.h"
 #include "backends/cpu/compile_jobs.h"

@@ -1,6 +1,9 @@
 // See the header.
 #include "backends/cpu/kernel_code.h"
 
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Support/MemoryBuffer.h>
+
 #include "backends/cpu/emit_program.h"
 #include "backends/cpu/thread_pool.h"
 #include "backends/expand_functions.h"

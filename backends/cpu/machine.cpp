@@ -9,6 +9,11 @@
 #include <algorithm>
 #include <mutex>
 
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/TargetParser/Host.h>
+
 #include "backends/llvm.h"
 
 namespace netc {
@@ -125,9 +130,10 @@ Result<Machine> machine_for(const CpuTarget& target) {
     if (native && !target.triple.empty() &&
         llvm::Triple(target.triple).getArch() !=
             llvm::Triple(llvm::sys::getProcessTriple()).getArch()) {
+        if (!create(machine)) return no_target(machine);
         return Error{kExitUsage, "the target " + target.triple + " needs a --cpu of its own",
                      std::nullopt,
-                     "names that LLVM knows: neoverse-n1, cortex-a72, generic; x86-64-v3"};
+                     "processors are called neoverse-n1, cortex-a72, generic; x86-64-v3"};
     }
     machine.cpu = native ? llvm::sys::getHostCPUName().str() : target.cpu;
     machine.features = target.features;

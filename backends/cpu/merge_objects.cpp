@@ -6,6 +6,9 @@
 #include <optional>
 #include <vector>
 
+#include <llvm/BinaryFormat/ELF.h>
+#include <llvm/Object/ELF.h>
+
 #include "backends/llvm.h"
 
 namespace netc {

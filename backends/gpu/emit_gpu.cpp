@@ -8,6 +8,11 @@
 
 #include <fmt/format.h>
 
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+
 #include "backends/cpu/emit_program.h"
 #include "backends/expand_functions.h"
 #include "backends/gpu/row_emitter.h"

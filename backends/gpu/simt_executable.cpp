@@ -2,6 +2,9 @@
 // Slow; for tests.
 #include <fmt/format.h>
 
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Support/MemoryBuffer.h>
+
 #include "backends/cpu/code_cache.h"
 #include "backends/cpu/emit_program.h"
 #include "backends/cpu/thread_pool.h"

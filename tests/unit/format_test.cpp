@@ -6,7 +6,6 @@
 #include "frontend/frontend.h"
 #include "frontend/parse.h"
 #include "ir/graph_text.h"
-#include "tests/unit/instrumented.h"
 
 #include <catch2/catch.hpp>
 
@@ -184,17 +183,23 @@ TEST_CASE("format: a file with a syntax error stays as it is") {
     }
 }
 
-TEST_CASE("format: ten thousand lines within a second") {
-    std::string text = "net 1\n";
-    for (int i = 0; i < 1250; ++i) {
-        text += "\n## A block.\nlayer block" + std::to_string(i) +
-                "(out: int, drop: float = 0.5)(x: real[B, I]) -> real[B, out] {\n"
-                "  let a = x |> linear(out) |> relu |> dropout(drop)   # comment\n"
-                "  var b = a + 1.0\n  if out > 3 { b = b * 2.0 }\n  return b\n}\n";
-    }
-    const std::clock_t start = std::clock();
-    CHECK(format(text));
-    const double seconds = double(std::clock() - start) / CLOCKS_PER_SEC;
-    CHECK(seconds < (test::kInstrumented ? 20 : 1));
-    WARN("formatting took " << seconds << " s");
+// Judged by its growth: processors differ by a factor of ten.
+TEST_CASE("format: the time grows with the lines") {
+    const auto seconds_for = [](int blocks) {
+        std::string text = "net 1\n";
+        for (int i = 0; i < blocks; ++i) {
+            text += "\n## A block.\nlayer block" + std::to_string(i) +
+                    "(out: int, drop: float = 0.5)(x: real[B, I]) -> real[B, out] {\n"
+                    "  let a = x |> linear(out) |> relu |> dropout(drop)   # comment\n"
+                    "  var b = a + 1.0\n  if out > 3 { b = b * 2.0 }\n  return b\n}\n";
+        }
+        const std::clock_t start =
+            std::clock();  // of this process: others may keep the machine busy
+        CHECK(format(text));
+        return double(std::clock() - start) / CLOCKS_PER_SEC;
+    };
+    seconds_for(125);
+    const double few = seconds_for(125), many = seconds_for(1250);
+    INFO("1,000 lines took " << few << " s, 10,000 lines " << many << " s");
+    CHECK(many < 30 * few);
 }
