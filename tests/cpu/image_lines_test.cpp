@@ -133,8 +133,8 @@ TEST_CASE("gradients of weights along lines are the gradients") {
                 const Program program = program_of(module, form, kHint);
                 for (const char* features : {"", test::kTileFeatures}) {
                     if (features[0] != '\0' && !tiles) continue;
-                    for (const char* cpu : {"native", "x86-64-v3"}) {
-                        const bool other = cpu != std::string_view("native");
+                    for (const std::string& cpu : processors()) {
+                        const bool other = cpu != "native";
                         if (other && (form != Form::channels || features[0] != '\0')) continue;
                         INFO(name_of(form) << ", " << cpu << features);
                         const auto executable = jitted(program, 2, cpu, {}, features);

@@ -123,7 +123,7 @@ TEST_CASE("contractions in integers are near those in f32, with the same bits ev
                 Numbers same;
                 for (const Form form : {Form::rows, Form::lanes}) {
                     const Program program = program_for(tested, ranges, form);
-                    for (const char* cpu : {"native", "x86-64-v3"}) {
+                    for (const std::string& cpu : processors()) {
                         INFO(name_of(form) << " on " << cpu);
                         const Numbers found = run(program, *jitted(program, 2, cpu));
                         if (same.empty()) same = found;

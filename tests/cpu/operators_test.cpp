@@ -16,7 +16,7 @@ constexpr std::int64_t kHint = 16;
 void check_operator(OpId op) {
     const Subjects subjects = subjects_of(op);
     const TemporaryDirectory cache;
-    const auto compiled = [&](const Program& program, int threads, const char* cpu) {
+    const auto compiled = [&](const Program& program, int threads, const std::string& cpu) {
         return jitted(program, threads, cpu, cache.path());
     };
     std::map<std::string, Numbers> references,
@@ -29,11 +29,12 @@ void check_operator(OpId op) {
             std::unique_ptr<Executable> executable;
         };
         std::vector<Backend> backends;
-        backends.push_back({"native, 1 thread", compiled(program, 1, "native")});
-        if (form != Form::ungrouped) {
-            backends.push_back({"native, 2 threads", compiled(program, 2, "native")});
-            backends.push_back({"x86-64-v3, 1 thread", compiled(program, 1, "x86-64-v3")});
+        for (const std::string& cpu : processors()) {
+            if (form == Form::ungrouped && cpu != "native") continue;
+            backends.push_back({cpu + ", 1 thread", compiled(program, 1, cpu)});
         }
+        if (form != Form::ungrouped)
+            backends.push_back({"native, 2 threads", compiled(program, 2, "native")});
         Interpretation exact = interpretation(program);
         Instance instance(program);
         for (std::size_t s = 0; s < subjects.all.size(); ++s) {

@@ -51,10 +51,8 @@ struct Backend {
 
 std::vector<Backend> backends_of(const Program& program) {
     std::vector<Backend> backends;
-    backends.push_back({"native, 2 threads", jitted(program, 2)});
-    backends.push_back({"x86-64-v3", jitted(program, 1, "x86-64-v3")});
-    const auto machine = machine_for({"", "native", ""});
-    if (machine.ok() && machine->avx512)
+    for (const std::string& cpu : processors()) backends.push_back({cpu, jitted(program, 2, cpu)});
+    if (processors().size() > 1)  // with AVX-512
         backends.push_back({"tiles", jitted(program, 1, "native", {}, test::kTileFeatures), true});
     return backends;
 }

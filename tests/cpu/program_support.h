@@ -93,6 +93,18 @@ inline std::unique_ptr<Executable> jitted(const Program& program, int threads = 
     return std::move(*executable);
 }
 
+// The processors to compile for: this one and, where it has AVX-512, one without, whose code it runs too. On others
+// both would be the same code.
+inline const std::vector<std::string>& processors() {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> all{"native"};
+        const auto native = machine_for({"", "native", ""});
+        if (native.ok() && native->avx512) all.push_back("x86-64-v3");
+        return all;
+    }();
+    return names;
+}
+
 // Code for a GPU on the emulator.
 inline std::unique_ptr<Executable> emulated(const Program& program,
                                             const GpuThresholds& thresholds = {},
