@@ -83,18 +83,25 @@ void Chooser::choose_slices(Schedule& schedule) const {
         const auto size = static_cast<double>(extent(axis));
         each /= size;
         steps /= size;
-        if (each > room) {
+        if (each > room && steps >= kLeastSlice) {
             sliced.slices.push_back({axis, 1});
             slices *= size;
             continue;
         }
-        // Short slices cost more than what does not quite fit.
-        const double least = std::min(kLeastSlice / steps, kMostRooms * room / each);
-        const double fits = std::clamp(std::floor(std::max(room / each, least)), 1.0, size);
-        // Whole steps of what is unrolled.
+        // Short slices cost more than what does not quite fit. Not so where lines are read along the sum, as in forward
+        // products: a line serves many steps, and storing the sums would cost more than it saves.
+        const bool along = std::ranges::any_of(stages_[main_].step_reads, [&](std::uint32_t read) {
+            return reads_[read].lies_along(sum.axes.back());
+        });
+        const double least =
+            along ? 1
+                  : std::min(std::ceil(kLeastSlice / steps), std::floor(kMostRooms * room / each));
+        const double fits = std::clamp(std::max(std::floor(room / each), least), 1.0, size);
+        // Of equal size, unless they would be too short, and whole steps of what is unrolled.
         const std::int64_t unit = axis == sum.axes.back() ? kSliceUnit : 1;
-        const auto values = static_cast<std::int64_t>(std::ceil(size / std::ceil(size / fits)));
-        const std::int64_t tile = (values + unit - 1) / unit * unit;
+        double values = std::ceil(size / std::ceil(size / fits));
+        if (values * steps < kLeastSlice) values = fits;
+        const std::int64_t tile = (static_cast<std::int64_t>(values) + unit - 1) / unit * unit;
         const double parts = std::ceil(size / static_cast<double>(tile));
         sliced.slices.push_back({axis, tile});
         slices *= parts;
@@ -107,8 +114,8 @@ void Chooser::choose_slices(Schedule& schedule) const {
     if (pays && legal(kernel_, sliced)) schedule = sliced;
 }
 
-// Slices that do not fit: blocks of the innermost loop, so that what a block reads of a slice stays in the second-level cache
-// while the loops around it go on.
+// Where a slice of what the innermost loop reads is more than half of the second-level cache: blocks of that loop, so that
+// what a block reads of a slice stays there while the loops around it go on.
 void Chooser::choose_block(Schedule& schedule) const {
     if (schedule.slices.empty() || schedule.outer.size() < 2) return;
     const AxisTile& innermost = schedule.outer.back();
@@ -147,15 +154,17 @@ void Chooser::order_loops(Schedule& schedule) const {
                    return reads_[read].depends_on(vector) && reads_[read].depends_on(tile.axis);
                });
     };
+    const auto enough = [&](const AxisTile& tile) { return count(tile) >= kChunks; };
     if (streams && std::ranges::any_of(outer, selects_weights)) {
-        std::ranges::stable_partition(outer, selects_weights);
+        const auto others = std::ranges::stable_partition(outer, selects_weights).begin();
+        const auto first = std::find_if(outer.begin(), others, enough);
+        if (first != others) std::rotate(outer.begin(), first, first + 1);
         return;
     }
-    if (outer.size() < 2 || (streams && count(outer[0]) >= kChunks)) return;
+    if (outer.size() < 2 || (streams && enough(outer[0]))) return;
     // Of the places, the innermost stays inside: a row of them.
     std::rotate(outer.begin(), outer.begin() + 1, outer.end() - 1);
-    auto first =
-        std::ranges::find_if(outer, [&](const AxisTile& tile) { return count(tile) >= kChunks; });
+    auto first = std::ranges::find_if(outer, enough);
     if (first == outer.end()) first = std::ranges::max_element(outer, {}, count);
     std::rotate(outer.begin(), first, first + 1);
     // A large result of short sums is written in the order in which it lies, if the first-level cache holds the weights.

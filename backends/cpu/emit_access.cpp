@@ -1,4 +1,4 @@
-// Memory: where an element lies, reads of params, locals and packed copies, stores.
+// Memory: where an element lies, reads of params, locals and packed copies.
 #include <algorithm>
 #include <cmath>
 

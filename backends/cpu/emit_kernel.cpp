@@ -174,13 +174,13 @@ void KernelEmitter::end_streams() {
 void KernelEmitter::emit_blocks() {
     for (const AxisTile& tile : schedule_.outer) {
         if (tile.axis != schedule_.block->axis) continue;
-        const std::int64_t rows = tile.tile * schedule_.block->tile;
+        const std::int64_t places = tile.tile * schedule_.block->tile;
         const Linear extent =
             arithmetic_.make_value(extent_value(extent_of(tile.axis)), {1, kUnbounded});
         Segment blocks;
-        blocks.tile = rows;
-        blocks.dynamic_count = arithmetic_.scalar(
-            arithmetic_.floor_div(arithmetic_.add(extent, arithmetic_.constant(rows - 1)), rows));
+        blocks.tile = places;
+        blocks.dynamic_count = arithmetic_.scalar(arithmetic_.floor_div(
+            arithmetic_.add(extent, arithmetic_.constant(places - 1)), places));
         run_segments(tile.axis, {blocks}, !batch_ && rows_axis(schedule_).has_value(), [&] {
             block_start_ = base_[tile.axis];
             emit_outer(0);

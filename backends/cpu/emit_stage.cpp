@@ -1,4 +1,4 @@
-// A stage within a tile: loops over its own axes, its reduction, its stores.
+// A stage within a tile: loops over its own axes, its reduction, what becomes of its sums.
 #include <algorithm>
 
 #include "backends/cpu/kernel_emitter.h"
@@ -10,6 +10,7 @@ namespace {
 
 // Elements of a sample: what is smaller is in a cache.
 constexpr std::int64_t kWorthPrefetching = 16 * 1024;
+constexpr std::size_t kParkedBytes = kLanes * 8;  // of a sum in memory, whatever its type
 
 }  // namespace
 
@@ -116,8 +117,7 @@ bool KernelEmitter::crowds_registers() const {
 
 // Through memory, by accesses that keep their order: all sums are finished before the first is taken up again.
 void KernelEmitter::park_sums() {
-    constexpr std::int64_t kMostBytes = kLanes * 8;
-    const auto bytes = kMostBytes * static_cast<std::int64_t>(states_.size());
+    const auto bytes = static_cast<std::int64_t>(kParkedBytes * states_.size());
     llvm::Value*& place = parking_[bytes];
     if (place == nullptr) place = allocate(bytes, "sums");
     for (std::size_t i = 0; i < states_.size(); ++i)
@@ -126,7 +126,7 @@ void KernelEmitter::park_sums() {
 }
 
 llvm::Value* KernelEmitter::parked_place(llvm::Value* place, std::size_t number) {
-    return builder_.CreateConstGEP1_64(builder_.getInt8Ty(), place, number * kLanes * 8);
+    return builder_.CreateConstGEP1_64(builder_.getInt8Ty(), place, number * kParkedBytes);
 }
 
 llvm::Value* KernelEmitter::parked_sum(std::size_t number) {

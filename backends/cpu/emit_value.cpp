@@ -126,6 +126,8 @@ bool KernelEmitter::look_up_together(ScalarId id) {
     if (together.size() < kWorthIt || kernel_.scalars[id].type != DType::f32) return false;
     const Element where = evaluate(index);
     if (error_ || !where.vector) return false;
+    const auto* lanes = llvm::cast<llvm::FixedVectorType>(where.value->getType());
+    if (lanes->getNumElements() % 8 != 0) return false;
     const std::vector<llvm::Value*> found = emit_lookups(builder_, where.value, tables);
     for (std::size_t i = 0; i < together.size(); ++i) remember(together[i], {found[i], true});
     return true;

@@ -148,11 +148,12 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
     for (AxisId axis = 0; axis < kernel_.axes.size(); ++axis) {
         if (!bound_[axis] || vector_axis_ == axis || count_[axis] < 4) continue;
         if (((depends_[node] >> axis) & 1) == 0) continue;
-        // Points of the block are inside together.
+        // Points of the block are inside together: that this one is says nothing of the others.
         bool together = true;
-        for (std::size_t dim = 0; dim < read.index.size() && inside != nullptr; ++dim) {
-            together = together && (!read.index[dim].depends_on(axis) ||
-                                    spans(read.index[dim], param.dims[dim]));
+        for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
+            together = together &&
+                       (read.outside == Outside::never || !read.index[dim].depends_on(axis) ||
+                        spans(read.index[dim], param.dims[dim]));
         }
         if (!together) continue;
         const std::int64_t here = coordinate_[axis];

@@ -181,12 +181,14 @@ Status legal_matrices(const Kernel& kernel, const Schedule& schedule, std::size_
 
 // Blocks of an axis that threads do not share out and whose places are all alike.
 Status legal_block(const Kernel& kernel, const Schedule& schedule) {
-    if (!schedule.block || rows_axis(schedule)) return {};  // of rows: legal_matrices
+    if (!schedule.block) return {};
+    if (schedule.block->tile < 1) return illegal("empty blocks");
+    if (rows_axis(schedule)) return {};  // of rows: legal_matrices
     const AxisId axis = schedule.block->axis;
     const auto inside = std::ranges::find(schedule.outer, axis, &AxisTile::axis);
     if (inside == schedule.outer.end() || inside == schedule.outer.begin() ||
         schedule.vector_axis == axis || !kernel.axes[axis].extent.is_static() ||
-        schedule.block->tile < 1 || schedule.slice_level > 0 || has_scatter(kernel))
+        schedule.slice_level > 0 || has_scatter(kernel))
         return illegal("the axis of blocks");
     for (const Stage& stage : kernel.stages) {
         const auto in_guard = [&](const Guard& guard) { return guard.index.depends_on(axis); };
@@ -204,7 +206,7 @@ Status legal_block(const Kernel& kernel, const Schedule& schedule) {
     return {};
 }
 
-// What is written past the caches is written once, and not read by the kernel.
+// What is written past the caches is a result, and no sums lie in it between slices.
 Status legal_streams(const Kernel& kernel, const Schedule& schedule) {
     if (!schedule.streamed.empty() && !schedule.slices.empty())
         return illegal("sums that lie in a streamed result");

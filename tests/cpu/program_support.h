@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/cpu/machine.h"
 #include "backends/gpu/simt.h"
 #include "backends/interpreter.h"
 #include "ir/graph_text.h"
