@@ -1,6 +1,7 @@
 #include "cli/arrays.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -44,7 +45,28 @@ void put(Array& array, std::size_t i, T value) {
     std::memcpy(array.bytes.data() + i * sizeof(T), &value, sizeof(T));
 }
 
-// The shape [B, dims...] that the array stands for; it may be flat or flatter than the input.
+std::string text_of(const Extent& extent) {
+    if (extent.is_static()) return std::to_string(extent.constant);
+    std::string text = extent.per_batch == 1 ? "B" : fmt::format("{} * B", extent.per_batch);
+    if (extent.constant != 0)
+        text += fmt::format(" {} {}", extent.constant < 0 ? '-' : '+', std::abs(extent.constant));
+    return text;
+}
+
+// B, as far as the array has a dimension for each of the input's: of [2 * B, 4] and 6 rows it is 3.
+std::optional<std::int64_t> batch_by_dims(const Array& array, const EntryArgument& input) {
+    if (array.shape.size() != input.dims.size()) return std::nullopt;
+    std::optional<std::int64_t> batch;
+    for (std::size_t d = 0; d < input.dims.size(); ++d) {
+        const Extent extent = input.dims[d];
+        if (!extent.is_static() && !batch)
+            batch = (array.shape[d] - extent.constant) / extent.per_batch;
+        if (array.shape[d] != extent.at(batch.value_or(0))) return std::nullopt;
+    }
+    return batch;
+}
+
+// The shape that the array stands for; where its first dimension is B, it may be flat or flatter than the input.
 Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
                               const std::string& file) {
     std::string wanted;
@@ -52,14 +74,16 @@ Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
     bool batched = false;
     for (std::size_t d = 0; d < input.dims.size(); ++d) {
         const Extent extent = input.dims[d];
-        wanted += (d ? ", " : "") +
-                  (extent.is_static() ? std::to_string(extent.constant) : std::string("B"));
+        wanted += (d ? ", " : "") + text_of(extent);
         if (extent.is_static()) per_sample *= extent.constant;
         batched = batched || !extent.is_static();
     }
+    const bool samples_first = batched && input.dims[0] == Extent{1, 0};
+    const auto by_dims = batched && !samples_first ? batch_by_dims(array, input) : std::nullopt;
+    if (by_dims && *by_dims >= 0) return *by_dims;
     const auto count = static_cast<std::int64_t>(count_of(array));
     const std::int64_t batch = !batched ? 1 : array.shape.empty() ? 0 : array.shape[0];
-    if (batch < 0 || count != batch * per_sample) {
+    if ((batched && !samples_first) || batch < 0 || count != batch * per_sample) {
         return Error{kExitData, fmt::format("{}: `{}` is {}[{}], the file holds {}[{}]", file,
                                             input.name, name_of(input.dtype), wanted,
                                             name_of(array.dtype), fmt::join(array.shape, ", "))};

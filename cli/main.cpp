@@ -327,6 +327,9 @@ int run(int argc, char** argv) {
     if (Status environment = check_environment(); !environment) {
         return report(environment.error());
     }
+    if (options.output.ends_with(".net"))
+        return report(
+            {kExitUsage, fmt::format("--output: {} is the name of a program", options.output)});
     options.arguments.assign(argv + 1, argv + argc);
     // An exception is the end of a run too.
     struct RunEnd {

@@ -315,6 +315,8 @@ Datum tensor_datum(Context& context, netc::Value value, Span place,
 bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place);
 // Whether a machine could hold it; otherwise E0317. `what`: "the input `x`".
 bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what);
+// Whether the batch, which code has as a number of its own, is in one dimension, a times it and b; otherwise E0801.
+bool check_batch(Context& context, const Type& type, Span place);
 // Appends a node; what the operator refuses is E0315 at the place.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);

@@ -68,8 +68,9 @@ std::optional<std::vector<Input>> model_inputs(Context& context, const Declarati
         if (!shape) return std::nullopt;
         const std::string what = fmt::format("the input `{}`", formal.name.text);
         if (!check_dimensions(context, *shape, formal.type.span, what)) return std::nullopt;
-        inputs.push_back(
-            {formal.name.text, {resolve(context, type->dtype), *shape}, formal.name.span, ""});
+        const Type checked{resolve(context, type->dtype), *shape};
+        if (!check_batch(context, checked, formal.type.span)) return std::nullopt;
+        inputs.push_back({formal.name.text, checked, formal.name.span, ""});
     }
     if (inputs.empty()) {
         report(context, diagnose<Code::missing_argument>(declaration.callable->inputs.span,

@@ -99,6 +99,25 @@ bool check_elements(Context& context, const Shape& shape, Span place, std::strin
     return false;
 }
 
+bool check_batch(Context& context, const Type& type, Span place) {
+    if (context.session.options.open_dimensions) return true;
+    int dims = 0;
+    bool linear = true;
+    for (const Dim& dim : type.shape) {
+        if (dim.is_static() || dim.symbols() != std::vector<std::string>{kBatchSymbol}) continue;
+        ++dims;
+        linear = linear && dim.extent().has_value();
+    }
+    if (dims < 2 && linear) return true;
+    report(context,
+           diagnose<Code::not_supported_yet>(
+               blame(context, place),
+               fmt::format("{}, with the batch {},", type.to_string(),
+                           dims < 2 ? "in a product or quotient" : "in several dimensions"))
+               .help("give the batch a number: `--dim {}=32`", kBatchSymbol));
+    return false;
+}
+
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
@@ -123,6 +142,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
     }
     if (refuse_half_arithmetic(context, op, made->type().dtype, place)) return failed_datum();
     if (!check_elements(context, made->type().shape, place, "this result")) return failed_datum();
+    if (!check_batch(context, made->type(), place)) return failed_datum();
     return tensor_datum(context, *made, place, inputs);
 }
 

@@ -76,6 +76,7 @@ struct SectionBuilder {
             model_inputs(building.context, declaration, building.scope);
         if (!types) return false;
         inputs = *types;
+        if (!samples_lie_first(building)) return false;
         building.function.inputs = std::move(*types);
         for (std::uint32_t i = 0; i < inputs.size(); ++i) {
             const Datum value = normalized(building, input_tensor(building, i, Role::input));
@@ -83,6 +84,25 @@ struct SectionBuilder {
             building.scope->entries.push_back({declaration.callable->inputs.formals[i].name.text,
                                                value, EntryKind::input, inputs[i].span,
                                                std::nullopt});
+        }
+        return true;
+    }
+
+    // Data has a sample behind the other: the batch of an input is its first dimension, and that dimension the batch.
+    bool samples_lie_first(Building& building) {
+        if (!section.data) return true;
+        const Dim batch = Dim::symbol(kBatchSymbol);
+        for (const Input& input : inputs) {
+            const Shape& shape = input.type.shape;
+            const auto varies = [](const Dim& dim) { return !dim.is_static(); };
+            if (std::ranges::none_of(shape, varies)) continue;
+            if (shape[0] == batch && std::count_if(shape.begin() + 1, shape.end(), varies) == 0)
+                continue;
+            report(building.context,
+                   diagnose<Code::not_supported_yet>(
+                       input.span, fmt::format("data for {}", input.type.to_string()))
+                       .text("the first dimension must be the batch, and no other depend on it"));
+            return false;
         }
         return true;
     }

@@ -60,8 +60,11 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"train", "xor.net", "--cpu", "pentium9"}, {"pentium9"});
     refused({"predict", "xor.net", "--weights", "w"}, {"--input"});
     refused({"compile", "xor.net", "-o", "xor"}, {"NAME.o"});
+    refused({"init", "xor.net", "-o", "xor.net"}, {"--output", "xor.net", "program"});
     refused({"compile", "xor.net", "-o", "xor.o", "--prefix", "9"}, {"--prefix"});
     refused({"compile", "xor.net", "-o", "xor.o", "--target", "nosuch-cpu-os"}, {"nosuch-cpu-os"});
+    refused({"compile", "xor.net", "-o", "xor.o", "--target", "riscv64-linux-gnu"},
+            {"riscv64-linux-gnu"});
     refused({"compile", "xor.net", "-o", "xor.o", "--target", "x86_64-apple-macos", "--cpu",
              "x86-64-v3"},
             {"x86_64-apple-macos", "ELF"});

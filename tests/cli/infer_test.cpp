@@ -147,6 +147,24 @@ TEST_CASE("integers are taken where numbers are wanted") {
     CHECK(nlohmann::json::parse(outcome.out)["out"][0][0] == 0.125);
 }
 
+TEST_CASE("the batch is what an input's dimensions say: half of the rows of [2 * B, 2]") {
+    const TemporaryDirectory directory;
+    directory.write("pairs.net", "net 1\nmodel P(x: f32[2 * B, 2]) -> f32[2 * B, 2] = x + 1\n");
+    REQUIRE(write_safetensors(directory.file("w.safetensors"), {}, {}).ok());
+    const auto predict = [&](const char* file) {
+        return run_netc({"predict", "pairs.net", "--weights", "w.safetensors", "--input",
+                         std::string("x=") + file, "--json"},
+                        directory.path());
+    };
+    REQUIRE(put_npy(directory.file("four.npy"), {4, 2}, std::vector<float>(8, 1.0f)));
+    REQUIRE(put_npy(directory.file("three.npy"), {3, 2}, std::vector<float>(6, 1.0f)));
+    const Outcome four = predict("four.npy");
+    expect_success(four);
+    CHECK(nlohmann::json::parse(four.out)["out"] ==
+          nlohmann::json::parse("[[2, 2], [2, 2], [2, 2], [2, 2]]"));
+    expect_refusal(predict("three.npy"), 3, {"f32[2 * B, 2]", "f32[3, 2]"});
+}
+
 TEST_CASE("eval weighs every sample the same, though the last batch is smaller") {
     const TemporaryDirectory directory;
     directory.write("line.net", kLine);
