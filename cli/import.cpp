@@ -67,6 +67,9 @@ void print_json(const ImportReport& report) {
 }  // namespace
 
 int verb_import(Options options) {
+    if (options.load.ends_with(".onnx") || options.file.ends_with(".onnx"))
+        return report({kExitUsage, "`netc import` of ONNX waits for a later version"});
+    if (options.load.empty()) return report({kExitUsage, "--from is required"});
     const std::optional<WeightLayout> layout = weight_layout(options.layout);
     if (!layout) {
         return report({kExitUsage, fmt::format("--layout takes pytorch, keras or netc, found `{}`",

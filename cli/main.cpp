@@ -55,7 +55,7 @@ void declare_init(CLI::App& verb, Options& o) {
 }
 void declare_import(CLI::App& verb, Options& o) {
     add_program_options(verb, o);
-    verb.add_option("--from", o.load, "the safetensors file of the other framework")->required();
+    verb.add_option("--from", o.load, "the safetensors file of the other framework");
     verb.add_option("--layout", o.layout, "how its tensors lie: pytorch, keras or netc (default)");
     verb.add_option("--map", o.load_map,
                     "FROM=TO, names in the file and in the model, such as 'fc.*=linear_1.*'");

@@ -60,6 +60,9 @@ TEST_CASE("a wrong command line is status 2") {
     refused({"train", "xor.net", "--cpu", "pentium9"}, {"pentium9"});
     refused({"predict", "xor.net", "--weights", "w"}, {"--input"});
     refused({"compile", "xor.net", "-o", "xor"}, {"NAME.o"});
+    refused({"import", "xor.net", "-o", "w"}, {"--from is required"});
+    refused({"import", "xor.onnx", "-o", "w"}, {"ONNX", "later version"});
+    refused({"import", "xor.net", "--from", "xor.onnx", "-o", "w"}, {"ONNX", "later version"});
     refused({"init", "xor.net", "-o", "xor.net"}, {"--output", "xor.net", "program"});
     refused({"compile", "xor.net", "-o", "xor.o", "--prefix", "9"}, {"--prefix"});
     refused({"compile", "xor.net", "-o", "xor.o", "--target", "nosuch-cpu-os"}, {"nosuch-cpu-os"});
