@@ -151,9 +151,9 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
         // Points of the block are inside together: that this one is says nothing of the others.
         bool together = true;
         for (std::size_t dim = 0; dim < read.index.size(); ++dim) {
-            together = together &&
-                       (read.outside == Outside::never || !read.index[dim].depends_on(axis) ||
-                        spans(read.index[dim], param.dims[dim]));
+            together =
+                together && (read.outside == Outside::never || !read.index[dim].depends_on(axis) ||
+                             spans(read.index[dim], param.dims[dim]));
         }
         if (!together) continue;
         const std::int64_t here = coordinate_[axis];
