@@ -240,7 +240,8 @@ bool KernelEmitter::whole_lines(const Linear& bytes, DType type) {
 }
 
 // The body stores results of a tile: past the caches, where the schedule says so and whole lines begin with the array. One
-// branch for all of them (matrix units, whose sums lie in memory, have one a vector): a sum that only one of several branches stores LLVM would make there, while its operands wait.
+// branch for all of them (matrix units, whose sums lie in memory, have one a vector): a sum that only one of several branches
+// stores LLVM would make there, while its operands wait.
 void KernelEmitter::past_caches_or_through(const Store& store, Body body) {
     const auto streams = store.target.kind == Buffer::Kind::local
                              ? streams_.end()
