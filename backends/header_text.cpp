@@ -28,20 +28,6 @@ const char* c_type(DType dtype) {
     return "void";
 }
 
-std::string dims_text(const std::vector<Extent>& dims) {
-    std::string text;
-    for (const Extent& dim : dims) {
-        if (!text.empty()) text += ", ";
-        if (dim.is_static()) {
-            text += std::to_string(dim.constant);
-        } else {
-            text += dim.per_batch == 1 ? "B" : fmt::format("{} * B", dim.per_batch);
-            if (dim.constant != 0) text += fmt::format(" + {}", dim.constant);
-        }
-    }
-    return text;
-}
-
 // Lines of a documentation comment, as they stand inside a comment of C.
 std::vector<std::string> doc_lines(const std::string& doc) {
     std::vector<std::string> lines{{}};
@@ -60,6 +46,21 @@ std::vector<std::string> doc_lines(const std::string& doc) {
 }
 
 }  // namespace
+
+std::string dims_text(const std::vector<Extent>& dims) {
+    std::string text;
+    for (const Extent& dim : dims) {
+        if (!text.empty()) text += ", ";
+        if (dim.is_static()) {
+            text += std::to_string(dim.constant);
+            continue;
+        }
+        text += dim.per_batch == 1 ? "B" : fmt::format("{} * B", dim.per_batch);
+        if (dim.constant > 0) text += fmt::format(" + {}", dim.constant);
+        if (dim.constant < 0) text += fmt::format(" - {}", -dim.constant);
+    }
+    return text;
+}
 
 std::string comment_safe(std::string_view text) {
     std::string safe;

@@ -14,6 +14,9 @@
 
 namespace netc {
 
+// `2 * B, 4`: dimensions as users read them.
+std::string dims_text(const std::vector<Extent>& dims);
+
 // No end of the comment inside it, and no beginning of another: compilers warn of that.
 std::string comment_safe(std::string_view text);
 

@@ -1,12 +1,12 @@
 #include "cli/arrays.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
 
+#include "backends/header_text.h"
 #include "cli/array_files.h"
 #include "runtime/data/convert.h"
 
@@ -45,14 +45,6 @@ void put(Array& array, std::size_t i, T value) {
     std::memcpy(array.bytes.data() + i * sizeof(T), &value, sizeof(T));
 }
 
-std::string text_of(const Extent& extent) {
-    if (extent.is_static()) return std::to_string(extent.constant);
-    std::string text = extent.per_batch == 1 ? "B" : fmt::format("{} * B", extent.per_batch);
-    if (extent.constant != 0)
-        text += fmt::format(" {} {}", extent.constant < 0 ? '-' : '+', std::abs(extent.constant));
-    return text;
-}
-
 // B, as far as the array has a dimension for each of the input's: of [2 * B, 4] and 6 rows it is 3.
 std::optional<std::int64_t> batch_by_dims(const Array& array, const EntryArgument& input) {
     if (array.shape.size() != input.dims.size()) return std::nullopt;
@@ -69,12 +61,9 @@ std::optional<std::int64_t> batch_by_dims(const Array& array, const EntryArgumen
 // The shape that the array stands for; where its first dimension is B, it may be flat or flatter than the input.
 Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
                               const std::string& file) {
-    std::string wanted;
     std::int64_t per_sample = 1;
     bool batched = false;
-    for (std::size_t d = 0; d < input.dims.size(); ++d) {
-        const Extent extent = input.dims[d];
-        wanted += (d ? ", " : "") + text_of(extent);
+    for (const Extent& extent : input.dims) {
         if (extent.is_static()) per_sample *= extent.constant;
         batched = batched || !extent.is_static();
     }
@@ -85,7 +74,7 @@ Result<std::int64_t> batch_of(const Array& array, const EntryArgument& input,
     const std::int64_t batch = !batched ? 1 : array.shape.empty() ? 0 : array.shape[0];
     if ((batched && !samples_first) || batch < 0 || count != batch * per_sample) {
         return Error{kExitData, fmt::format("{}: `{}` is {}[{}], the file holds {}[{}]", file,
-                                            input.name, name_of(input.dtype), wanted,
+                                            input.name, name_of(input.dtype), dims_text(input.dims),
                                             name_of(array.dtype), fmt::join(array.shape, ", "))};
     }
     return batched ? batch : -1;
