@@ -146,11 +146,14 @@ ScalarId table_function(Formula& f, ScalarId x, const Table& table) {
     // Of a NaN any interval will do.
     const ScalarId index = f.bit_and(f.op(ScalarOp::max, number, 0), 31);
     const ScalarId t = f.sub(a, f.lookup(table.centers, index));
-    const auto c = [&](std::size_t k) { return f.lookup(table.powers[k], index); };
+    // In order before they are used: the kernel numbers its tables as they come, and the order in which the
+    // arguments of a call are evaluated is the compiler's.
+    std::array<ScalarId, 6> c{};
+    for (std::size_t k = 0; k < c.size(); ++k) c[k] = f.lookup(table.powers[k], index);
     const ScalarId square = f.mul(t, t);
-    const ScalarId high = f.fma(f.fma(c(5), t, c(4)), square, f.fma(c(3), t, c(2)));
-    const ScalarId y = table.slope_last ? f.fma(c(1), t, f.fma(high, square, c(0)))
-                                        : f.fma(f.fma(high, t, c(1)), t, c(0));
+    const ScalarId high = f.fma(f.fma(c[5], t, c[4]), square, f.fma(c[3], t, c[2]));
+    const ScalarId y = table.slope_last ? f.fma(c[1], t, f.fma(high, square, c[0]))
+                                        : f.fma(f.fma(high, t, c[1]), t, c[0]);
     const ScalarId sign = f.bit_and(bits, std::int64_t{std::numeric_limits<std::int32_t>::min()});
     return f.from_bits(f.graph.binary(ScalarOp::bit_or, f.bits(y), sign));
 }
