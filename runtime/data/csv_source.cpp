@@ -106,11 +106,18 @@ Result<std::int64_t> CsvSource::resolve_column(const ColumnReference& reference,
     if (const auto* name = std::get_if<std::string>(&reference)) {
         const auto& header = table_.header();
         const auto found = std::find(header.begin(), header.end(), *name);
-        if (found != header.end()) return static_cast<std::int64_t>(found - header.begin());
-        return Error{.message =
-                         fmt::format("{} has no column {}", table_.path(), quoted_text(*name)),
-                     .help = header.empty() ? "the file is read without a header, see `header`"
-                                            : "its columns are: " + listed_texts(header)};
+        if (found == header.end()) {
+            return Error{.message =
+                             fmt::format("{} has no column {}", table_.path(), quoted_text(*name)),
+                         .help = header.empty() ? "the file is read without a header, see `header`"
+                                                : "its columns are: " + listed_texts(header)};
+        }
+        const auto again = std::find(found + 1, header.end(), *name);
+        if (again == header.end()) return found - header.begin();
+        return Error{.message = fmt::format("columns {} and {} of {} are both called {}",
+                                            found - header.begin(), again - header.begin(),
+                                            table_.path(), quoted_text(*name)),
+                     .help = "columns can be chosen by number: col(0) is the first"};
     }
     const std::int64_t number = std::get<std::int64_t>(reference);
     const std::int64_t column = number < 0 ? number + columns : number;

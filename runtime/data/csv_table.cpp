@@ -169,6 +169,9 @@ Result<CsvTable> CsvTable::parse(std::string text, std::string path, const Optio
                      .message = "this is not a text file: it holds a zero byte",
                      .place = table.place_of(zero)};
     }
+    // Lines may end in CR alone, as on the first Macintosh.
+    if (table.text_.find('\n') == std::string::npos)
+        std::replace(table.text_.begin(), table.text_.end(), '\r', '\n');
     if (Status found = table.find_rows(options); !found) return found.error();
     if (table.rows_.empty()) {
         return Error{.status = kExitData, .message = fmt::format("{} has no rows", table.path_)};

@@ -230,6 +230,18 @@ TEST_CASE("bad tables are refused with line and column") {
     }
 }
 
+TEST_CASE("lines may end in LF, CR LF or CR") {
+    for (const std::string end : {"\n", "\r\n", "\r"}) {
+        const auto data = Table{"a,b,c" + end + "1,2,0" + end + "3,4,1" + end}.load();
+        REQUIRE(data.ok());
+        CHECK(values(*data, 0) == Numbers{1, 2, 3, 4});
+        const auto wrong = Table{"a,b,c" + end + "1,2,0" + end + "3,x,1" + end}.load();
+        REQUIRE(!wrong);
+        CHECK(wrong.error().place->line == 3);
+        CHECK(wrong.error().place->column == 3);
+    }
+}
+
 TEST_CASE("labels that start at one are recognised") {
     const auto data = Table{"1,2,1\n3,4,2\n5,6,3\n"}.load();
     REQUIRE(!data);
@@ -253,6 +265,9 @@ TEST_CASE("wrong widths and names are explained") {
     const auto named = table.load();
     CHECK(named.error().message.find("has no column \"age\"") != std::string::npos);
     CHECK(named.error().help == "its columns are: a, b, c");
+    Table twice{"a,b,a\n1,2,0\n"};
+    twice.x = wrap(SelectorKind::concat, {col(std::string("b")), col(std::string("a"))});
+    CHECK(twice.load().error().message.find("columns 0 and 2 of ") == 0);
 }
 
 TEST_CASE("skip, limit and shuffle choose rows") {
