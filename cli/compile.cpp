@@ -2,8 +2,10 @@
 
 #include <cctype>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/kernel_report.h"
 #include "cli/terminal.h"
@@ -83,6 +85,14 @@ std::string depfile(const std::string& object, const Workbench& bench) {
     return text + "\n";
 }
 
+bool is_source(const Workbench& bench, const std::string& path) {
+    for (std::uint32_t file = 0; file < bench.sources.size(); ++file) {
+        std::error_code not_there;
+        if (std::filesystem::equivalent(path, bench.sources.path(file), not_there)) return true;
+    }
+    return false;
+}
+
 // What --target=nvptx64 does not go with, and --gpu without it.
 Status check_target(const Options& options) {
     if (!is_for_gpu(options)) {
@@ -99,6 +109,57 @@ Status check_target(const Options& options) {
         if (wants_file(options, text)) return refuse("--emit=asm,llvm: it has ptx");
     }
     return {};
+}
+
+// All files are made before the first is written.
+Status write_files(const Options& options, const Workbench& bench, ObjectFiles& files,
+                   const Safetensors* weights) {
+    const std::string stem = options.output.substr(0, options.output.size() - 2);
+    struct Output {
+        std::string path, text;
+    };
+    std::vector<Output> outputs;
+    const auto add = [&](const char* ending, std::string text) {
+        outputs.push_back({stem + ending, std::move(text)});
+    };
+    if (wants_file(options, "obj")) add(".o", std::move(files.object));
+    if (wants_file(options, "header")) add(".h", std::move(files.header));
+    if (wants_file(options, "ptx")) add(".ptx", std::move(files.ptx));
+    if (wants_file(options, "asm")) add(".s", std::move(files.assembly));
+    if (wants_file(options, "llvm")) add(".ll", std::move(files.llvm_ir));
+    if (weights != nullptr) {
+        Result<std::string> image = region_image(files.program, options.weights, *weights);
+        if (!image) return image.error();
+        add(".weights", std::move(*image));
+    }
+    if (options.depfile) add(".d", depfile(options.output, bench));
+    // A program may have any name, also one of these.
+    for (const Output& output : outputs) {
+        if (is_source(bench, output.path))
+            return Error{kExitUsage,
+                         fmt::format("-o: {} is the program or a part of it", output.path)};
+    }
+    for (const Output& output : outputs) {
+        if (Status s = write_file_atomically(output.path, output.text); !s) return s;
+    }
+    return {};
+}
+
+// What the object's `init` does not give as `netc train` would begin.
+void note_initial_values(const Module& module, bool has_weights) {
+    std::vector<std::string> learned;
+    for (const Variable& variable : module.variables) {
+        if (variable.learned) learned.push_back(fmt::format("`{}`", variable.name));
+        if (!object_leaves_zero(variable)) continue;
+        print_err(
+            fmt::format("note: the object's `init` leaves `{}` at 0: it reads no file and has "
+                        "little memory; take its values from --emit=weights\n",
+                        variable.name));
+    }
+    if (learned.empty() || has_weights) return;
+    print_err(fmt::format("note: training data say what {} {}, and the object's `init` reads none; "
+                          "take the values from --emit=weights\n",
+                          fmt::join(learned, ", "), learned.size() == 1 ? "is" : "are"));
 }
 
 }  // namespace
@@ -178,30 +239,10 @@ int verb_compile(Options options) {
     if (!files) return report(files.error());
     if (options.time_report) print_err(time_report(*run) + time_report(times, files->program));
 
-    const std::string stem = options.output.substr(0, options.output.size() - 2);
-    auto write = [&](const std::string& path, std::string_view text) -> Status {
-        return write_file_atomically(path, text);
-    };
-    Status s;
-    if (wants_file(options, "obj")) s = write(options.output, files->object);
-    if (s && wants_file(options, "header")) s = write(stem + ".h", files->header);
-    if (s && wants_file(options, "ptx")) s = write(stem + ".ptx", files->ptx);
-    if (s && wants_file(options, "asm")) s = write(stem + ".s", files->assembly);
-    if (s && wants_file(options, "llvm")) s = write(stem + ".ll", files->llvm_ir);
-    if (s && weights) {
-        Result<std::string> image = region_image(files->program, options.weights, *weights);
-        if (!image) return report(image.error());
-        s = write(stem + ".weights", *image);
-    }
-    if (s && options.depfile) s = write(stem + ".d", depfile(options.output, *bench));
-    if (!s) return report(s.error());
-    for (const Variable& variable : model->module.variables) {
-        if (!object_leaves_zero(variable)) continue;
-        print_err(
-            fmt::format("note: the object's `init` leaves `{}` at 0: it reads no file and has "
-                        "little memory; take its values from --emit=weights\n",
-                        variable.name));
-    }
+    const Safetensors* stored = weights ? &*weights : nullptr;
+    if (Status written = write_files(options, *bench, *files, stored); !written)
+        return report(written.error());
+    note_initial_values(section != nullptr ? section->module : model->module, stored != nullptr);
     if (options.cpu == "native" && options.target.empty()) {
         print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most "
                   "since 2015\n");

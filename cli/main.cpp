@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <new>
@@ -327,7 +328,9 @@ int run(int argc, char** argv) {
     if (Status environment = check_environment(); !environment) {
         return report(environment.error());
     }
-    if (options.output.ends_with(".net"))
+    std::error_code not_there;
+    if (options.output.ends_with(".net") ||
+        std::filesystem::equivalent(options.output, options.file, not_there))
         return report(
             {kExitUsage, fmt::format("--output: {} is the name of a program", options.output)});
     options.arguments.assign(argv + 1, argv + argc);
