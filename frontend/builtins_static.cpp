@@ -101,8 +101,21 @@ Datum per_axis(const BuiltinCall& call) {
 // Padding per axis: a number, a list, "same" (keeps the size at stride 1), "valid" (none).
 Datum padding(const BuiltinCall& call) {
     for (std::size_t list = 1; list < 3; ++list) {
-        if (call.values[list].items()) continue;
-        return wrong_value(call, call.values[list], "the kernel or dilation", "a list");
+        const Items* sizes = call.values[list].items();
+        if (sizes == nullptr || sizes->size() != call.values[1].items()->size() ||
+            !std::all_of(sizes->begin(), sizes->end(),
+                         [](const Datum& size) { return size.is<std::int64_t>(); })) {
+            return wrong_value(call, call.values[list], "the kernel or dilation",
+                               "a list of ints, one per axis");
+        }
+        for (const Datum& size : *sizes) {
+            if (*size.as<std::int64_t>() >= 1) continue;
+            return report(call.context, diagnose<Code::requirement_violated>(
+                                            blame(call.context, call.place),
+                                            fmt::format("{} must be at least 1, not {}",
+                                                        list == 1 ? "the kernel" : "the dilation",
+                                                        describe_value(size))));
+        }
     }
     const auto* word = call.values[0].as<std::string>();
     if (!word) {
