@@ -9,12 +9,16 @@
 namespace netc {
 namespace {
 
+// Tiles of a sum cover short rows badly (7 places by 4 and 3, where 49 are eight times 6 and 1); with long rows, it is by rows that
+// loops keep what they read in the caches.
+constexpr std::int64_t kShortRow = 8;
+
 bool is_plain(const Kernel& kernel) {
     if (kernel.stages.size() != 1 || !kernel.locals.empty() || !kernel.indices.empty())
         return false;
     const Stage& stage = kernel.stages[0];
     const auto direct = [](const auto& access) { return access.indirect < 0; };
-    return !stage.reduction && stage.axes.empty() &&
+    return (!stage.reduction || stage.reduction->guards.empty()) && stage.axes.empty() &&
            std::ranges::all_of(
                stage.stores, [&](const Store& store) { return direct(store) && !store.clipped; }) &&
            std::ranges::all_of(kernel.reads, [&](const Read& read) {
@@ -34,6 +38,7 @@ public:
     bool fits() {
         const Extent of_a = kernel_.axes[a_].extent, of_b = kernel_.axes[b_].extent;
         if (!of_a.is_static() || !of_b.is_static()) return false;
+        if (kernel_.stages[0].reduction && of_b.constant > kShortRow) return false;
         for (const Store& store : kernel_.stages[0].stores) {
             if (!joins(store.target.index, store.index)) return false;
         }
