@@ -16,9 +16,11 @@ constexpr double kLeastSlice = 128;
 constexpr double kMostRooms = 8;
 constexpr std::int64_t kSliceUnit = 16;  // a multiple of what is unrolled of the innermost axis
 
-// A result of more than so many second-level caches is written past all of them. Alone, with 32 MiB of third-level cache, that pays
-// from 16 MiB on; in a network, where its reader is not always the next kernel, from 8.
+// A result of more than so many second-level caches, and of so many bytes, is written past all of them. Alone, with 32 MiB of
+// third-level cache, that pays from 16 MiB on; in a network, where its reader is not always the next kernel, from 8.
 constexpr double kStreamedCaches = 8;
+constexpr double kStreamedBytes = 8 << 20;
+constexpr std::int64_t kRowsApart = 1024;  // bytes
 
 }  // namespace
 
@@ -229,8 +231,31 @@ void Chooser::choose_streams(Schedule& schedule) const {
     for (std::uint32_t number = 0; number < kernel_.params.size(); ++number) {
         if (kernel_.params[number].direction == Direction::out &&
             bytes_of({Buffer::Kind::param, number}) >
-                kStreamedCaches * static_cast<double>(machine_.l2_bytes))
+                std::max(kStreamedBytes, kStreamedCaches * static_cast<double>(machine_.l2_bytes)))
             schedule.streamed.push_back(number);
+    }
+}
+
+// Rows that lie side by side, or in one page, are found by the processor itself.
+void Chooser::choose_ahead(Schedule& schedule) const {
+    const Reduction& sum = *kernel_.stages[main_].reduction;
+    const AxisId vector = *schedule.vector_axis;
+    const auto of_vector = std::ranges::find(schedule.outer, vector, &AxisTile::axis);
+    if (of_vector == schedule.outer.end() || tiles(schedule, *of_vector) < 2) return;
+    if (!sum.guards.empty() || schedule.stages[main_].matrix_rows) return;
+    for (std::uint32_t number : stages_[main_].step_reads) {
+        const Read& read = kernel_.reads[number];
+        const Access& access = reads_[number];
+        const auto is_copied = [&](const Pack& pack) { return pack.read == number; };
+        if (access.indirect || access.local || read.outside != Outside::never ||
+            std::ranges::any_of(schedule.packs, is_copied))
+            continue;
+        const AxisId step = sum.axes.back();
+        const std::int64_t size = size_of(kernel_.params[read.source.index].dtype);
+        if (access.lies_along(vector) && access.known[step] &&
+            access.stride[step] * size >= kRowsApart &&
+            bytes_of(read.source) > static_cast<double>(machine_.l2_bytes))
+            schedule.stages[main_].ahead.push_back(number);
     }
 }
 
@@ -241,6 +266,7 @@ void Chooser::finish(Schedule& schedule) const {
     order_loops(schedule);
     choose_block(schedule);
     if (schedule.slices.empty()) choose_packs(schedule);
+    choose_ahead(schedule);
 }
 
 }  // namespace netc::choosing

@@ -367,6 +367,7 @@ void KernelEmitter::step() {
         if (error_) break;
     }
     if (copies) coordinate_[reduction.order.lane_axis] = 0;
+    ask_ahead();
 }
 
 void KernelEmitter::step_point(std::size_t point) {

@@ -102,6 +102,30 @@ void KernelEmitter::prefetch(const Read& read) {
     });
 }
 
+// A line for each vector of the tile, of the row that this step reads, a tile further on. Behind the last tile that is what
+// lies in memory next; asking never faults. It goes to the second-level cache, which has room until then.
+void KernelEmitter::ask_ahead() {
+    for (const std::uint32_t number : how_->ahead) {
+        const Read& read = kernel_.reads[number];
+        const Param& param = kernel_.params[read.source.index];
+        const std::int64_t bytes_of_vector = kLanes * size_of(param.dtype);
+        for (std::int64_t vector = 0; vector < count_[*vector_axis_]; ++vector) {
+            coordinate_[*vector_axis_] = vector;
+            std::vector<Linear> index;
+            for (const Index& one : read.index) index.push_back(linear(one));
+            Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+            if (bytes.vector != nullptr) continue;
+            bytes.lane = 0;
+            bytes.constant += count_[*vector_axis_] * bytes_of_vector;
+            builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+                                     {arithmetic_.address(params_[read.source.index], bytes),
+                                      builder_.getInt32(0), builder_.getInt32(2),
+                                      builder_.getInt32(1)});
+        }
+        coordinate_[*vector_axis_] = 0;
+    }
+}
+
 // Whether what is done to finished sums is long, for several of them and with few registers: without a loop between the two,
 // LLVM finishes one sum with all that follows while the operands of the others wait in memory.
 bool KernelEmitter::crowds_registers() const {

@@ -217,6 +217,24 @@ Status legal_streams(const Kernel& kernel, const Schedule& schedule) {
     return {};
 }
 
+// What is asked for is what a step of a sum reads as vectors, of an operand in memory.
+Status legal_ahead(const Kernel& kernel, const Schedule& schedule) {
+    for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
+        const StageSchedule& how = schedule.stages[s];
+        if (how.ahead.empty()) continue;
+        if (!schedule.vector_axis || !kernel.stages[s].reduction || how.matrix_rows)
+            return illegal("asking ahead without vectors of a sum");
+        const std::vector<std::uint32_t> read = reads_of(kernel, kernel.stages[s].reduction->step);
+        for (const std::uint32_t number : how.ahead) {
+            if (std::ranges::find(read, number) == read.end() ||
+                kernel.reads[number].source.kind != Buffer::Kind::param ||
+                kernel.reads[number].indirect >= 0)
+                return illegal("asking ahead for what no step reads from memory");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Status legal(const Kernel& kernel, const Schedule& schedule) {
@@ -297,6 +315,7 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
     }
     if (Status status = legal_block(kernel, schedule); !status) return status;
     if (Status status = legal_streams(kernel, schedule); !status) return status;
+    if (Status status = legal_ahead(kernel, schedule); !status) return status;
     return schedule.slices.empty() ? Status{} : legal_slices(kernel, schedule);
 }
 

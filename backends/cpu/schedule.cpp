@@ -171,6 +171,8 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),
                             tiles(how.reduced, how.vector_axis));
         if (how.matrix_rows) text += fmt::format("; by matrices, rows a{}", *how.matrix_rows);
+        if (!how.ahead.empty())
+            text += fmt::format("; asks ahead for read {}", fmt::join(how.ahead, ", "));
         text += "\n";
     }
     return text;

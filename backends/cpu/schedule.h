@@ -33,6 +33,9 @@ struct StageSchedule {
     // The sum is made by matrix units (matrix_sum.h): columns along the kernel's vector axis, rows along this one. This
     // alone of a schedule changes bits; whether it is chosen depends on kernel and processor only.
     std::optional<AxisId> matrix_rows;
+    // Reads of vectors in rows far apart, of what comes from behind the second-level cache. No processor guesses the next
+    // row: each step of the sum asks for what the next tile along the vector axis reads of its own.
+    std::vector<std::uint32_t> ahead;
 };
 
 // The elements of a read that one tile of the loops down to `level` (a count of Schedule::outer) needs are

@@ -113,6 +113,7 @@ private:
     Schedule packed(const Schedule& schedule, std::uint32_t read) const;
     void choose_packs(Schedule& schedule) const;
     void choose_streams(Schedule& schedule) const;
+    void choose_ahead(Schedule& schedule) const;
     void finish(Schedule& schedule) const;
 
     const Kernel& kernel_;

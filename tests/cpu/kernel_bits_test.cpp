@@ -106,6 +106,14 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             streaming.streamed.push_back(param);
             if (legal(kernel, streaming)) schedule = streaming;
         }
+        for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
+            for (std::uint32_t read = 0; read < kernel.reads.size(); ++read) {
+                if (below(2) == 0) continue;
+                Schedule asking = schedule;
+                asking.stages[s].ahead.push_back(read);
+                if (legal(kernel, asking)) schedule = asking;
+            }
+        }
         if (legal(kernel, schedule)) return schedule;
     }
     return plain_schedule(kernel);
