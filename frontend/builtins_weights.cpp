@@ -33,6 +33,7 @@ Datum learned_weights(const BuiltinCall& call, const Tensor& target, const Dim& 
     variable.kind = VariableKind::state;
     variable.initializer.kind = InitializerKind::ones;
     variable.decay = false;
+    variable.learned = true;
     variable.span = target.place;
     const VariableId id = add_variable(context, std::move(variable));
     context.variables.emplace(name, id);

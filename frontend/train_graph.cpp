@@ -38,7 +38,7 @@ struct SectionBuilder {
         return open(building) && run_body(building).has_value();
     }
 
-    void add_state(const std::string& name, Shape shape, double value) {
+    void add_state(const std::string& name, Shape shape, double value, bool learned) {
         Variable variable;
         variable.name = name;
         variable.type = {real, std::move(shape)};
@@ -47,6 +47,7 @@ struct SectionBuilder {
         variable.initializer.arguments = {value};
         variable.stream = hash_text(name);
         variable.decay = false;
+        variable.learned = learned;
         variable.span = section.data->span;
         section.module.variables.push_back(std::move(variable));
     }
@@ -59,12 +60,12 @@ struct SectionBuilder {
             const Shape sample(input.type.shape.begin() + (input.type.shape.empty() ? 0 : 1),
                                input.type.shape.end());
             if (is_scaled(*section.data)) {
-                add_state(input.name + ".scale", {}, section.data->scale.value_or(1));
-                add_state(input.name + ".offset", {}, section.data->offset.value_or(0));
+                add_state(input.name + ".scale", {}, section.data->scale.value_or(1), false);
+                add_state(input.name + ".offset", {}, section.data->offset.value_or(0), false);
             }
             if (is_standardized(*section.data, input.name)) {
-                add_state(input.name + ".mean", sample, 0);
-                add_state(input.name + ".deviation", sample, 1);
+                add_state(input.name + ".mean", sample, 0, true);
+                add_state(input.name + ".deviation", sample, 1, true);
             }
         }
     }

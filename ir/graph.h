@@ -122,6 +122,7 @@ struct Variable {
     std::uint64_t stream = 0;  // key of its random initial values: hash of the path
     bool decay = true;         // penalty and weight decay touch it
     bool frozen = false;       // gets no gradient and no update
+    bool learned = false;      // training data say what it holds before the first step
     double rate = 1.0;         // its learning rate is the optimizer's times this
     Span span;
     std::string layer;  // the kind of layer that owns it: linear, conv
