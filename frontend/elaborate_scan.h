@@ -34,6 +34,9 @@ struct Region {
 };
 
 Datum evaluate_scan(Context& context, const ast::Scan& node, Span place, const ScopePointer& scope);
+// The node of a scan whose body is finished. Carries get their last values; what the body yields is given stacked.
+Datum make_scan_node(Context& context, Region& region, const std::vector<SequenceValue>& sequences,
+                     const Dim& steps, Span place, const Datum& result);
 
 // 0 outside of every scan.
 std::uint32_t current_region(const Context& context);

@@ -1,6 +1,6 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
-// tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp, by
-// matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
+// tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp and
+// emit_accumulators.cpp, by matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
 // scalars and memory are in emit_value.cpp, emit_access.cpp, emit_vectors.cpp and emit_stores.cpp, conditions in
 // emit_guards.cpp.
 //
@@ -127,12 +127,14 @@ private:
     void reduce_blocked();
     std::vector<Segment> segments_of_leaf(const Linear& start);
     void reduce_segments(std::size_t level, std::vector<Segment> segments);
+    bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
+              llvm::Value*& high);
+
+    // emit_accumulators.cpp
     void step();
     void step_point(std::size_t point);
     void merge_lanes();
     std::vector<Element> merge(const std::vector<Element>& left, const std::vector<Element>& right);
-    bool clip(AxisId axis, std::vector<std::size_t>& resolved, llvm::Value*& low,
-              llvm::Value*& high);
 
     // emit_dot.cpp
     void begin_dots();

@@ -153,6 +153,12 @@ ScalarId reduce_position_of_max(Lowering& lowering, ScalarId value, ScalarId pos
         {s.select(merged, right, best), s.select(merged, right_place, place)})[1];
 }
 
+Integers behind(std::int64_t first, const Integers& rest, std::int64_t added) {
+    Integers all{first};
+    for (const std::int64_t each : rest) all.push_back(each + added);
+    return all;
+}
+
 Type real(Shape shape) { return {DType::f32, std::move(shape)}; }
 Type ints(Shape shape) { return {DType::i32, std::move(shape)}; }
 Dim batch() { return Dim::symbol(kBatchSymbol); }

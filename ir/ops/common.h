@@ -96,6 +96,9 @@ ScalarId reduce_position_of_max(Lowering& lowering, ScalarId value, ScalarId pos
 // The identity of max: minus infinity or the least integer.
 double lowest(DType type);
 
+// Attributes of all steps of a scan: `first` for the axis of the steps, the others behind it with `added`.
+Integers behind(std::int64_t first, const Integers& rest, std::int64_t added);
+
 // Types of floats for samples.
 Type real(Shape shape);
 Type ints(Shape shape);

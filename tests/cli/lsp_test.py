@@ -4,8 +4,6 @@
 usage: lsp_test.py --netc PROGRAM
 """
 import argparse
-import json
-import os
 import pathlib
 import resource
 import subprocess
@@ -13,6 +11,8 @@ import sys
 import tempfile
 import time
 import unittest
+
+from lsp_client import Client, apply, offset, position
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NETC = ""
@@ -32,113 +32,6 @@ def seconds_of_check(text):
             subprocess.run([NETC, "check", file], capture_output=True, check=True)
             times.append(used_by_children())
     return min(after - before for before, after in zip(times, times[1:]))
-
-
-class Client:
-    def __init__(self):
-        self.cache = tempfile.TemporaryDirectory()
-        self.process = subprocess.Popen(
-            [NETC, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "NETC_CACHE_DIR": self.cache.name})
-        self.next_id = 0
-        self.diagnostics = {}
-
-    def raw(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def send(self, message):
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        self.raw(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-
-    def receive(self):
-        length = None
-        while (line := self.process.stdout.readline().strip()):
-            name, value = line.split(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        if length is None:
-            return None
-        message = json.loads(self.process.stdout.read(length))
-        if message.get("method") == "textDocument/publishDiagnostics":
-            self.diagnostics[message["params"]["uri"]] = message["params"]["diagnostics"]
-        return message
-
-    def notify(self, method, **params):
-        self.send({"method": method, "params": params})
-
-    def ask(self, method, **params):
-        self.next_id += 1
-        self.send({"id": self.next_id, "method": method, "params": params})
-        while (message := self.receive()) is not None:
-            if message.get("id") == self.next_id:
-                return message
-        raise EOFError("the server ended")
-
-    def __del__(self):
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            stream.close()
-        self.process.wait(10)
-        self.cache.cleanup()
-
-    def start(self):
-        answer = self.ask("initialize", processId=None, rootUri=None, capabilities={})
-        self.notify("initialized")
-        return answer["result"]["capabilities"]
-
-    def open(self, text, uri="file:///tmp/a.net"):
-        self.text = text
-        self.uri = uri
-        self.notify("textDocument/didOpen",
-                    textDocument={"uri": uri, "languageId": "net", "version": 1, "text": text})
-
-    def problems(self):
-        self.ask("textDocument/documentSymbol", textDocument={"uri": self.uri})
-        return self.diagnostics[self.uri]
-
-    def change(self, text):
-        self.text = text
-        self.notify("textDocument/didChange", textDocument={"uri": self.uri, "version": 2},
-                    contentChanges=[{"text": text}])
-
-    def at(self, method, mark, skip=0, **params):
-        """Asks at the place of a piece of the text."""
-        offset = self.text.index(mark) + skip
-        return self.ask("textDocument/" + method, textDocument={"uri": self.uri},
-                        position=position(self.text, offset), **params)
-
-    def processor_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def close(self):
-        self.ask("shutdown")
-        self.notify("exit")
-        self.process.stdin.close()
-        code = self.process.wait(10)
-        self.process.stdout.close()
-        self.process.stderr.close()
-        return code
-
-
-def position(text, offset):
-    line = text.count("\n", 0, offset)
-    begin = text.rfind("\n", 0, offset) + 1
-    return {"line": line, "character": len(text[begin:offset].encode("utf-16-le")) // 2}
-
-
-def offset(text, place):
-    lines = text.split("\n")
-    before = sum(len(line) + 1 for line in lines[:place["line"]])
-    units = lines[place["line"]].encode("utf-16-le")[:2 * place["character"]]
-    return before + len(units.decode("utf-16-le"))
-
-
-def apply(text, edits):
-    for edit in sorted(edits, key=lambda e: offset(text, e["range"]["start"]), reverse=True):
-        begin, end = (offset(text, edit["range"][side]) for side in ("start", "end"))
-        text = text[:begin] + edit["newText"] + text[end:]
-    return text
 
 
 PROGRAM = """net 1
@@ -162,7 +55,7 @@ train Mlp {
 
 class Server(unittest.TestCase):
     def setUp(self):
-        self.client = Client()
+        self.client = Client(NETC)
         self.capabilities = self.client.start()
 
     def tearDown(self):
@@ -414,7 +307,7 @@ layer block{i}(out: int)(x: real[B, C, H, W]) -> real[B, out, H, W] {{
 
 class Lifecycle(unittest.TestCase):
     def test_before_initialize_and_after_shutdown(self):
-        c = Client()
+        c = Client(NETC)
         self.assertEqual(c.ask("textDocument/hover")["error"]["code"], -32002)
         c.start()
         self.assertIsNone(c.ask("shutdown")["result"])

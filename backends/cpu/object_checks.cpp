@@ -1,0 +1,139 @@
+// What the public functions of an object refuse: regions, weights, batches and indices that do not fit, processors that
+// lack what the code uses.
+#include <map>
+
+#include "backends/cpu/object_function_emitter.h"
+
+namespace netc {
+
+// Leaves with `code` where the condition holds.
+void ObjectFunctions::refuse_if(llvm::Value* condition, ObjectStatus code) {
+    llvm::BasicBlock* bad = block("refuse");
+    llvm::BasicBlock* good = block("go_on");
+    b_.CreateCondBr(condition, bad, good);
+    b_.SetInsertPoint(bad);
+    b_.CreateRet(status(code));
+    b_.SetInsertPoint(good);
+}
+
+llvm::Value* ObjectFunctions::is_misaligned(llvm::Value* region) {
+    llvm::Value* bits = b_.CreatePtrToInt(region, b_.getInt64Ty());
+    return b_.CreateICmpNE(b_.CreateAnd(bits, number(kAlignment - 1)), number(0));
+}
+void ObjectFunctions::check_region(llvm::Value* region) {
+    refuse_if(b_.CreateOr(b_.CreateICmpEQ(region, null()), is_misaligned(region)),
+              ObjectStatus::align);
+}
+// A workspace of no bytes may be null.
+void ObjectFunctions::check_workspace(llvm::Value* region, const Bytes& size) {
+    const bool needed = size.constant + size.per_16 + size.per_sample > 0;
+    if (needed) check_region(region);
+}
+void ObjectFunctions::check_hash(llvm::Value* region) {
+    llvm::Value* hash = b_.CreateLoad(b_.getInt64Ty(), region);
+    refuse_if(b_.CreateICmpNE(hash, b_.getInt64(program_.model_hash)), ObjectStatus::weights);
+}
+void ObjectFunctions::check_batch(llvm::Value* batch) {
+    refuse_if(b_.CreateICmpEQ(batch, number(0)), ObjectStatus::batch);
+}
+void ObjectFunctions::check_extents(const Entry& entry, llvm::Value* batch) {
+    const auto at = [&](const Extent& extent) {
+        return b_.CreateAdd(b_.CreateMul(batch, number(extent.per_batch)), number(extent.constant));
+    };
+    for (const Entry::EqualExtents& each : entry.equal_extents) {
+        refuse_if(b_.CreateICmpNE(at(each.found), at(each.wanted)), ObjectStatus::batch);
+    }
+}
+
+// Labels and other index inputs, before anything is written.
+void ObjectFunctions::check_indices(const Entry& entry, const std::vector<llvm::Value*>& inputs,
+                                    llvm::Value* batch) {
+    for (const Entry::IndexRange& range : entry.index_ranges) {
+        const EntryArgument& input = entry.inputs[range.input];
+        llvm::Value* count = number(1);
+        for (const Extent& dim : input.dims) {
+            count = b_.CreateMul(count, b_.CreateAdd(b_.CreateMul(batch, number(dim.per_batch)),
+                                                     number(dim.constant)));
+        }
+        llvm::Type* type = b_.getIntNTy(static_cast<unsigned>(8 * size_of(input.dtype)));
+        llvm::BasicBlock* before = b_.GetInsertBlock();
+        llvm::BasicBlock* loop = block("check");
+        llvm::BasicBlock* bad = block("bad_index");
+        llvm::BasicBlock* next = block("next");
+        llvm::BasicBlock* done = block("checked");
+        b_.CreateCondBr(b_.CreateICmpEQ(count, number(0)), done, loop);
+        b_.SetInsertPoint(loop);
+        llvm::PHINode* i = b_.CreatePHI(b_.getInt64Ty(), 2);
+        i->addIncoming(number(0), before);
+        llvm::Value* element =
+            b_.CreateAlignedLoad(type, b_.CreateGEP(type, inputs[range.input], i),
+                                 llvm::Align(static_cast<std::uint64_t>(size_of(input.dtype))));
+        llvm::Value* wide = input.dtype == DType::u8
+                                ? b_.CreateZExtOrTrunc(element, b_.getInt64Ty())
+                                : b_.CreateSExtOrTrunc(element, b_.getInt64Ty());
+        llvm::Value* outside = b_.CreateICmpUGE(wide, number(range.limit));  // negative is large
+        if (range.ignored != 0)
+            outside = b_.CreateAnd(outside, b_.CreateICmpNE(wide, number(range.ignored)));
+        b_.CreateCondBr(outside, bad, next);
+        b_.SetInsertPoint(bad);
+        b_.CreateRet(status(ObjectStatus::index));
+        b_.SetInsertPoint(next);
+        llvm::Value* following = b_.CreateAdd(i, number(1));
+        i->addIncoming(following, next);
+        b_.CreateCondBr(b_.CreateICmpULT(following, count), loop, done);
+        b_.SetInsertPoint(done);
+    }
+}
+
+std::vector<ObjectFunctions::Feature> ObjectFunctions::missing_features() const {
+    if (!machine_.x86) return {};
+    std::vector<Feature> features{
+        {1, 0, 2, 12}, {1, 0, 2, 27}, {1, 0, 2, 28}};  // FMA, OSXSAVE, AVX
+    if (machine_.avx2) features.push_back({7, 0, 1, 5});
+    if (machine_.avx512) {
+        for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u})
+            features.push_back({7, 0, 1, bit});  // F DQ CD BW VL
+    }
+    if (machine_.vnni) features.push_back({7, 0, 2, 11});
+    if (machine_.bf16) features.push_back({7, 1, 0, 5});
+    if (uses_tiles_ && machine_.amx_bf16) features.push_back({7, 0, 3, 22});
+    if (uses_tiles_ && machine_.amx_int8) features.push_back({7, 0, 3, 25});
+    return features;
+}
+// Whether this processor, or its system, lacks what the object was compiled for.
+llvm::Value* ObjectFunctions::cpu_is_missing() {
+    auto* registers =
+        llvm::StructType::get(b_.getInt32Ty(), b_.getInt32Ty(), b_.getInt32Ty(), b_.getInt32Ty());
+    auto* cpuid = llvm::InlineAsm::get(
+        llvm::FunctionType::get(registers, {b_.getInt32Ty(), b_.getInt32Ty()}, false), "cpuid",
+        "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", true);
+    llvm::Value* missing = b_.getFalse();
+    std::map<std::pair<std::uint32_t, std::uint32_t>, llvm::Value*> pages;
+    for (const Feature& feature : missing_features()) {
+        llvm::Value*& page = pages[feature.page()];
+        if (page == nullptr) {
+            page = b_.CreateCall(cpuid, {b_.getInt32(feature.leaf), b_.getInt32(feature.subleaf)});
+        }
+        llvm::Value* word = b_.CreateExtractValue(page, feature.position);
+        llvm::Value* bit = b_.CreateAnd(word, b_.getInt32(1u << feature.bit));
+        missing = b_.CreateOr(missing, b_.CreateICmpEQ(bit, b_.getInt32(0)));
+    }
+    if (uses_tiles_) missing = b_.CreateOr(missing, tiles_are_refused());
+    return missing;
+}
+
+// Asks Linux for the tiles of AMX, which a process may not use before; asking again costs a call of the system.
+// Other systems with AMX are not known.
+llvm::Value* ObjectFunctions::tiles_are_refused() {
+    auto* type = llvm::FunctionType::get(
+        b_.getInt64Ty(), {b_.getInt64Ty(), b_.getInt64Ty(), b_.getInt64Ty()}, false);
+    auto* system = llvm::InlineAsm::get(
+        type, "syscall", "={ax},{ax},{di},{si},~{rcx},~{r11},~{memory},~{dirflag},~{fpsr},~{flags}",
+        true);
+    constexpr std::int64_t kArchPrctl = 158;
+    llvm::Value* result =
+        b_.CreateCall(system, {number(kArchPrctl), number(kRequestPermission), number(kTileData)});
+    return b_.CreateICmpNE(result, number(0));
+}
+
+}  // namespace netc
