@@ -106,8 +106,9 @@ private:
         const auto [known, fresh] = joined_.emplace(param, *dim);
         return known->second == *dim;
     }
-    // Of a read in another order, the axis that is innermost in memory stays an axis.
+    // Of a read in another order, the axis that is innermost in memory stays an axis. Tiles of a sum read neighbours.
     bool may_split(const Read& read) const {
+        if (kernel_.stages[0].reduction) return false;
         if (!depends(read.index, a_) || !depends(read.index, b_)) return false;
         const Param& param = kernel_.params[read.source.index];
         const Index& innermost = read.index[static_cast<std::size_t>(param.layout.order.back())];
