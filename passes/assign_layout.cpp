@@ -179,8 +179,9 @@ void choose_lanes(Function& function, const GroupInfo& info,
 // The operands of products along which vectors run: `prepare` makes streams of large weights. With channels last, of
 // those that are no convolution's, and nothing else.
 void choose_rows(Function& function, const GroupInfo& info,
-                 const std::vector<Contraction>& contractions, bool channels_last,
+                 const std::vector<Contraction>& contractions, LayoutChoice choice,
                  LayoutConverter& inserter) {
+    const bool channels_last = choice == LayoutChoice::channels;
     for (const Contraction& c : contractions) {
         if (c.sums_over_lanes || (channels_last && image_contraction(info, c.node))) continue;
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
@@ -190,9 +191,11 @@ void choose_rows(Function& function, const GroupInfo& info,
         // One copy for many samples; a value of the batch is not worth it.
         if (!product(shape).is_static()) continue;
         const NodeId operand = info.function[c.node].inputs[v->operand];
-        const bool prepared = function.name == "forward" &&
-                              info.function[operand].op == OpId::variable &&
-                              product(shape).value() >= kManyWeights;
+        const OpId op = info.function[operand].op;
+        const bool prepared =
+            (choice == LayoutChoice::body ? op == OpId::input
+                                          : function.name == "forward" && op == OpId::variable) &&
+            product(shape).value() >= kManyWeights;
         if (shape.size() > 1 && (is_part_of_word(type.dtype) || prepared)) {
             std::vector<std::int32_t> order = row_major(shape.size()).order;
             std::erase(order, static_cast<std::int32_t>(v->dim));
@@ -300,7 +303,7 @@ std::string assign_layout(Function& function, std::int64_t batch_hint, LayoutCho
     } else {
         const bool channels_last = choice == LayoutChoice::channels;
         if (channels_last) choose_channels_last(function, info, inserter);
-        choose_rows(function, info, contractions, channels_last, inserter);
+        choose_rows(function, info, contractions, choice, inserter);
         if (!channels_last) keep_rows_apart(function, info, contractions);
     }
     inserter.run();

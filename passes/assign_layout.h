@@ -16,8 +16,9 @@
 // Conversions are `copy` nodes: inputs to lanes; the operand of a dense weight gradient back to rows,
 // since its vectors run over output features and it is sequential over the batch; and where rows won, a
 // weight whose stride along the vector is not 1 (dx[b,i] = sum of dy[b,o] w[i,o]) is copied transposed.
-// Small results are written row-major at once. Large weights of `forward`, and those of narrow types, are laid out as
-// streams (layout_converter.h): prepare_layouts moves that to `prepare`.
+// Small results are written row-major at once. Large weights of `forward`, those of narrow types, and those that a scan reads
+// in each step, are laid out as streams (layout_converter.h): prepare_layouts moves that to `prepare`, hoist_fixed in front
+// of the scan.
 //
 // Requires: no groups. Keeps every bit.
 #pragma once
@@ -29,7 +30,8 @@
 
 namespace netc {
 
-enum class LayoutChoice : std::uint8_t { estimated, rows, lanes, channels };
+// body: rows, in what a scan repeats; its large weights, the same in all steps, are laid out as streams, too.
+enum class LayoutChoice : std::uint8_t { estimated, rows, lanes, channels, body };
 
 // Gives what was chosen and why, a line per contraction, for --report. `in_blocks`: weights in the blocks of vectors, for
 // a processor; see layout_converter.h.

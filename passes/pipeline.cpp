@@ -53,7 +53,7 @@ std::string assign_layouts(Function& function, const CompileOptions& options, bo
     for (Function& body : function.bodies) choices += assign_layouts(body, options, true);
     hoist_fixed(function);
     return choices + assign_layout(function, options.batch_hint,
-                                   is_body ? LayoutChoice::rows : LayoutChoice::estimated,
+                                   is_body ? LayoutChoice::body : LayoutChoice::estimated,
                                    !options.for_gpu);
 }
 

@@ -232,7 +232,13 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
         const auto leaf = [&](const Schedule& tiled) {
             Schedule filled = tiled;
             fill_stages(filled, true, 4);
-            consider(std::move(filled), false);
+            consider(filled, false);
+            // Where both factors are vectors, what several steps share may not fit in registers.
+            if (!lane || sums_columns()) return;
+            Schedule rolled = tiled;
+            fill_stages(rolled, true, 1);
+            if (rolled.stages[main_].reduced != filled.stages[main_].reduced)
+                consider(std::move(rolled), false);
         };
         leaf(wide);
         if (scatter_) continue;

@@ -82,6 +82,7 @@ private:
     double code_size(const Schedule& schedule) const;
     const std::vector<Guard>& guards_of_main() const;
     double stage_cost(const Schedule& schedule, std::size_t stage) const;
+    double new_vectors(const StageSchedule& how, std::vector<std::int64_t> count) const;
     double access_cost(const Access& access, const std::optional<AxisId>& vector,
                        const std::vector<std::int64_t>& count, double registers, bool packed) const;
     double distinct(const Access& access, const std::vector<std::int64_t>& count,

@@ -113,6 +113,25 @@ bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
     return reuse >= 4 && legal(kernel_, packed(schedule, number)).ok();
 }
 
+// Of a sum of products along lanes, the vectors that its unrolled body brings into the first-level cache, at one register a
+// cycle: the loop around it goes through more than the cache holds, and what a step shares with the last one is there.
+double Chooser::new_vectors(const StageSchedule& how, std::vector<std::int64_t> count) const {
+    const AxisId lanes = kernel_.stages[main_].reduction->order.lane_axis;
+    const AxisTile& inner = how.reduced.back();
+    if (inner.axis == lanes) return 0;
+    const std::int64_t now = count[inner.axis];
+    count[inner.axis] = std::min(extent(inner.axis), kLanes);
+    double vectors = 0, bytes = 0;
+    for (std::uint32_t read : stages_[main_].step_reads) {
+        if (!reads_[read].depends_on(lanes)) continue;
+        vectors += distinct(reads_[read], count, lanes);
+        bytes += bytes_of(kernel_.reads[read].source) * static_cast<double>(kLanes) /
+                 static_cast<double>(std::max(extent(lanes), kLanes));
+    }
+    if (bytes <= static_cast<double>(machine_.l1_bytes)) return 0;
+    return vectors * static_cast<double>(now) / static_cast<double>(count[inner.axis]);
+}
+
 double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
     const Stage& stage = kernel_.stages[number];
     const StageInfo& info = stages_[number];
@@ -179,6 +198,8 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
         const double copies = lanes && !lane_vector ? kLanes : 1;
         double loads = 0;
         double vector_loads = 0;
+        std::vector<double> vectors;  // different ones of each operand, in a step
+        bool shared = false;          // some by several steps
         for (std::uint32_t read : info.step_reads) {
             if (reads_[read].local) {
                 loads += 0.5 * distinct(reads_[read], step_count, step_vector) * vector_size;
@@ -188,16 +209,25 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
                                 reads_[read].depends_on(*step_vector) && packable(schedule, read);
             loads += access_cost(reads_[read], step_vector, step_count, registers, packed) * copies;
             if (step_vector && reads_[read].depends_on(*step_vector)) {
-                vector_loads += distinct(reads_[read], count, step_vector) * registers;
+                vectors.push_back(distinct(reads_[read], count, step_vector));
+                vector_loads += vectors.back() * registers;
+                shared = shared || distinct(reads_[read], step_count, step_vector) <
+                                       vectors.back() * unrolled;
             }
         }
         const double arithmetic =
             points * unrolled * copies * std::max(1.0, info.step_work) * vector_size;
         double cycles = std::max(arithmetic, loads) / 2 + 0.3 * std::min(arithmetic, loads) / 2;
         cycles = std::max(cycles, kLatency * unrolled * info.states);
+        double held = std::min(vector_loads, 6.0);
+        if (number == main_ && lane_vector && vectors.size() == 2 && !sums_columns()) {
+            cycles = std::max(cycles, new_vectors(how, step_count) * registers);
+            // One operand waits in registers, the other is read where it is needed, unless several steps share it.
+            const auto [few, many] = std::ranges::minmax(vectors);
+            held = registers * (few + (shared ? many : points > many ? 1 : 0));
+        }
         cycles += 1.5;
-        const double live =
-            points * copies * info.states * vector_size + std::min(vector_loads, 6.0) + 1;
+        const double live = points * copies * info.states * vector_size + held + 1;
         const double spare = static_cast<double>(machine_.vector_registers) - live;
         if (spare < 0) cycles += -spare * 3 * unrolled;
         if (arithmetic > static_cast<double>(kMostBody)) cycles *= 3;
