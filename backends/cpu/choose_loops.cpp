@@ -252,7 +252,7 @@ void Chooser::choose_ahead(Schedule& schedule) const {
             continue;
         const AxisId step = sum.axes.back();
         const std::int64_t size = size_of(kernel_.params[read.source.index].dtype);
-        if (access.lies_along(vector) && access.known[step] &&
+        if (access.known[vector] && access.stride[vector] == 1 && access.known[step] &&
             access.stride[step] * size >= kRowsApart &&
             bytes_of(read.source) > static_cast<double>(machine_.l2_bytes))
             schedule.stages[main_].ahead.push_back(number);

@@ -89,17 +89,22 @@ void KernelEmitter::prefetch(const Read& read) {
     }
     const Param& param = kernel_.params[read.source.index];
     if (element_count(param, batch_.value_or(1)) < kWorthPrefetching) return;
-    for_each_point([&](std::size_t) {
-        std::vector<Linear> index;
-        for (const Index& one : read.index) index.push_back(linear(one));
-        Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-        if (bytes.vector != nullptr || bytes.lane != size_of(param.dtype)) return;
-        bytes.lane = 0;
-        builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
-                                 {arithmetic_.address(params_[read.source.index], bytes),
-                                  builder_.getInt32(0), builder_.getInt32(3),
-                                  builder_.getInt32(1)});
-    });
+    for_each_point([&](std::size_t) { prefetch_vector(read, 0, 3); });
+}
+
+// The line of the vector that is read at this point, or so many bytes behind it; into the caches of `locality`, 3 for all.
+void KernelEmitter::prefetch_vector(const Read& read, std::int64_t behind, unsigned locality) {
+    const Param& param = kernel_.params[read.source.index];
+    std::vector<Linear> index;
+    for (const Index& one : read.index) index.push_back(linear(one));
+    Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
+    if (bytes.vector != nullptr || bytes.lane != size_of(param.dtype)) return;
+    bytes.lane = 0;
+    bytes.constant += behind;
+    builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+                             {arithmetic_.address(params_[read.source.index], bytes),
+                              builder_.getInt32(0), builder_.getInt32(locality),
+                              builder_.getInt32(1)});
 }
 
 // A line for each vector of the tile, of the row that this step reads, a tile further on. Behind the last tile that is what
@@ -107,20 +112,12 @@ void KernelEmitter::prefetch(const Read& read) {
 void KernelEmitter::ask_ahead() {
     for (const std::uint32_t number : how_->ahead) {
         const Read& read = kernel_.reads[number];
-        const Param& param = kernel_.params[read.source.index];
-        const std::int64_t bytes_of_vector = kLanes * size_of(param.dtype);
-        for (std::int64_t vector = 0; vector < count_[*vector_axis_]; ++vector) {
+        const std::int64_t vectors = count_[*vector_axis_];
+        const std::int64_t tile =
+            vectors * kLanes * size_of(kernel_.params[read.source.index].dtype);
+        for (std::int64_t vector = 0; vector < vectors; ++vector) {
             coordinate_[*vector_axis_] = vector;
-            std::vector<Linear> index;
-            for (const Index& one : read.index) index.push_back(linear(one));
-            Linear bytes = arithmetic_.scale(offset_in(param, index), size_of(param.dtype));
-            if (bytes.vector != nullptr) continue;
-            bytes.lane = 0;
-            bytes.constant += count_[*vector_axis_] * bytes_of_vector;
-            builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
-                                     {arithmetic_.address(params_[read.source.index], bytes),
-                                      builder_.getInt32(0), builder_.getInt32(2),
-                                      builder_.getInt32(1)});
+            prefetch_vector(read, tile, 2);
         }
         coordinate_[*vector_axis_] = 0;
     }

@@ -117,6 +117,7 @@ private:
     llvm::Value* parked_sum(std::size_t number);
     void prefetch_for_stores();
     void prefetch(const Read& read);
+    void prefetch_vector(const Read& read, std::int64_t behind, unsigned locality);
     void ask_ahead();
     void for_each_point(llvm::function_ref<void(std::size_t)> body, bool vectors_fastest = false);
     std::size_t point_count() const;

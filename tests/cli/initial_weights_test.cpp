@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/files/files.h"
 #include "runtime/files/safetensors.h"
 #include "tests/cli/expect.h"
 #include "tests/cli/networks.h"
@@ -112,6 +113,33 @@ TEST_CASE("an object says which initial values it does not have") {
     const Outcome outcome = run_netc({"compile", "m.net", "-o", "m.o"}, directory.path());
     expect_success(outcome);
     CHECK(outcome.err.find("leaves `fixed_1.w` at 0") != std::string::npos);
+    directory.write("s.net", R"(net 1
+model M(x: f32[B, 2]) -> f32[B, 3] = x |> linear(3)
+train M {
+  target y: i32[B]
+  data      = csv("s.csv", x = standardize(cols(0..2)), y = col(2))
+  loss      = cross_entropy(out, y, weight = balanced())
+  optimizer = sgd(lr = 0.1)
+}
+)");
+    const Outcome learned = run_netc({"compile", "s.net", "-o", "s.o"}, directory.path());
+    expect_success(learned);
+    for (const char* name : {"`x.mean`", "`x.deviation`", "`y.class_weights`"})
+        CHECK(learned.err.find(name) != std::string::npos);
+}
+
+TEST_CASE("no output takes the place of a program, whatever its name") {
+    const TemporaryDirectory directory;
+    for (const std::string name : {"m.net", "m.h", "m.weights"}) {
+        INFO(name);
+        directory.write(name, kMatrices);
+        const auto refused = [&](std::vector<std::string> arguments) {
+            expect_refusal(run_netc(std::move(arguments), directory.path()), 2, {name.c_str()});
+            CHECK(*read_file(directory.file(name)) == kMatrices);
+        };
+        refused({"init", name, "-o", name});
+        if (name == "m.h") refused({"compile", name, "-o", "m.o"});
+    }
 }
 
 TEST_CASE("what is frozen stays, its state too, and is computed as in inference") {
