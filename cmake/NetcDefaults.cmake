@@ -21,13 +21,15 @@ if(NETC_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# ccache needs to be told that precompiled headers are fine; GCC, to preprocess them as such.
+# ccache needs to be told that precompiled headers are fine; GCC, to preprocess them as such. Paths below the source are taken
+# relative, so that a fresh clone beside this one finds what is compiled already.
 find_program(NETC_CCACHE ccache)
 if(NETC_CCACHE AND (NOT CMAKE_CXX_COMPILER_LAUNCHER
                     OR CMAKE_CXX_COMPILER_LAUNCHER MATCHES "^([^;]*/)?ccache$"))
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
       ${NETC_CCACHE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)

@@ -36,7 +36,9 @@ enum class Tag : std::uint64_t {
     scale_value,
     address,
     below,
-    both
+    both,
+    bits,
+    lane
 };
 
 }  // namespace
@@ -305,6 +307,23 @@ llvm::Value* Arithmetic::both(llvm::Value* a, llvm::Value* b) {
     if (b == nullptr) return a;
     return once({static_cast<std::uint64_t>(Tag::both), number(a), number(b)}, scopes_.back().depth,
                 [&] { return builder_.CreateAnd(a, b); });
+}
+
+// From the mask as a number: of lanes one by one LLVM would make vectors first.
+llvm::Value* Arithmetic::lane_of(llvm::Value* mask, std::int64_t lane) {
+    if (auto* constant = llvm::dyn_cast<llvm::Constant>(mask))
+        return constant->getAggregateElement(static_cast<unsigned>(lane));
+    const std::uint32_t depth = scopes_.back().depth;
+    llvm::Value* bits = once({static_cast<std::uint64_t>(Tag::bits), number(mask)}, depth, [&] {
+        return builder_.CreateZExt(builder_.CreateBitCast(mask, builder_.getInt16Ty()),
+                                   builder_.getInt32Ty());
+    });
+    return once(
+        {static_cast<std::uint64_t>(Tag::lane), number(mask), static_cast<std::uint64_t>(lane)},
+        depth, [&] {
+            llvm::Value* bit = builder_.CreateAnd(bits, std::uint64_t{1} << lane);
+            return builder_.CreateIsNotNull(bit);
+        });
 }
 
 llvm::Value* Arithmetic::scalar(const Linear& a) {

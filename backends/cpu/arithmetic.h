@@ -54,6 +54,8 @@ public:
     // a < limit for a scalar a, unsigned; a and b. The same value for the same question.
     llvm::Value* below(const Linear& a, llvm::Value* limit);
     llvm::Value* both(llvm::Value* a, llvm::Value* b);
+    // Whether a mask holds for a lane.
+    llvm::Value* lane_of(llvm::Value* mask, std::int64_t lane);
 
     Range range(const Linear& a) const;
     llvm::Value* scalar(const Linear& a);  // is_scalar()

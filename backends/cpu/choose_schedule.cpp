@@ -33,6 +33,8 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
         const Stage& stage = kernel_.stages[s];
         StageSchedule& how = schedule.stages[s];
         std::int64_t points = outer_points;
+        std::vector<std::int64_t> count(kernel_.axes.size(), 1);
+        for (const AxisTile& tile : schedule.outer) count[tile.axis] = tile.tile;
         for (std::size_t i = how.own.size(); i-- > 0;) {
             AxisTile& tile = how.own[i];
             if (how.vector_axis == tile.axis) continue;
@@ -43,13 +45,15 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
             if (s == main_ && !own_all && i + 1 < how.own.size()) continue;
             tile.tile = size.constant;
             points *= size.constant;
+            count[tile.axis] = size.constant;
         }
         if (!stage.reduction) continue;
         const Order& order = stage.reduction->order;
         const bool copies = order.kind == OrderKind::lanes && how.vector_axis != order.lane_axis;
         std::int64_t body =
             points * (copies ? kLanes : 1) *
-            std::max<std::int64_t>(1, static_cast<std::int64_t>(stages_[s].step_work));
+                std::max<std::int64_t>(1, static_cast<std::int64_t>(stages_[s].step_work)) +
+            static_cast<std::int64_t>(gather_code(schedule, s, count));
         for (std::size_t i = how.reduced.size(); i-- > 0;) {
             AxisTile& tile = how.reduced[i];
             tile.tile = 1;

@@ -265,8 +265,6 @@ void KernelEmitter::past_caches_or_through(const Store& store, Body body) {
 
 void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, Element value,
                           bool all_lanes) {
-    const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
-    llvm::Value* pointer = arithmetic_.address(base, bytes);
     llvm::Value* stored = bytes.is_scalar() ? value.value : as_vector(value);
     if (bytes.is_scalar() && value.vector)
         return fail("a store does not depend on the vector axis");
@@ -276,36 +274,24 @@ void KernelEmitter::store(llvm::Value* base, const Linear& bytes, DType type, El
             stored, bytes.is_scalar() ? byte : llvm::FixedVectorType::get(byte, kLanes));
     }
     if (bytes.is_scalar()) {
-        builder_.CreateAlignedStore(stored, pointer, align);
+        builder_.CreateAlignedStore(stored, arithmetic_.address(base, bytes),
+                                    llvm::Align(static_cast<std::uint64_t>(size_of(type))));
         return;
     }
     llvm::Value* mask = all_lanes ? nullptr : mask_here();
     if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
         if (mask == nullptr && whole_lines(bytes, type) && past_caches_) {
-            llvm::StoreInst* store =
-                builder_.CreateAlignedStore(stored, pointer, llvm::Align(kLineBytes));
+            llvm::StoreInst* store = builder_.CreateAlignedStore(
+                stored, arithmetic_.address(base, bytes), llvm::Align(kLineBytes));
             llvm::Metadata* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
             store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
-        } else if (mask == nullptr) {
-            builder_.CreateAlignedStore(stored, pointer, align);
         } else {
-            builder_.CreateMaskedStore(stored, pointer, align, mask);
+            store_side_by_side(base, bytes, stored, mask);
         }
         return;
     }
     if (mask == nullptr && joins_word(base, bytes, type, stored)) return;
-    scatter(pointer, bytes, type, stored, mask);
-}
-
-void KernelEmitter::scatter(llvm::Value* pointer, const Linear& bytes, DType type,
-                            llvm::Value* value, llvm::Value* mask) {
-    Linear varying;
-    varying.lane = bytes.lane;
-    varying.vector = bytes.vector;
-    llvm::Value* pointers =
-        builder_.CreateGEP(builder_.getInt8Ty(), pointer, arithmetic_.vector(varying));
-    builder_.CreateMaskedScatter(value, pointers,
-                                 llvm::Align(static_cast<std::uint64_t>(size_of(type))), mask);
+    scatter(base, bytes, stored, mask);
 }
 
 // Sixteen parts of words, one of each: they wait until the tile has stored the other parts, and then are stored as words.
@@ -333,14 +319,15 @@ void KernelEmitter::finish_word() {
     const WaitingWord word = std::move(*word_);
     word_.reset();
     const std::int64_t size = size_of(word.type);
-    llvm::Value* pointer = arithmetic_.address(word.base, word.bytes);
     if (size * static_cast<std::int64_t>(word.values.size()) < 4) {
-        for (std::size_t part = 0; part < word.values.size(); ++part)
-            scatter(builder_.CreateConstGEP1_64(builder_.getInt8Ty(), pointer,
-                                                part * static_cast<std::uint64_t>(size)),
-                    word.bytes, word.type, word.values[part], nullptr);
+        Linear bytes = word.bytes;
+        for (llvm::Value* value : word.values) {
+            scatter(word.base, bytes, value, nullptr);
+            bytes.constant += size;
+        }
         return;
     }
+    llvm::Value* pointer = arithmetic_.address(word.base, word.bytes);
     auto* bits =
         llvm::FixedVectorType::get(builder_.getIntNTy(static_cast<unsigned>(8 * size)), kLanes);
     auto* words = llvm::FixedVectorType::get(builder_.getInt32Ty(), kLanes);

@@ -1,4 +1,4 @@
-// Vectors from memory: loads of sixteen elements that lie side by side, two apart, across, or anywhere; transposing.
+// Vectors from memory: loads of sixteen elements that lie side by side, two apart or across; transposing.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -7,18 +7,6 @@
 #include "backends/scalar_ops.h"
 
 namespace netc {
-namespace {
-
-llvm::Constant* lane_offsets(llvm::IRBuilder<>& builder, std::int64_t stride) {
-    llvm::SmallVector<llvm::Constant*, 16> lanes;
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-        lanes.push_back(builder.getInt32(static_cast<std::uint32_t>(i * stride)));
-    }
-    return llvm::ConstantVector::get(lanes);
-}
-
-}  // namespace
-
 // Exchanges blocks of `distance` elements between vectors so far apart.
 static void exchange(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows,
                      std::size_t distance) {
@@ -91,40 +79,26 @@ llvm::Value* KernelEmitter::load_every_other(llvm::Value* pointer, llvm::FixedVe
 Element KernelEmitter::load(llvm::Value* base, const Linear& bytes, DType type, bool all_lanes,
                             llvm::Value* also) {
     llvm::Type* element = memory_type(context_, type);
-    const llvm::Align align(static_cast<std::uint64_t>(size_of(type)));
-    llvm::Value* pointer = arithmetic_.address(base, bytes);
+    const std::int64_t size = size_of(type);
     llvm::Value* value = nullptr;
     if (bytes.is_scalar()) {
-        value = builder_.CreateAlignedLoad(element, pointer, align);
+        value = builder_.CreateAlignedLoad(element, arithmetic_.address(base, bytes),
+                                           llvm::Align(static_cast<std::uint64_t>(size)));
     } else {
         auto* vector = llvm::FixedVectorType::get(element, kLanes);
         llvm::Value* mask = all_lanes ? guard_mask_ : mask_here();
         if (also != nullptr) mask = mask == nullptr ? also : builder_.CreateAnd(mask, also);
-        llvm::Value* zero = llvm::Constant::getNullValue(vector);
-        if (bytes.vector == nullptr && bytes.lane == size_of(type)) {
-            value =
-                mask == nullptr
-                    ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
-                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero);
-        } else if (mask == nullptr && is_part_of_word(type) && bytes.vector == nullptr &&
-                   bytes.lane == 4 && std::ranges::all_of(bytes.terms, [](const LinearTerm& term) {
-                       return term.factor % 4 == 0;
-                   })) {
+        const bool affine = bytes.vector == nullptr;
+        if (affine && bytes.lane == size) {
+            value = load_side_by_side(base, bytes, vector, mask);
+        } else if (mask == nullptr && is_part_of_word(type) && affine && bytes.lane == 4 &&
+                   std::ranges::all_of(
+                       bytes.terms, [](const LinearTerm& term) { return term.factor % 4 == 0; })) {
             value = load_part_of_words(base, bytes, element);
-        } else if (bytes.vector == nullptr && size_of(type) == 4 && bytes.lane == 8) {
-            value = load_every_other(pointer, vector, mask);
+        } else if (affine && size == 4 && bytes.lane == 8 && (mask == nullptr || has_masks(size))) {
+            value = load_every_other(arithmetic_.address(base, bytes), vector, mask);
         } else {
-            llvm::Value* lanes = nullptr;
-            if (bytes.vector == nullptr && std::abs(bytes.lane) < (std::int64_t{1} << 26)) {
-                lanes = lane_offsets(builder_, bytes.lane);
-            } else {
-                Linear varying;
-                varying.lane = bytes.lane;
-                varying.vector = bytes.vector;
-                lanes = arithmetic_.vector(varying);
-            }
-            llvm::Value* pointers = builder_.CreateGEP(builder_.getInt8Ty(), pointer, lanes);
-            value = builder_.CreateMaskedGather(vector, pointers, align, mask, zero);
+            value = gather(base, bytes, vector, mask);
         }
     }
     if (type == DType::b1) {
@@ -190,17 +164,13 @@ bool KernelEmitter::read_transposed(const Read& read, ScalarId node, const Linea
             lane_.reset();
             llvm::Value* pointer = arithmetic_.address(params_[read.source.index], row);
             llvm::Value* zero = llvm::Constant::getNullValue(vector);
-            llvm::Value* mask = columns < kLanes ? columns_mask : nullptr;
-            if (rows_mask != nullptr) {
-                llvm::Value* here_too = builder_.CreateVectorSplat(
-                    kLanes,
-                    builder_.CreateExtractElement(rows_mask, static_cast<std::uint64_t>(lane)));
-                mask = mask == nullptr ? here_too : builder_.CreateAnd(mask, here_too);
-            }
+            if (rows_mask != nullptr)
+                pointer =
+                    builder_.CreateSelect(arithmetic_.lane_of(rows_mask, lane), pointer, zeros());
             rows.push_back(
-                mask == nullptr
+                columns == kLanes
                     ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, pointer, align))
-                    : builder_.CreateMaskedLoad(vector, pointer, align, mask, zero));
+                    : builder_.CreateMaskedLoad(vector, pointer, align, columns_mask, zero));
         }
         transpose(builder_, rows);
         for (std::int64_t i = 0; i < columns; ++i) {

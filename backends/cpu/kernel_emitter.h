@@ -1,8 +1,8 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
 // tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp and
 // emit_accumulators.cpp, by matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
-// scalars and memory are in emit_value.cpp, emit_access.cpp, emit_vectors.cpp and emit_stores.cpp, conditions in
-// emit_guards.cpp.
+// scalars and memory are in emit_value.cpp, emit_access.cpp, emit_vectors.cpp, emit_lanes.cpp and emit_stores.cpp,
+// conditions in emit_guards.cpp.
 //
 // While code is emitted every axis of a tile has a base (a Linear over loop counters) and a coordinate, the
 // number of the point within the tile that is being emitted. The vector axis also has its 16 lanes.
@@ -253,6 +253,21 @@ private:
                                   llvm::Value* mask);
     bool read_transposed(const Read& read, ScalarId node, const Linear& bytes, llvm::Value* inside);
 
+    // emit_lanes.cpp
+    bool has_gathers(std::int64_t size) const;
+    bool has_masks(std::int64_t size) const;
+    llvm::Value* zeros();
+    llvm::Value* unread();
+    llvm::Value* lane_address(llvm::Value* base, const Linear& bytes, std::int64_t lane);
+    llvm::Value* lane_addresses(llvm::Value* base, const Linear& bytes);
+    llvm::Value* gather(llvm::Value* base, const Linear& bytes, llvm::FixedVectorType* vector,
+                        llvm::Value* mask);
+    void scatter(llvm::Value* base, const Linear& bytes, llvm::Value* values, llvm::Value* mask);
+    llvm::Value* load_side_by_side(llvm::Value* base, const Linear& bytes,
+                                   llvm::FixedVectorType* vector, llvm::Value* mask);
+    void store_side_by_side(llvm::Value* base, const Linear& bytes, llvm::Value* values,
+                            llvm::Value* mask);
+
     // emit_stores.cpp
     void emit_stores();
     void emit_scatter(const Store& store);
@@ -263,8 +278,6 @@ private:
     Linear stored_bytes(const Store& store);
     void store(llvm::Value* base, const Linear& bytes, DType type, Element value, bool all_lanes);
     bool joins_word(llvm::Value* base, const Linear& bytes, DType type, llvm::Value* value);
-    void scatter(llvm::Value* pointer, const Linear& bytes, DType type, llvm::Value* value,
-                 llvm::Value* mask);
     void finish_word();
     static bool whole_lines(const Linear& bytes, DType type);
     void past_caches_or_through(const Store& store, Body body);
@@ -303,7 +316,9 @@ private:
     llvm::BasicBlock* entry_ = nullptr;
     std::vector<llvm::Value*> params_;
     std::map<llvm::Value*, llvm::Value*>
-        streams_;  // of a param, whether it is written past the caches
+        streams_;                    // of a param, whether it is written past the caches
+    llvm::Value* zeros_ = nullptr;   // made when asked for
+    llvm::Value* unread_ = nullptr;  // likewise
     llvm::Value* batch_value_ = nullptr;
     llvm::Value* begin_ = nullptr;
     llvm::Value* end_ = nullptr;

@@ -33,6 +33,10 @@ struct Access {
     bool lies_along(AxisId axis) const {
         return known[axis] && (stride[axis] == 1 || (!stored && stride[axis] == in_word));
     }
+    // Vectors are made of two loads (KernelEmitter::load_every_other).
+    bool takes_every_other(AxisId axis) const {
+        return known[axis] && stride[axis] == 2 && !local && !stored;
+    }
     // Parts of words are stored as words where a tile has all of them (KernelEmitter::joins_word).
     bool stores_words(AxisId axis, const std::vector<std::int64_t>& tile) const {
         if (!stored || in_word == 1 || !known[axis] || stride[axis] != in_word) return false;
@@ -80,11 +84,15 @@ private:
     std::int64_t extent(AxisId axis) const { return kernel_.axes[axis].extent.at(hint_); }
     double cost(const Schedule& schedule, bool main_only) const;
     double code_size(const Schedule& schedule) const;
+    double gather_code(const Schedule& schedule, std::size_t stage,
+                       const std::vector<std::int64_t>& count) const;
     const std::vector<Guard>& guards_of_main() const;
     double stage_cost(const Schedule& schedule, std::size_t stage) const;
     double new_vectors(const StageSchedule& how, std::vector<std::int64_t> count) const;
     double access_cost(const Access& access, const std::optional<AxisId>& vector,
                        const std::vector<std::int64_t>& count, double registers, bool packed) const;
+    std::optional<AxisId> transposed_along(const Access& access, AxisId vector,
+                                           const std::vector<std::int64_t>& count) const;
     double distinct(const Access& access, const std::vector<std::int64_t>& count,
                     const std::optional<AxisId>& vector) const;
     bool packable(const Schedule& schedule, std::uint32_t read) const;

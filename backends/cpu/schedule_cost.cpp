@@ -17,6 +17,7 @@ namespace netc::choosing {
 namespace {
 
 constexpr double kGather = 24;      // of 16 elements, against one load
+constexpr double kGatherCode = 20;  // instructions of one, where it is none of its own
 constexpr double kEveryOther = 3;   // elements two apart: two loads and a shuffle
 constexpr double kScatter = 60;     // the same, of a store
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed on its way in
@@ -86,17 +87,23 @@ double Chooser::access_cost(const Access& access, const std::optional<AxisId>& v
         const std::int64_t rows = access.rows(*vector, count);
         return number * (rows > 1 ? registers * rows_cost(rows) : kScatter);
     }
-    // Not where terms are left out: a row of the block may lie outside (emit_vectors.cpp).
-    for (AxisId axis = 0; axis < count.size() && guards_of_main().empty(); ++axis) {
-        if (axis != *vector && count[axis] >= 4 && access.lies_along(axis)) {
-            // Of a block that is not full, lines are read again by its neighbours.
-            const auto lines = static_cast<double>((count[axis] + kLanes - 1) / kLanes * kLanes);
-            return number * registers * kTransposed *
-                   (1 + kPartBlock * (lines / static_cast<double>(count[axis]) - 1));
-        }
+    if (const auto along = transposed_along(access, *vector, count)) {
+        // Of a block that is not full, lines are read again by its neighbours.
+        const auto lines = static_cast<double>((count[*along] + kLanes - 1) / kLanes * kLanes);
+        return number * registers * kTransposed *
+               (1 + kPartBlock * (lines / static_cast<double>(count[*along]) - 1));
     }
-    const bool every_other = access.known[*vector] && access.stride[*vector] == 2 && !access.local;
-    return number * (every_other ? registers * kEveryOther : kGather);
+    return number * (access.takes_every_other(*vector) ? registers * kEveryOther : kGather);
+}
+
+// The axis along which rows are read that are transposed to vectors (KernelEmitter::read_transposed). Not where terms are left
+// out: a row of the block may lie outside.
+std::optional<AxisId> Chooser::transposed_along(const Access& access, AxisId vector,
+                                                const std::vector<std::int64_t>& count) const {
+    for (AxisId axis = 0; axis < count.size() && guards_of_main().empty(); ++axis) {
+        if (axis != vector && count[axis] >= 4 && access.lies_along(axis)) return axis;
+    }
+    return std::nullopt;
 }
 
 bool Chooser::packable(const Schedule& schedule, std::uint32_t number) const {
@@ -262,6 +269,23 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
     return total + iterations * (post + 2);
 }
 
+// What is taken together element by element in one step of a sum.
+double Chooser::gather_code(const Schedule& schedule, std::size_t stage,
+                            const std::vector<std::int64_t>& count) const {
+    const auto& vector =
+        schedule.vector_axis ? schedule.vector_axis : schedule.stages[stage].vector_axis;
+    if (!vector || machine_.avx512) return 0;
+    double gathers = 0;
+    for (const std::uint32_t number : stages_[stage].step_reads) {
+        const Access& access = reads_[number];
+        if (access.depends_on(*vector) && !access.lies_along(*vector) &&
+            !access.takes_every_other(*vector) && !transposed_along(access, *vector, count) &&
+            !packable(schedule, number))
+            gathers += distinct(access, count, vector);
+    }
+    return gathers * kGatherCode / static_cast<double>(machine_.registers_per_vector());
+}
+
 // Operations in the function, with all copies of its bodies: what compiling takes.
 double Chooser::code_size(const Schedule& schedule) const {
     double copies = 1;
@@ -294,8 +318,12 @@ double Chooser::code_size(const Schedule& schedule) const {
         for (const AxisTile& tile : schedule.stages[s].own)
             points *= static_cast<double>(tile.tile);
         double unrolled = 1;
-        for (const AxisTile& tile : schedule.stages[s].reduced)
+        std::vector<std::int64_t> step_count = count;
+        for (const AxisTile& tile : schedule.stages[s].own) step_count[tile.axis] = tile.tile;
+        for (const AxisTile& tile : schedule.stages[s].reduced) {
             unrolled *= static_cast<double>(tile.tile);
+            step_count[tile.axis] = tile.tile;
+        }
         double stored = 0;
         for (const Access& store : stores_[s]) {
             const auto& vector = schedule.vector_axis;
@@ -303,7 +331,8 @@ double Chooser::code_size(const Schedule& schedule) const {
             stored += !scatters ? 1 : store.rows(*vector, count) > 1 ? 8 : 20;
         }
         sum += points * (unrolled * stages_[s].step_work + stages_[s].post_work + stored +
-                         static_cast<double>(stages_[s].post_reads.size()));
+                         static_cast<double>(stages_[s].post_reads.size())) +
+               gather_code(schedule, s, step_count);
     }
     return sum * copies * static_cast<double>(machine_.registers_per_vector());
 }
