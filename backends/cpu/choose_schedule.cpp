@@ -49,7 +49,8 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
         }
         if (!stage.reduction) continue;
         const Order& order = stage.reduction->order;
-        const bool copies = order.kind == OrderKind::lanes && how.vector_axis != order.lane_axis;
+        const bool copies = order.kind == OrderKind::lanes && !how.lane_by_lane &&
+                            how.vector_axis != order.lane_axis;
         std::int64_t body =
             points * (copies ? kLanes : 1) *
                 std::max<std::int64_t>(1, static_cast<std::int64_t>(stages_[s].step_work)) +
@@ -184,6 +185,17 @@ bool Chooser::sums_columns() const {
            });
 }
 
+// Sums in lanes along none of the vectors are made lane by lane where that is faster, tile by tile; the main stage's always may.
+void Chooser::choose_lane_by_lane(Schedule& schedule) const {
+    for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
+        StageSchedule& how = schedule.stages[s];
+        Schedule by_lane = schedule;
+        by_lane.stages[s].lane_by_lane = true;
+        how.lane_by_lane = legal(kernel_, by_lane).ok() &&
+                           (s == main_ || stage_cost(by_lane, s) < stage_cost(schedule, s));
+    }
+}
+
 // Tiles for one choice of the vector axis: an outer one, or (`lane`) the main stage's lanes.
 void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
     Schedule base = plain_schedule(kernel_);
@@ -207,6 +219,7 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
             }
         }
     }
+    choose_lane_by_lane(base);
     const bool reduces = kernel_.stages[main_].reduction.has_value();
     const std::int64_t registers = machine_.registers_per_vector();
     const std::int64_t most = machine_.vector_registers - (machine_.vector_registers > 16 ? 4 : 3);
@@ -233,7 +246,13 @@ void Chooser::try_tiles(const std::optional<AxisId>& vector, bool lane) {
             if (base.vector_axis != kernel_.outer[i] && !is_phase(kernel_, kernel_.outer[i]))
                 others.push_back(kernel_.outer[i]);
         }
-        const auto leaf = [&](const Schedule& tiled) {
+        const auto leaf = [&](Schedule tiled) {
+            if (std::exchange(tiled.stages[main_].lane_by_lane, false)) {
+                Schedule by_lane = tiled;
+                by_lane.stages[main_].lane_by_lane = true;
+                fill_stages(by_lane, true, 4);
+                consider(std::move(by_lane), false);
+            }
             Schedule filled = tiled;
             fill_stages(filled, true, 4);
             consider(filled, false);

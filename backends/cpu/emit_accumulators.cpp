@@ -124,62 +124,20 @@ std::vector<Element> KernelEmitter::merge(const std::vector<Element>& left,
     return merged;
 }
 
-// 16 partial states of each point to one, in pairs i, i+8; i, i+4; i, i+2; i, i+1.
-void KernelEmitter::merge_lanes() {
+// All partial states of `right` to those of `left`.
+void KernelEmitter::merge_into(std::vector<llvm::Value*>& left,
+                               const std::vector<llvm::Value*>& right) {
     const std::size_t states = stage_->reduction->states.size();
-    const auto copies = static_cast<std::size_t>(lane_copies_);
-    std::vector<llvm::Value*> finished;
-    const std::vector<llvm::Value*> partial = states_;
-    lane_copies_ = 1;
-    for_each_point([&](std::size_t point) {
-        if (copies > 1) {
-            std::vector<std::vector<Element>> parts(copies);
-            for (std::size_t lane = 0; lane < copies; ++lane) {
-                for (std::size_t k = 0; k < states; ++k) {
-                    parts[lane].push_back(
-                        {partial[(point * copies + lane) * states + k], vector_states_});
-                }
-            }
-            for (std::size_t half = copies / 2; half > 0; half /= 2) {
-                for (std::size_t lane = 0; lane < half; ++lane) {
-                    parts[lane] = merge(parts[lane], parts[lane + half]);
-                    if (error_) return;
-                }
-            }
-            for (std::size_t k = 0; k < states; ++k) {
-                finished.push_back(vector_states_ ? as_vector(parts[0][k]) : parts[0][k].value);
-            }
-            return;
+    for (std::size_t first = 0; first < left.size() && !error_; first += states) {
+        std::vector<Element> left_states, right_states;
+        for (std::size_t k = 0; k < states; ++k) {
+            left_states.push_back({left[first + k], vector_states_});
+            right_states.push_back({right[first + k], vector_states_});
         }
-        std::vector<Element> whole;
-        for (std::size_t k = 0; k < states; ++k)
-            whole.push_back({partial[point * states + k], true});
-        for (int half = 8; half > 0; half /= 2) {
-            std::vector<Element> low;
-            std::vector<Element> high;
-            for (const Element& element : whole) {
-                llvm::SmallVector<int, 8> first;
-                llvm::SmallVector<int, 8> second;
-                for (int i = 0; i < half; ++i) {
-                    first.push_back(i);
-                    second.push_back(half + i);
-                }
-                low.push_back({builder_.CreateShuffleVector(element.value, first), true});
-                high.push_back({builder_.CreateShuffleVector(element.value, second), true});
-                if (half == 1) {
-                    low.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{0}),
-                                  false};
-                    high.back() = {builder_.CreateExtractElement(element.value, std::uint64_t{1}),
-                                   false};
-                }
-            }
-            whole = merge(low, high);
-            if (error_) return;
-        }
-        for (std::size_t k = 0; k < states; ++k) finished.push_back(whole[k].value);
-    });
-    states_ = finished;
-    if (copies == 1) vector_states_ = false;
+        const std::vector<Element> merged = merge(left_states, right_states);
+        for (std::size_t k = 0; k < states && !error_; ++k)
+            left[first + k] = vector_states_ ? as_vector(merged[k]) : merged[k].value;
+    }
 }
 
 }  // namespace netc

@@ -13,7 +13,7 @@ void KernelEmitter::emit_reduction() {
     const bool lanes = reduction.order.kind == OrderKind::lanes;
     const bool lane_vector =
         lanes && how_->vector_axis == reduction.order.lane_axis && !schedule_.vector_axis;
-    lane_copies_ = lanes && !lane_vector ? kLanes : 1;
+    lane_copies_ = lanes && !lane_vector && !how_->lane_by_lane ? kLanes : 1;
     if (lane_vector) vector_axis_ = reduction.order.lane_axis;
     vector_states_ = vector_axis_.has_value();
     guard_resolved_.assign(reduction.guards.size(), false);
@@ -34,7 +34,9 @@ void KernelEmitter::emit_reduction() {
     begin_dots();
     const auto carried_before = carried_;
     carried_ = {&states_};
-    if (reduction.order.leaf > 0) {
+    if (how_->lane_by_lane) {
+        reduce_lane_by_lane();
+    } else if (reduction.order.leaf > 0) {
         reduce_blocked();
     } else {
         reduce(0);
@@ -109,24 +111,17 @@ void KernelEmitter::reduce_blocked() {
     const auto extent = static_extent(axis);
     const auto one_leaf = [&](const Linear& start, bool first) {
         states_ = identity;
-        reduce_segments(0, segments_of_leaf(start));
+        if (lane_of_sum_) {
+            reduce_lane(0, start, leaf);
+        } else {
+            reduce_segments(0, segments_of_leaf(start));
+        }
         finish_dots();
         if (error_) return;
         if (first) {
             totals = states_;
-            return;
-        }
-        const std::size_t states = reduction.states.size();
-        for (std::size_t first_of = 0; first_of < totals.size() && !error_; first_of += states) {
-            std::vector<Element> left_states;
-            std::vector<Element> right_states;
-            for (std::size_t k = 0; k < states; ++k) {
-                left_states.push_back({totals[first_of + k], vector_states_});
-                right_states.push_back({states_[first_of + k], vector_states_});
-            }
-            const std::vector<Element> merged = merge(left_states, right_states);
-            for (std::size_t k = 0; k < states && !error_; ++k)
-                totals[first_of + k] = vector_states_ ? as_vector(merged[k]) : merged[k].value;
+        } else {
+            merge_into(totals, states_);
         }
     };
     // The first leaf is the total so far: merging it with the identity could change a bit.
@@ -170,6 +165,7 @@ void KernelEmitter::reduce(std::size_t level) {
     const AxisId axis = reduction.axes[level];
     const bool lane_axis =
         reduction.order.kind == OrderKind::lanes && reduction.order.lane_axis == axis;
+    if (lane_axis && lane_of_sum_) return reduce_lane(level, arithmetic_.constant(0), 0);
     if (lane_axis) {
         // By quotient; the lanes are the vector, or 16 copies of every accumulator.
         reduce_segments(level, segments_of(axis, 1, true));

@@ -10,7 +10,6 @@ namespace {
 
 // Elements of a sample: what is smaller is in a cache.
 constexpr std::int64_t kWorthPrefetching = 16 * 1024;
-constexpr std::size_t kParkedBytes = kLanes * 8;  // of a sum in memory, whatever its type
 
 }  // namespace
 

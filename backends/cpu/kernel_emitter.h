@@ -1,6 +1,6 @@
 // One kernel to one LLVM function. To understand it, start at emit() in emit_kernel.cpp: loops (emit_loops.cpp) over
 // tiles of the outer axes, inside them the stages (emit_stage.cpp), inside them reductions (emit_reduction.cpp and
-// emit_accumulators.cpp, by matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
+// emit_accumulators.cpp, in lanes emit_lane_sums.cpp, by matrix units emit_matrices.cpp, emit_operands.cpp and emit_terms.cpp);
 // scalars and memory are in emit_value.cpp, emit_access.cpp, emit_vectors.cpp, emit_lanes.cpp and emit_stores.cpp,
 // conditions in emit_guards.cpp.
 //
@@ -28,6 +28,9 @@ void transpose(llvm::IRBuilder<>& builder, std::vector<llvm::Value*>& rows);
 // Up to sixteen columns of sixteen elements to as many rows, as long as there are columns.
 std::vector<llvm::Value*> rows_of_columns(llvm::IRBuilder<>& builder,
                                           const std::vector<llvm::Value*>& columns);
+
+// Of a sum that waits in memory, whatever its type.
+inline constexpr std::size_t kParkedBytes = kLanes * 8;
 
 // What memory and caches exchange.
 inline constexpr std::int64_t kLineBytes = 64;
@@ -134,8 +137,13 @@ private:
     // emit_accumulators.cpp
     void step();
     void step_point(std::size_t point);
-    void merge_lanes();
+    void merge_into(std::vector<llvm::Value*>& left, const std::vector<llvm::Value*>& right);
     std::vector<Element> merge(const std::vector<Element>& left, const std::vector<Element>& right);
+
+    // emit_lane_sums.cpp
+    void reduce_lane_by_lane();
+    void reduce_lane(std::size_t level, const Linear& first, std::int64_t leaf);
+    void merge_lanes();
 
     // emit_dot.cpp
     void begin_dots();
@@ -359,6 +367,7 @@ private:
     std::vector<Element> other_here_;
     std::vector<bool> guard_resolved_;
     std::int64_t lane_copies_ = 1;
+    std::optional<Linear> lane_of_sum_;  // where one lane of a sum is made after the other
 
     // Steps of several products, where the reduction has that form: how many, and what is multiplied, narrow and
     // (of bf16) widened; the products that wait, for each accumulator; lanes that are made.

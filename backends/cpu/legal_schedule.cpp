@@ -290,6 +290,12 @@ Status legal(const Kernel& kernel, const Schedule& schedule) {
             if (!own && !lane) return illegal("a stage's vector axis is its own or its lanes");
             if (own) vector_axis = how.vector_axis;
         }
+        if (how.lane_by_lane &&
+            (!stage.reduction || stage.reduction->order.kind != OrderKind::lanes ||
+             (schedule.vector_axis ? schedule.vector_axis : how.vector_axis) ==
+                 stage.reduction->order.lane_axis)) {
+            return illegal("lane by lane without lanes beside its vectors");
+        }
         for (const Store& store : stage.stores) {
             const bool local = store.target.kind == Buffer::Kind::local;
             if (!vector_axis || store.indirect >= 0 || (local && schedule.vector_axis)) continue;

@@ -171,6 +171,7 @@ std::string to_text(const Kernel& kernel, const Schedule& schedule) {
         text += fmt::format("stage {}: own{}; reduced{}", i, tiles(how.own, how.vector_axis),
                             tiles(how.reduced, how.vector_axis));
         if (how.matrix_rows) text += fmt::format("; by matrices, rows a{}", *how.matrix_rows);
+        if (how.lane_by_lane) text += "; lane by lane";
         if (!how.ahead.empty())
             text += fmt::format("; asks ahead for read {}", fmt::join(how.ahead, ", "));
         text += "\n";

@@ -33,6 +33,9 @@ struct StageSchedule {
     // The sum is made by matrix units (matrix_sum.h): columns along the kernel's vector axis, rows along this one. This
     // alone of a schedule changes bits; whether it is chosen depends on kernel and processor only.
     std::optional<AxisId> matrix_rows;
+    // A sum in lanes whose vectors lie along another axis: one lane after the other, with sums that wait in memory for
+    // being merged; else all sixteen of every point at once.
+    bool lane_by_lane = false;
     // Reads of vectors in rows far apart, of what comes from behind the second-level cache. No processor guesses the next
     // row: each step of the sum asks for what the next tile along the vector axis reads of its own.
     std::vector<std::uint32_t> ahead;

@@ -97,6 +97,7 @@ private:
                     const std::optional<AxisId>& vector) const;
     bool packable(const Schedule& schedule, std::uint32_t read) const;
     void fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced_unroll) const;
+    void choose_lane_by_lane(Schedule& schedule) const;
     void unroll_taps(Schedule& schedule, std::size_t stage, std::size_t loop) const;
     bool transposes(AxisId vector, AxisId other) const;
     std::int64_t rows_at_once(AxisId axis) const;

@@ -22,7 +22,9 @@ constexpr double kEveryOther = 3;   // elements two apart: two loads and a shuff
 constexpr double kScatter = 60;     // the same, of a store
 constexpr double kTransposed = 5;   // a vector of a 16 x 16 block that is transposed on its way in
 constexpr double kPartBlock = 0.1;  // of that, for each line that is read again
-constexpr double kLatency = 5;      // cycles of a multiply-add, with some delay of its operands
+constexpr double kMergeLane =
+    10;                         // cycles for each lane of its own, and one for each vector of sums
+constexpr double kLatency = 5;  // cycles of a multiply-add, with some delay of its operands
 constexpr double kScattered = 1.1;  // of the whole, where results are not stored as vectors
 constexpr double kCodeSize = 6000;  // operations whose compiling counts as much as running them,
 constexpr double kCompile = 30;     // at most so many cycles each: long kernels are run often
@@ -187,7 +189,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             const bool lane_axis = lanes && stage.reduction->order.lane_axis == tile.axis;
             const double size = static_cast<double>(extent(tile.axis));
             if (lane_axis) {
-                steps *= std::ceil(size / kLanes);
+                steps *= how.lane_by_lane ? size : std::ceil(size / kLanes);
                 in_body = false;
                 continue;
             }
@@ -202,7 +204,7 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             steps *= size / static_cast<double>(now);
             in_body = now >= extent(tile.axis);
         }
-        const double copies = lanes && !lane_vector ? kLanes : 1;
+        const double copies = lanes && !lane_vector && !how.lane_by_lane ? kLanes : 1;
         double loads = 0;
         double vector_loads = 0;
         std::vector<double> vectors;  // different ones of each operand, in a step
@@ -251,8 +253,10 @@ double Chooser::stage_cost(const Schedule& schedule, std::size_t number) const {
             if (vectors) cycles *= 1.5;
             if (several && rolled >= 2) cycles = cycles * 1.4 + 2 * unrolled;
         }
-        total += iterations * steps * cycles +
-                 iterations * (copies > 1 || lane_vector ? 20 * points : 2);
+        const double merging = how.lane_by_lane ? kLanes * (kMergeLane + points * vector_size)
+                               : copies > 1 || lane_vector ? 20 * points
+                                                           : 2;
+        total += iterations * (steps * cycles + merging);
     }
     double post = points * info.post_work * (post_vector ? registers : 1) / 2;
     for (std::uint32_t read : info.post_reads) {
@@ -275,11 +279,14 @@ double Chooser::gather_code(const Schedule& schedule, std::size_t stage,
     const auto& vector =
         schedule.vector_axis ? schedule.vector_axis : schedule.stages[stage].vector_axis;
     if (!vector || machine_.avx512) return 0;
+    std::vector<std::int64_t> unrolled = count;  // at most
+    for (const AxisTile& tile : schedule.stages[stage].reduced)
+        unrolled[tile.axis] = extent(tile.axis);
     double gathers = 0;
     for (const std::uint32_t number : stages_[stage].step_reads) {
         const Access& access = reads_[number];
-        if (access.depends_on(*vector) && !access.lies_along(*vector) &&
-            !access.takes_every_other(*vector) && !transposed_along(access, *vector, count) &&
+        if (!access.local && access.depends_on(*vector) && !access.lies_along(*vector) &&
+            !access.takes_every_other(*vector) && !transposed_along(access, *vector, unrolled) &&
             !packable(schedule, number))
             gathers += distinct(access, count, vector);
     }

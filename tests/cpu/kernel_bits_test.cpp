@@ -55,6 +55,10 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
         if (below(3) == 0 && !schedule.outer.empty())
             schedule.outer[below(schedule.outer.size())].tile =
                 4 + static_cast<std::int64_t>(below(15));
+        // No schedule that is chosen has tiles of more, and LLVM takes minutes for hundreds of points.
+        std::int64_t points = 1;
+        for (const AxisTile& tile : schedule.outer) points *= tile.tile;
+        if (points > 64) continue;
         if (below(3) != 0 && !schedule.outer.empty()) {
             schedule.vector_axis = schedule.outer[below(schedule.outer.size())].axis;
         }
@@ -107,6 +111,9 @@ Schedule random_schedule(const Kernel& kernel, std::mt19937& random) {
             if (legal(kernel, streaming)) schedule = streaming;
         }
         for (std::size_t s = 0; s < kernel.stages.size(); ++s) {
+            Schedule by_lane = schedule;
+            by_lane.stages[s].lane_by_lane = true;
+            if (below(2) == 0 && legal(kernel, by_lane)) schedule = by_lane;
             for (std::uint32_t read = 0; read < kernel.reads.size(); ++read) {
                 if (below(2) == 0) continue;
                 Schedule asking = schedule;
