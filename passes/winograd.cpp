@@ -15,7 +15,7 @@ using Integers = std::vector<std::int64_t>;
 
 constexpr std::int64_t kTaps = 3;
 // In multiply-adds: what it costs to write and read an element of a transformed image, most of it memory.
-constexpr std::int64_t kTransform = 24;
+constexpr std::int64_t kTransform = 32;
 // And an element of the weights, once a call: in inference reading it, for one sample; in training making it or its
 // gradient too.
 constexpr std::int64_t kWeight = 14, kMadeWeight = 70;
