@@ -26,7 +26,7 @@ struct Machine {
     std::int64_t vector_bits = 256;
     std::int64_t vector_registers = 16;
     bool x86 = true;
-    bool avx2 = false;      // vpermps, gathers
+    bool avx2 = false;      // vpermps, masks of 32 and 64 bits
     bool avx512 = false;    // mask registers, vpermt2ps
     bool bf16 = false;      // vdpbf16ps
     bool vnni = false;      // vpdpbusd
