@@ -2,6 +2,7 @@
 // fastest.
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "backends/cpu/schedule_chooser.h"
 #include "backends/cpu/schedule_queries.h"

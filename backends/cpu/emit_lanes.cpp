@@ -1,6 +1,8 @@
 // Vectors from and to places that lie apart, and vectors of which some lanes are not there: one instruction where the processor
 // has it, else element by element. LLVM would make a branch for each lane that a mask may leave out; here such a lane reads a
 // zero, or writes to a place that nobody reads, and nothing branches.
+#include <cstdlib>
+
 #include "backends/cpu/kernel_emitter.h"
 #include "backends/scalar_ops.h"
 
@@ -59,6 +61,21 @@ llvm::Value* KernelEmitter::lane_address(llvm::Value* base, const Linear& bytes,
         address, builder_.CreateExtractElement(bytes.vector, static_cast<std::uint64_t>(lane)));
 }
 
+// The place of each lane that may be there: its own, or `idle` where the mask leaves the lane out.
+void KernelEmitter::for_each_lane(
+    llvm::Value* base, const Linear& bytes, llvm::Value* mask,
+    llvm::function_ref<llvm::Value*()> idle,
+    llvm::function_ref<void(std::uint64_t lane, llvm::Value* place)> body) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        llvm::Value* there = mask == nullptr ? nullptr : arithmetic_.lane_of(mask, lane);
+        if (there != nullptr && is_constant(there, false)) continue;
+        llvm::Value* place = lane_address(base, bytes, lane);
+        if (there != nullptr && !is_constant(there, true))
+            place = builder_.CreateSelect(there, place, idle());
+        body(static_cast<std::uint64_t>(lane), place);
+    }
+}
+
 llvm::Value* KernelEmitter::lane_addresses(llvm::Value* base, const Linear& bytes) {
     Linear varying;
     varying.lane = bytes.lane;
@@ -83,16 +100,13 @@ llvm::Value* KernelEmitter::gather(llvm::Value* base, const Linear& bytes,
         return builder_.CreateMaskedGather(vector, lane_addresses(base, bytes), aligned(vector),
                                            mask, values);
     if (mask == nullptr) values = llvm::PoisonValue::get(vector);
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-        llvm::Value* there = mask == nullptr ? nullptr : arithmetic_.lane_of(mask, lane);
-        if (there != nullptr && is_constant(there, false)) continue;
-        llvm::Value* place = lane_address(base, bytes, lane);
-        if (there != nullptr && !is_constant(there, true))
-            place = builder_.CreateSelect(there, place, zeros());
-        llvm::Value* value =
-            builder_.CreateAlignedLoad(vector->getElementType(), place, aligned(vector));
-        values = builder_.CreateInsertElement(values, value, static_cast<std::uint64_t>(lane));
-    }
+    for_each_lane(
+        base, bytes, mask, [&] { return zeros(); },
+        [&](std::uint64_t lane, llvm::Value* place) {
+            llvm::Value* value =
+                builder_.CreateAlignedLoad(vector->getElementType(), place, aligned(vector));
+            values = builder_.CreateInsertElement(values, value, lane);
+        });
     return values;
 }
 
@@ -103,16 +117,12 @@ void KernelEmitter::scatter(llvm::Value* base, const Linear& bytes, llvm::Value*
         builder_.CreateMaskedScatter(values, lane_addresses(base, bytes), aligned(vector), mask);
         return;
     }
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-        llvm::Value* there = mask == nullptr ? nullptr : arithmetic_.lane_of(mask, lane);
-        if (there != nullptr && is_constant(there, false)) continue;
-        llvm::Value* place = lane_address(base, bytes, lane);
-        if (there != nullptr && !is_constant(there, true))
-            place = builder_.CreateSelect(there, place, unread());
-        builder_.CreateAlignedStore(
-            builder_.CreateExtractElement(values, static_cast<std::uint64_t>(lane)), place,
-            aligned(vector));
-    }
+    for_each_lane(
+        base, bytes, mask, [&] { return unread(); },
+        [&](std::uint64_t lane, llvm::Value* place) {
+            builder_.CreateAlignedStore(builder_.CreateExtractElement(values, lane), place,
+                                        aligned(vector));
+        });
 }
 
 // Sixteen elements side by side, or those for which the mask holds.

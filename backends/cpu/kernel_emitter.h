@@ -268,6 +268,9 @@ private:
     llvm::Value* unread();
     llvm::Value* lane_address(llvm::Value* base, const Linear& bytes, std::int64_t lane);
     llvm::Value* lane_addresses(llvm::Value* base, const Linear& bytes);
+    void for_each_lane(llvm::Value* base, const Linear& bytes, llvm::Value* mask,
+                       llvm::function_ref<llvm::Value*()> idle,
+                       llvm::function_ref<void(std::uint64_t lane, llvm::Value* place)> body);
     llvm::Value* gather(llvm::Value* base, const Linear& bytes, llvm::FixedVectorType* vector,
                         llvm::Value* mask);
     void scatter(llvm::Value* base, const Linear& bytes, llvm::Value* values, llvm::Value* mask);
