@@ -20,6 +20,12 @@ Layout batch_lanes(std::size_t rank) {
     return layout;
 }
 
+std::size_t spaced_position(const Layout& layout) {
+    const std::size_t rank = layout.order.size();
+    if (rank < 2) return rank;
+    return layout.lanes ? 1 : rank - 2;
+}
+
 namespace {
 
 // At most one of them depends on the batch: `verify` sees to it.
@@ -30,10 +36,12 @@ Extent times(Extent a, Extent b) { return a.is_static() ? b * a.constant : a * b
 std::vector<Extent> strides(const Param& param) {
     const std::size_t rank = param.dims.size();
     std::vector<Extent> result(rank);
-    Extent stride{0, param.layout.lanes ? kLanes : 1};
+    const std::int64_t unit = param.layout.lanes ? kLanes : 1;
+    Extent stride{0, unit};
     for (std::size_t k = rank; k-- > 0;) {
         const auto dim = static_cast<std::size_t>(param.layout.order[k]);
-        if (k + 2 == rank) stride = stride + Extent{0, param.layout.extra};
+        if (k == spaced_position(param.layout))
+            stride = stride + Extent{0, unit * param.layout.extra};
         result[dim] = stride;
         stride = times(stride, param.dims[dim]);
     }

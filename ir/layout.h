@@ -15,13 +15,17 @@ inline constexpr std::int64_t kLanes = 16;
 //     [ceil(d0 / 16)] [order[1..]] [16]
 // The buffer then holds round_up(d0, 16) samples; what lies in the fill lanes is unspecified but
 // initialised memory, and no reduction may take it.
-// `extra` elements are added to the stride of the dim order[size - 2], so that rows do not alias.
+// `extra` elements, times 16 with lanes, are added to the stride of one dim, so that what lies that far apart does not
+// fall into few sets of the caches: without lanes of rows, order[size - 2]; with lanes of channels, order[1].
 struct Layout {
     std::vector<std::int32_t> order;  // a permutation of the dims; row-major: 0, 1, 2, ...
     bool lanes = false;
     std::int64_t extra = 0;
     friend bool operator==(const Layout&, const Layout&) = default;
 };
+
+// Where in `order` the dim stands whose stride `extra` is added to. One dim has none: its size.
+std::size_t spaced_position(const Layout& layout);
 
 Layout row_major(std::size_t rank);
 Layout batch_lanes(std::size_t rank);

@@ -22,6 +22,8 @@ constexpr double kMargin = 1.05;
 constexpr std::int64_t kManyWeights = 1 << 16;
 // Elements of rows that are 1 KiB long.
 constexpr std::int64_t kAliasing = 256;
+// Elements of channels in batch lanes that are 2 KiB long, and the lines of 16 lanes put between them.
+constexpr std::int64_t kLanesAliasing = 512, kLinesApart = 5;
 // What rows of images lose at their borders.
 constexpr double kRowsOfImages = 0.5;
 
@@ -59,6 +61,7 @@ struct Contraction {
     bool sums_over_lanes = false;
     // Reduces the batch one sample after the other, many results: a dense weight gradient.
     bool sequential_over_batch = false;
+    bool of_image_weights = false;  // and that of a convolution
 };
 
 Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
@@ -90,6 +93,8 @@ Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
     c.lanes = over_batch ? share(batch) : c.rows;
     const std::optional<ImageContraction> image = image_contraction(info, id);
     c.channels = image && !c.sums_over_lanes ? share(image->vector) : c.rows;
+    c.of_image_weights = c.sequential_over_batch && image && !image->result_is_image;
+    if (c.of_image_weights) c.lanes = c.channels;
     // Rows of an image have borders, and neighbours that a stride leaves out.
     if (image && probe_is_windowed(probe, type.rank())) c.rows *= kRowsOfImages;
     return c;
@@ -145,11 +150,57 @@ std::vector<bool> readable_in_lanes(const GroupInfo& info) {
     return readable;
 }
 
+// Values that only operators read which take elements where they lie, not in another order: also through virtual ones.
+std::vector<bool> read_in_place(const GroupInfo& info) {
+    const Function& function = info.function;
+    std::vector<bool> in_place(function.nodes.size(), true);
+    for (auto i = static_cast<std::uint32_t>(function.nodes.size()); i-- > 0;) {
+        const bool passes_on = info.is_virtual(NodeId{i});
+        for (const Access& access : info.probes[i].reads) {
+            const bool plain =
+                access.indirect < 0 &&
+                std::ranges::all_of(
+                    access.index,
+                    [](const Index& index) {
+                        return std::ranges::all_of(index.terms(), [](const IndexTerm& term) {
+                            return term.kind == IndexTerm::Kind::axis;
+                        });
+                    });
+            if (!plain || function.nodes[i].op == OpId::reshape || (passes_on && !in_place[i]))
+                in_place[function.nodes[i].inputs[access.operand].index] = false;
+        }
+    }
+    for (const auto& result : function.results) in_place[result.value.index] = false;
+    for (const auto& update : function.updates) in_place[update.value.index] = false;
+    return in_place;
+}
+
+// Channels of images whose places are a power of two lie a multiple of 2 KiB apart: some lines more, as many as a loop reads
+// side by side, spread them over the sets of the caches.
+Layout lanes_of(const Type& type, bool in_place) {
+    Layout layout = batch_lanes(type.rank());
+    if (type.rank() < 3 || !in_place) return layout;
+    const Dim places = product({type.shape.begin() + 2, type.shape.end()});
+    if (places.is_static() && places.value() * kLanes % kLanesAliasing == 0)
+        layout.extra = kLinesApart;
+    return layout;
+}
+
+// A gradient of many weights, one sample after the other: vectors run over channels.
+void read_channels_last(Function& function, NodeId id, const std::vector<bool>& result,
+                        LayoutConverter& inserter) {
+    Node& node = function[id];
+    if (!result[id.index]) node.layout = layout_of_weight_gradient(node.type.rank());
+    for (std::size_t k = 0; k < node.inputs.size(); ++k)
+        inserter.convert_operand(id, k, channels_last(function[node.inputs[k]].type));
+}
+
 void choose_lanes(Function& function, const GroupInfo& info,
                   const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
+    const std::vector<bool> in_place = read_in_place(info);
     std::vector<bool> converted(function.nodes.size());  // leaves, which lie in rows
     for (std::uint32_t i = 0; i < function.nodes.size(); ++i) {
         Node& node = function.nodes[i];
@@ -158,13 +209,17 @@ void choose_lanes(Function& function, const GroupInfo& info,
         const std::int64_t sample = elements_a_sample(node.type.shape);
         if (info.is_leaf(NodeId{i})) {
             converted[i] = sample > 1;
-            if (converted[i]) inserter.convert(NodeId{i}, batch_lanes(node.type.rank()));
+            if (converted[i]) inserter.convert(NodeId{i}, lanes_of(node.type, in_place[i]));
         } else if (!result[i] || sample > kSmallSample) {
-            node.layout = batch_lanes(node.type.rank());
+            node.layout = lanes_of(node.type, in_place[i]);
         }
     }
     for (const Contraction& c : contractions) {
         if (!c.sequential_over_batch) continue;
+        if (c.of_image_weights) {
+            read_channels_last(function, c.node, result, inserter);
+            continue;
+        }
         const std::optional<VectorOperand> v = vector_operand(info, c.node);
         if (!v) continue;
         const std::vector<NodeId>& inputs = info.function[c.node].inputs;
@@ -210,31 +265,6 @@ void choose_rows(Function& function, const GroupInfo& info,
                     layout.order.end());
         inserter.convert_operand(c.node, v->operand, std::move(layout));
     }
-}
-
-// Values that only operators read which take elements where they lie, not in another order: also through virtual ones.
-std::vector<bool> read_in_place(const GroupInfo& info) {
-    const Function& function = info.function;
-    std::vector<bool> in_place(function.nodes.size(), true);
-    for (auto i = static_cast<std::uint32_t>(function.nodes.size()); i-- > 0;) {
-        const bool passes_on = info.is_virtual(NodeId{i});
-        for (const Access& access : info.probes[i].reads) {
-            const bool plain =
-                access.indirect < 0 &&
-                std::ranges::all_of(
-                    access.index,
-                    [](const Index& index) {
-                        return std::ranges::all_of(index.terms(), [](const IndexTerm& term) {
-                            return term.kind == IndexTerm::Kind::axis;
-                        });
-                    });
-            if (!plain || function.nodes[i].op == OpId::reshape || (passes_on && !in_place[i]))
-                in_place[function.nodes[i].inputs[access.operand].index] = false;
-        }
-    }
-    for (const auto& result : function.results) in_place[result.value.index] = false;
-    for (const auto& update : function.updates) in_place[update.value.index] = false;
-    return in_place;
 }
 
 // A gradient of weights goes along the batch, through rows. Rows a multiple of 1 KiB apart would fall into few sets of the caches.

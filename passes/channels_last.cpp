@@ -19,15 +19,6 @@ bool reads_axis(const Access& access, std::size_t axis) {
     });
 }
 
-// [b][y..][x][c]. Places a multiple of 2 KiB apart would fall into few sets of the caches.
-Layout channels_last(const Type& type) {
-    Layout layout = row_major(type.rank());
-    std::rotate(layout.order.begin() + 1, layout.order.begin() + 2, layout.order.end());
-    const Dim& channels = type.shape[1];
-    if (channels.is_static() && channels.value() % kAliasing == 0) layout.extra = kLanes;
-    return layout;
-}
-
 // The dims that reduced axes run over first, in the order of the sum, then the others, the vector's last.
 std::vector<std::int32_t> order_of_weights(const Access& access, std::size_t result_rank,
                                            std::size_t reduced) {
@@ -53,14 +44,6 @@ std::vector<std::int32_t> order_of_weights(const Access& access, std::size_t res
     });
     order.insert(order.end(), rest.begin(), rest.end());
     return order;
-}
-
-// [k..][c][o]
-Layout layout_of_weight_gradient(std::size_t rank) {
-    Layout layout = row_major(rank);
-    std::rotate(layout.order.begin(), layout.order.begin() + 2, layout.order.end());
-    std::swap(layout.order[rank - 2], layout.order[rank - 1]);
-    return layout;
 }
 
 // Values that share a place in images: an operator that takes element [b, c, ...] from [b, c, ...].
@@ -119,6 +102,22 @@ bool reads_in_another_order(const GroupInfo& info, NodeId reader, const Access& 
 }
 
 }  // namespace
+
+// Places a multiple of 2 KiB apart would fall into few sets of the caches.
+Layout channels_last(const Type& type) {
+    Layout layout = row_major(type.rank());
+    std::rotate(layout.order.begin() + 1, layout.order.begin() + 2, layout.order.end());
+    const Dim& channels = type.shape[1];
+    if (channels.is_static() && channels.value() % kAliasing == 0) layout.extra = kLanes;
+    return layout;
+}
+
+Layout layout_of_weight_gradient(std::size_t rank) {
+    Layout layout = row_major(rank);
+    std::rotate(layout.order.begin(), layout.order.begin() + 2, layout.order.end());
+    std::swap(layout.order[rank - 2], layout.order[rank - 1]);
+    return layout;
+}
 
 std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId id) {
     const Probe& probe = info.probes[id.index];

@@ -26,6 +26,10 @@ struct ImageContraction {
 
 std::optional<ImageContraction> image_contraction(const GroupInfo& info, NodeId id);
 
+// Of an image: [b][y..][x][c]; and of a gradient of weights: [k..][c][o].
+Layout channels_last(const Type& type);
+Layout layout_of_weight_gradient(std::size_t rank);
+
 // Gives the function's images and the weights of its convolutions this layout; asks for conversions where something
 // reads them that must not see it.
 void choose_channels_last(Function& function, const GroupInfo& info, LayoutConverter& converter);

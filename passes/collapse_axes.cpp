@@ -86,8 +86,8 @@ private:
         for (std::size_t i = 0; i + 1 < order.size(); ++i) {
             const auto d = static_cast<std::size_t>(order[i]);
             if (!index[d].is_axis(a_)) continue;
-            const bool rows_apart = param.layout.extra != 0 && i + 2 == order.size();
-            if (order[i + 1] != order[i] + 1 || !index[d + 1].is_axis(b_) || rows_apart ||
+            const bool apart = param.layout.extra != 0 && i == spaced_position(param.layout);
+            if (order[i + 1] != order[i] + 1 || !index[d + 1].is_axis(b_) || apart ||
                 (param.layout.lanes && i == 0) || param.dims[d] != kernel_.axes[a_].extent ||
                 param.dims[d + 1] != kernel_.axes[b_].extent) {
                 return std::nullopt;

@@ -18,7 +18,8 @@ bool lie_side_by_side(const Param& param, std::size_t dim) {
     const auto at = std::ranges::find(order, static_cast<std::int32_t>(dim));
     if (at == order.end() || at + 1 == order.end() || *(at + 1) != *at + 1) return false;
     if (param.layout.lanes && at == order.begin()) return false;
-    if (param.layout.extra != 0 && at + 2 == order.end()) return false;
+    const auto position = static_cast<std::size_t>(at - order.begin());
+    if (param.layout.extra != 0 && position == spaced_position(param.layout)) return false;
     return param.dims[dim].is_static() && param.dims[dim + 1].is_static();
 }
 

@@ -179,12 +179,11 @@ bool has_lanes(const Lowered& lowered) {
 Bytes arena_bytes(const Type& type, const Layout& layout, bool in_blocks) {
     std::int64_t elements = 1;
     bool grows = false;
-    for (std::size_t d = 0; d < type.rank(); ++d) {
+    for (std::size_t k = type.rank(); k-- > 0;) {
+        const std::size_t d = layout.order.empty() ? k : static_cast<std::size_t>(layout.order[k]);
+        if (k == spaced_position(layout)) elements += layout.extra;
         const Extent extent = type.shape[d].extent().value_or(Extent{});
-        const bool row =
-            !layout.order.empty() && layout.order.back() == static_cast<std::int32_t>(d);
-        const std::int64_t fixed =
-            std::max<std::int64_t>(0, extent.constant) + (row ? layout.extra : 0);
+        const std::int64_t fixed = std::max<std::int64_t>(0, extent.constant);
         // a*B + c is at most (16 a + c) ceil(B/16) and (a + c) B, for B >= 1.
         const std::int64_t samples = in_blocks ? kLanes : 1;
         elements *= extent.is_static() ? fixed : samples * extent.per_batch + fixed;

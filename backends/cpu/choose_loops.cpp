@@ -136,6 +136,15 @@ void Chooser::choose_block(Schedule& schedule) const {
     if (legal(kernel_, blocked)) schedule = std::move(blocked);
 }
 
+// Whether vectors of the sum are the samples of batch lanes.
+bool Chooser::reads_samples(AxisId vector) const {
+    return std::ranges::any_of(stages_[main_].step_reads, [&](std::uint32_t number) {
+        const Read& read = kernel_.reads[number];
+        return read.source.kind == Buffer::Kind::param &&
+               kernel_.params[read.source.index].layout.lanes && read.index[0].is_axis(vector);
+    });
+}
+
 // Weights that stay in the second-level cache are gone through for each row of places; of others one tile of the
 // vector axis, with all that it is used for, comes after the other.
 void Chooser::order_loops(Schedule& schedule) const {
@@ -149,7 +158,8 @@ void Chooser::order_loops(Schedule& schedule) const {
     const bool streams =
         bytes > 0.5 * static_cast<double>(machine_.l2_bytes) && schedule.slices.empty();
     const auto count = [&](const AxisTile& tile) { return tiles(schedule, tile); };
-    // Of several matrices of weights, one after the other.
+    // Of several matrices of weights, one after the other. Of images in batch lanes, all places of sixteen samples: their
+    // windows have rows in common, in which blocks of other samples have no part.
     const auto selects_weights = [&](const AxisTile& tile) {
         return tile.axis != vector &&
                std::ranges::any_of(stages_[main_].step_reads, [&](std::uint32_t read) {
@@ -158,9 +168,12 @@ void Chooser::order_loops(Schedule& schedule) const {
     };
     const auto enough = [&](const AxisTile& tile) { return count(tile) >= kChunks; };
     if (streams && std::ranges::any_of(outer, selects_weights)) {
-        const auto others = std::ranges::stable_partition(outer, selects_weights).begin();
-        const auto first = std::find_if(outer.begin(), others, enough);
-        if (first != others) std::rotate(outer.begin(), first, first + 1);
+        const std::size_t before = reads_samples(vector) ? 1 : 0;
+        std::ranges::stable_partition(outer.subspan(before), selects_weights);
+        const auto loops = outer.first(
+            before + static_cast<std::size_t>(std::ranges::count_if(outer, selects_weights)));
+        const auto first = std::ranges::find_if(loops, enough);
+        if (first != loops.end()) std::rotate(loops.begin(), first, first + 1);
         return;
     }
     if (outer.size() < 2 || (streams && enough(outer[0]))) return;

@@ -57,13 +57,8 @@ Access Chooser::access_of(const Buffer& buffer, const std::vector<Index>& index,
         const Param& param = kernel_.params[buffer.index];
         lanes = param.layout.lanes;
         if (is_part_of_word(param.dtype)) access.in_word = 4 / size_of(param.dtype);
-        std::int64_t stride = lanes ? kLanes : 1;
-        for (std::size_t i = param.layout.order.size(); i-- > 0;) {
-            const auto d = static_cast<std::size_t>(param.layout.order[i]);
-            strides[d] = stride;
-            stride *= param.dims[d].at(hint_);
-            if (i + 1 == param.layout.order.size()) stride += param.layout.extra;
-        }
+        std::ranges::transform(netc::strides(param), strides.begin(),
+                               [&](const Extent& stride) { return stride.at(hint_); });
     }
     for (std::size_t d = 0; d < index.size(); ++d) {
         std::uint64_t axes = 0;

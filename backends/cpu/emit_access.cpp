@@ -52,6 +52,12 @@ Linear KernelEmitter::offset_in(const Param& param, const std::vector<Linear>& i
             offset = arithmetic_.add(offset, arithmetic_.floor_mod(index[dim], kLanes));
             break;
         }
+        if (i == spaced_position(param.layout) && param.layout.extra != 0) {
+            if (dynamic != nullptr) {
+                fail("a layout has extra elements behind rows of variable length");
+            }
+            stride += param.layout.extra * (param.layout.lanes ? kLanes : 1);
+        }
         Linear part = arithmetic_.scale(index[dim], stride);
         if (dynamic != nullptr) part = arithmetic_.multiply(part, dynamic);
         offset = arithmetic_.add(offset, part);
@@ -61,12 +67,6 @@ Linear KernelEmitter::offset_in(const Param& param, const std::vector<Linear>& i
         } else {
             llvm::Value* factor = extent_value(extent);
             dynamic = dynamic == nullptr ? factor : builder_.CreateMul(dynamic, factor);
-        }
-        if (i + 1 == param.layout.order.size() && param.layout.order.size() >= 2) {
-            if (dynamic != nullptr && param.layout.extra != 0) {
-                fail("a layout has extra elements behind rows of variable length");
-            }
-            stride += param.layout.extra * (param.layout.lanes ? kLanes : 1);
         }
     }
     return offset;

@@ -118,6 +118,7 @@ private:
     bool selects(const Read& read, AxisId axis) const;
     void choose_slices(Schedule& schedule) const;
     void choose_block(Schedule& schedule) const;
+    bool reads_samples(AxisId vector) const;
     void order_loops(Schedule& schedule) const;
     void order_as_stored(Schedule& schedule) const;
     Schedule packed(const Schedule& schedule, std::uint32_t read) const;

@@ -22,10 +22,10 @@ inline void for_each_element(const Param& param, std::int64_t batch,
     std::int64_t step = param.layout.lanes ? kLanes : 1;
     for (std::size_t i = rank; i-- > 0;) {
         const auto d = static_cast<std::size_t>(param.layout.order[i]);
+        if (rank >= 2 && i == (param.layout.lanes ? 1 : rank - 2))
+            step += param.layout.extra * (param.layout.lanes ? kLanes : 1);
         stride[d] = step;
         step *= param.dims[d].at(batch);
-        if (i + 1 == rank && rank >= 2)
-            step += param.layout.extra * (param.layout.lanes ? kLanes : 1);
     }
     std::vector<std::int64_t> index(rank, 0);
     while (true) {
