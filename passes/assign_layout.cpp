@@ -94,7 +94,6 @@ Contraction estimate(const GroupInfo& info, NodeId id, std::int64_t batch) {
     const std::optional<ImageContraction> image = image_contraction(info, id);
     c.channels = image && !c.sums_over_lanes ? share(image->vector) : c.rows;
     c.of_image_weights = c.sequential_over_batch && image && !image->result_is_image;
-    if (c.of_image_weights) c.lanes = c.channels;
     // Rows of an image have borders, and neighbours that a stride leaves out.
     if (image && probe_is_windowed(probe, type.rank())) c.rows *= kRowsOfImages;
     return c;
