@@ -321,8 +321,8 @@ Datum scatter_add(const BuiltinCall& call) {
     const TensorPointer ids = base ? tensor_input(call, 1, DType::i32) : nullptr;
     const TensorPointer x = ids ? tensor_input(call, 2, call.context.real) : nullptr;
     if (!x) return failed_datum();
-    return make_node(call.context, OpId::scatter_add, {base.get(), ids.get(), x.get()}, {},
-                     call.place);
+    return make_node(call.context, OpId::scatter_add, {base.get(), ids.get(), x.get()},
+                     {{"scattered", false}}, call.place);
 }
 
 Datum weight_below(const BuiltinCall& call) {

@@ -14,7 +14,8 @@
 //                 1/16 where the sum itself runs over lanes of the batch (see reduction_order)
 //
 // Conversions are `copy` nodes: inputs to lanes; the operand of a dense weight gradient back to rows,
-// since its vectors run over output features and it is sequential over the batch; and where rows won, a
+// since its vectors run over output features and it is sequential over the batch, those of such a gradient of a
+// convolution to channels last; and where rows won, a
 // weight whose stride along the vector is not 1 (dx[b,i] = sum of dy[b,o] w[i,o]) is copied transposed.
 // Small results are written row-major at once. Large weights of `forward`, those of narrow types, and those that a scan reads
 // in each step, are laid out as streams (layout_converter.h): prepare_layouts moves that to `prepare`, hoist_fixed in front

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/emitter.h"
+#include "passes/scatter_rows.h"
 
 namespace netc {
 namespace {
@@ -77,8 +78,11 @@ void Emitter::choose_outer() {
             if (extents[d].is_static()) extents[d].constant = tiles_along(extents[d].constant, d);
         }
     }
-    for (const Extent& extent : extents) {
-        if (extent == Extent{0, 1}) {
+    for (std::size_t d = 0; d < extents.size(); ++d) {
+        const Extent& extent = extents[d];
+        // Rows of a scatter are gone through one after the other.
+        const bool inside = d == 0 && is_scattered(info_.function[anchor_]);
+        if (extent == Extent{0, 1} || inside) {
             anchor_index_.push_back(0);
             continue;
         }
@@ -239,9 +243,13 @@ void Emitter::merge_updated_variables() {
 Result<EmittedKernel> Emitter::run() {
     analyse_members();
     choose_outer();
+    const bool scattered = is_scattered(info_.function[anchor_]);
+    if (scattered && members_.size() > 1)
+        return Error{kExitInternal, "a scatter in memory beside others"};
+    if (scattered) store_scatter(anchor_);
     std::vector<NodeId> reductions{};
     for (NodeId id : members_) {
-        if (reduces(id)) reductions.push_back(id);
+        if (reduces(id) && !scattered) reductions.push_back(id);
     }
     if (reductions.size() > kMostReductions)
         return Error{kExitInternal, "more reductions than a kernel should have"};
@@ -261,7 +269,7 @@ Result<EmittedKernel> Emitter::run() {
         store_tiles();
     }
     for (NodeId id : stored_) {
-        if (!failure_ && tile_.empty()) store_output(id);
+        if (!failure_ && tile_.empty() && !scattered) store_output(id);
     }
     for (StageRecord* record : last_) finish(*record);
     if (!failure_) merge_updated_variables();

@@ -180,7 +180,7 @@ AxisId Emitter::reduced_axis(StageRecord& record, const Extent& extent) {
     return record.reduced[next];
 }
 
-std::int64_t Emitter::reduce(StageRecord& record, Reduction reduction, bool contraction,
+std::int64_t Emitter::reduce(StageRecord& record, Reduction reduction, OpFamily family,
                              const Type& result) {
     if (record.stage.reduction) {
         const auto first = static_cast<std::int64_t>(record.stage.reduction->states.size());
@@ -189,7 +189,8 @@ std::int64_t Emitter::reduce(StageRecord& record, Reduction reduction, bool cont
     }
     if (record.reduced.empty()) record.reduced.push_back(add_axis(AxisKind::reduced, {0, 1}));
     ReductionShape shape;
-    shape.contraction = contraction;
+    shape.contraction = family == OpFamily::contraction;
+    shape.scatter = family == OpFamily::scatter;
     shape.axes = record.reduced;
     for (AxisId axis : record.reduced) shape.extents.push_back(kernel_.axes[axis].extent);
     shape.results = static_elements(result.shape);

@@ -8,11 +8,11 @@ namespace netc {
 namespace {
 
 // One application of an operator's `lower` at an index.
-class NodeLowering final : public Lowering {
+class NodeLowering : public Lowering {
 public:
     NodeLowering(Emitter& emitter, NodeId node, std::vector<Index> out, StageRecord& stage,
                  Outside outside)
-        : emitter_(emitter), node_(node), out_(std::move(out)), stage_(stage), outside_(outside) {}
+        : emitter_(emitter), stage_(stage), node_(node), out_(std::move(out)), outside_(outside) {}
 
     ScalarGraph& scalars() override { return emitter_.kernel().scalars; }
     const Attributes& attributes() const override { return node().attributes; }
@@ -39,7 +39,7 @@ public:
             return 0;
         }
         if (*size == Extent{0, 1}) return 0;
-        const Index step = Index::axis(emitter_.reduced_axis(stage_, *size));
+        const Index step = new_axis(*size);
         return runs_backwards() && size->is_static() ? Index(size->constant - 1) - step : step;
     }
     void guard(Guard guard) override {
@@ -52,14 +52,21 @@ public:
         reduction.states = states;
         reduction.step = std::move(step);
         reduction.merge = std::move(merge);
-        const bool contraction = op_def(node().op).family == OpFamily::contraction;
         std::int64_t number =
-            emitter_.reduce(stage_, std::move(reduction), contraction, node().type);
+            emitter_.reduce(stage_, std::move(reduction), op_def(node().op).family, node().type);
         std::vector<ScalarId> finished;
         for (const StateVariable& state : states)
             finished.push_back(scalars().state(number++, state.dtype));
         return finished;
     }
+
+protected:
+    virtual Index new_axis(const Extent& extent) {
+        return Index::axis(emitter_.reduced_axis(stage_, extent));
+    }
+
+    Emitter& emitter_;
+    StageRecord& stage_;
 
 private:
     // Instructions that add the products of two pairs of halves begin with the second one. From the last term to
@@ -70,11 +77,36 @@ private:
     }
     const Node& node() const { return emitter_.info().function[node_]; }
 
-    Emitter& emitter_;
     NodeId node_;
     std::vector<Index> out_;
-    StageRecord& stage_;
     Outside outside_;
+};
+
+// A scatter in memory: in one stage what the rows begin with, in another, over its own axes, what is added to them.
+class ScatterLowering final : public NodeLowering {
+public:
+    ScatterLowering(Emitter& emitter, NodeId node, std::vector<Index> out, StageRecord& stage,
+                    bool adds)
+        : NodeLowering(emitter, node, std::move(out), stage, Outside::never), adds_(adds) {}
+
+    ScalarId scatter(ScalarId base, std::int32_t dim, ScalarId position, ScalarId value) override {
+        added_.indirect = dim;
+        added_.position = position;
+        added_.value = value;
+        return base;
+    }
+    const Store& added() const { return added_; }
+
+private:
+    Index new_axis(const Extent& extent) override {
+        if (!adds_) return 0;
+        stage_.axes.push_back(emitter_.add_axis(AxisKind::parallel, extent));
+        stage_.stage.axes = stage_.axes;
+        return Index::axis(stage_.axes.back());
+    }
+
+    bool adds_;
+    Store added_;
 };
 
 }  // namespace
@@ -122,6 +154,29 @@ ScalarId Emitter::expand(NodeId node, const std::vector<Index>& index, StageReco
     NodeLowering lowering(*this, node, index, stage, outside);
     const ScalarId value = def.lower(lowering);
     return outside == Outside::zero ? guarded(node, index, value) : value;
+}
+
+void Emitter::store_scatter(NodeId node) {
+    const OpDef& def = op_def(info_.function[node].op);
+    std::vector<Extent> extents;
+    if (!to_extents(info_.function[node].type.shape, extents)) return;
+    const Place place{anchor_index_, {{0, extents[0]}}};
+    StageRecord& before = new_stage(place, NodeId{});
+    ScatterLowering base(*this, node, index_at(place, before.axes), before, false);
+    store_to_param(node, place, before, def.lower(base));
+    finish(before);
+    StageRecord& rows = new_stage(Place{}, NodeId{});
+    ScatterLowering added(*this, node, anchor_index_, rows, true);
+    def.lower(added);
+    Store store = added.added();
+    if (store.indirect != 0) {
+        fail("a scatter along another dim than rows");
+        return;
+    }
+    store.target = {Buffer::Kind::param, param_of(node, Direction::out)};
+    store.index = anchor_index_;
+    rows.stage.stores.push_back(std::move(store));
+    finish(rows);
 }
 
 // The reduction of a stage: its axes, guards and states go to the record.

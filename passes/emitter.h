@@ -54,7 +54,7 @@ public:
     ScalarId number_of(const Index& index, DType type);
     AxisId reduced_axis(StageRecord& record, const Extent& extent);
     // The number of the first of its states.
-    std::int64_t reduce(StageRecord& record, Reduction reduction, bool contraction,
+    std::int64_t reduce(StageRecord& record, Reduction reduction, OpFamily family,
                         const Type& result);
     // Remembers the first failure; the emission goes on with meaningless scalars.
     ScalarId fail(std::string why, DType type = DType::f32);
@@ -70,6 +70,7 @@ private:
                     Outside outside);
     ScalarId expand_member(NodeId node, const std::vector<Index>& index, StageRecord& stage,
                            Outside outside);
+    void store_scatter(NodeId node);
     ScalarId reduce_node(NodeId node, const std::vector<Index>& index, StageRecord& stage);
     ScalarId guarded(NodeId node, const std::vector<Index>& index, ScalarId value);
     ScalarId read_param(NodeId node, std::vector<Index> index, Outside outside,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/emit_group.h"
+#include "passes/scatter_rows.h"
 
 namespace netc {
 
@@ -14,8 +15,9 @@ std::vector<NodeId> Grouping::group_of(NodeId id) const {
 bool Grouping::group(std::vector<NodeId> nodes) {
     std::sort(nodes.begin(), nodes.end());
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-    const bool alone =
-        std::ranges::any_of(nodes, [&](NodeId id) { return op_def(function_[id].op).alone; });
+    const bool alone = std::ranges::any_of(nodes, [&](NodeId id) {
+        return op_def(function_[id].op).alone || is_scattered(function_[id]);
+    });
     if (alone && nodes.size() > 1) return false;
     // Of a view that is a result, settle makes a copy: the view itself is then computed nowhere.
     const bool viewed = std::ranges::any_of(nodes, [&](NodeId id) {

@@ -17,6 +17,7 @@
 #include "passes/lower_module.h"
 #include "passes/precision.h"
 #include "passes/prepare_layouts.h"
+#include "passes/scatter_rows.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
 #include "passes/winograd.h"
@@ -124,10 +125,14 @@ Result<Module> build_module(const Model& model, const TrainSection* section,
 
 Status optimize(Module& module, const CompileOptions& options, PassRunner& run) {
     // Layouts first decide which conversions exist; grouping then fuses them where it can.
-    Status s = run_pass(run, "assign_layout", module, [&](Module& m) {
-        for (Function& function : m.functions)
-            run.choices += assign_layouts(function, options, false);
-    });
+    Status s;
+    // Threads of a GPU have no order: each compares the numbers with a row of its own.
+    if (!options.for_gpu) s = run_pass(run, "scatter_rows", module, each_function(scatter_rows));
+    if (s)
+        s = run_pass(run, "assign_layout", module, [&](Module& m) {
+            for (Function& function : m.functions)
+                run.choices += assign_layouts(function, options, false);
+        });
     if (s) s = run_pass(run, "prepare_layouts", module, prepare_layouts);
     if (s)
         s = run_pass(run, "fuse_linear_activation", module, each_function([&](Function& function) {

@@ -10,6 +10,9 @@ constexpr std::int64_t kLongAxis = 64;
 // From this extent on, vectors of results are as good as vectors of terms.
 constexpr std::int64_t kWideResult = 2 * kLanes;
 
+// Of so many rows, or so long ones, it is better to add to them in memory than to compare each with each number.
+constexpr std::int64_t kScattered = 256;
+
 // A sum over a batch and more is cut into leaves of about so many terms for each lane: enough that merging costs
 // nothing, so few that a device with thousands of threads has work for them.
 constexpr std::int64_t kLeafTerms = 512;
@@ -26,7 +29,10 @@ std::int64_t widest_dim(const Shape& shape) {
     return widest;
 }
 
+bool is_worth_scattering(const Shape& result) { return widest_dim(result) >= kScattered; }
+
 Order reduction_order(const ReductionShape& shape) {
+    if (shape.scatter && shape.widest >= kScattered) return {};
     std::optional<AxisId> batch;
     std::vector<std::size_t> proper;  // axes that have more than one value
     std::int64_t rest = 1;            // terms for each value of the first axis

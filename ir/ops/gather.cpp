@@ -35,7 +35,7 @@ void grad_of_gather(GradBuilder& g) {
     if (!g.needs(0)) return;
     const Type table = g.x(0).type();
     const Value zero = g.graph().constant(0, table.dtype, table.shape);
-    g.add(0, g.graph().make(OpId::scatter_add, {zero, g.x(1), g.dy()}));
+    g.add(0, g.graph().make(OpId::scatter_add, {zero, g.x(1), g.dy()}, {{"scattered", false}}));
 }
 
 ScalarId lower_gather(Lowering& lowering) {
@@ -88,11 +88,32 @@ std::vector<Sample> gather_samples() {
 
 std::vector<Sample> scatter_samples() {
     return {
-        {{real({11, 5}), ints({batch()}), real({batch(), 5})}, {}, -2, 2, 11},
-        {{real({4, 5}), ints({batch(), 3}), real({batch(), 3, 5})}, {}, -2, 2, 4},
-        {{real({9}), ints({40}), real({40})}, {}, -2, 2, 9},
+        {{real({11, 5}), ints({batch()}), real({batch(), 5})}, {{"scattered", false}}, -2, 2, 11},
+        {{real({4, 5}), ints({batch(), 3}), real({batch(), 3, 5})},
+         {{"scattered", false}},
+         -2,
+         2,
+         4},
+        {{real({9}), ints({40}), real({40})}, {{"scattered", false}}, -2, 2, 9},
+        {{real({300, 20}), ints({batch(), 3}), real({batch(), 3, 20})},
+         {{"scattered", true}},
+         -2,
+         2,
+         300},
+        {{real({4, 2, 3}), ints({batch()}), real({batch(), 2, 3})},
+         {{"scattered", true}},
+         -2,
+         2,
+         4},
+        {{real({9}), ints({40}), real({40})}, {{"scattered", true}}, -2, 2, 9},
     };
 }
+
+constexpr AttributeSpec kScatterAttributes[] = {
+    {"scattered", AttributeKind::boolean,
+     "base is stored and x added to it in memory, row after row, rather than each row of the "
+     "result compared with each "
+     "number; a number out of range then raises the fault flag"}};
 
 }  // namespace
 
@@ -118,6 +139,7 @@ constexpr OpDef kScatterAdd{
     .family = OpFamily::scatter,
     .min_inputs = 3,
     .max_inputs = 3,
+    .attributes = kScatterAttributes,
     .infer = infer_scatter_add,
     .grad = grad_of_scatter_add,
     .lower = lower_scatter_add,

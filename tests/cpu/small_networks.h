@@ -153,6 +153,10 @@ inline std::vector<SmallNetwork> layer_networks() {
                 "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(9, 6) |> mean_over([1]) "
                 "|> linear(4)",
                 " target y: i32[B]\n loss = cross_entropy(out, y)"),
+        network("embedding, a large table",
+                "model M(ids: i32[B, 5]) -> f32[B, 4] = ids |> embedding(300, 10) |> "
+                "mean_over([1]) |> linear(4)",
+                " target y: i32[B]\n loss = cross_entropy(out, y)"),
         network("rows added by numbers that are computed, their gradient a view",
                 "model M(x: f32[B, 8]) -> f32[8] {\n param p: f32[8, 8] = ones()\n"
                 " let t = x |> rms_norm\n return scatter_add(p, argmax(1)(t), t)[4]\n}",
