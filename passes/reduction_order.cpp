@@ -32,7 +32,8 @@ std::int64_t widest_dim(const Shape& shape) {
 bool is_worth_scattering(const Shape& result) { return widest_dim(result) >= kScattered; }
 
 Order reduction_order(const ReductionShape& shape) {
-    if (shape.scatter && shape.widest >= kScattered) return {};
+    if (shape.scatter && shape.widest >= kScattered)
+        return {};  // in both forms, see scatter_rows.h
     std::optional<AxisId> batch;
     std::vector<std::size_t> proper;  // axes that have more than one value
     std::int64_t rest = 1;            // terms for each value of the first axis

@@ -112,8 +112,7 @@ std::vector<Sample> scatter_samples() {
 constexpr AttributeSpec kScatterAttributes[] = {
     {"scattered", AttributeKind::boolean,
      "base is stored and x added to it in memory, row after row, rather than each row of the "
-     "result compared with each "
-     "number; a number out of range then raises the fault flag"}};
+     "result compared with each number; a number out of range then raises the fault flag"}};
 
 }  // namespace
 
