@@ -198,6 +198,7 @@ void choose_lanes(Function& function, const GroupInfo& info,
                   const std::vector<Contraction>& contractions, LayoutConverter& inserter) {
     std::vector<bool> result(function.nodes.size());
     for (const auto& r : function.results) result[r.value.index] = true;
+    for (const auto& u : function.updates) result[u.value.index] = true;
     const std::vector<bool> readable = readable_in_lanes(info);
     const std::vector<bool> in_place = read_in_place(info);
     std::vector<bool> converted(function.nodes.size());  // leaves, which lie in rows
