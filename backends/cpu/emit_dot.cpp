@@ -120,9 +120,8 @@ void KernelEmitter::finish_dot(std::size_t point) {
     }
     const auto wide = [&](const Element& half, ScalarId cast) {
         const DType from[] = {DType::bf16};
-        llvm::Value* value =
-            emit_operation(builder_, machine_.table_lookup(), kernel_.scalars[cast],
-                           std::span(&half.value, 1), from, nullptr);
+        llvm::Value* value = emit_operation(builder_, machine_.table_lookup, kernel_.scalars[cast],
+                                            std::span(&half.value, 1), from, nullptr);
         return as_vector({value, half.vector});
     };
     sum =

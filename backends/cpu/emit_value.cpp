@@ -111,7 +111,7 @@ std::optional<bool> KernelEmitter::known_choice(const Scalar& choice) {
 // Several elements of tables at the same place: all are made at once, and remembered.
 bool KernelEmitter::look_up_together(ScalarId id) {
     constexpr std::size_t kWorthIt = 3;
-    if (machine_.table_lookup() == TableLookup::avx512) return false;
+    if (machine_.table_lookup == TableLookup::avx512) return false;
     const ScalarId index = kernel_.scalars[id].operands[0];
     std::vector<ScalarId> together;
     std::vector<const LookupTable*> tables;
@@ -153,7 +153,7 @@ Element KernelEmitter::evaluate_operation(const Scalar& scalar) {
         scalar.op == ScalarOp::lookup ? &kernel_.tables[static_cast<std::size_t>(scalar.integer)]
                                       : nullptr;
     llvm::Value* value =
-        emit_operation(builder_, machine_.table_lookup(), scalar, operands, types, table);
+        emit_operation(builder_, machine_.table_lookup, scalar, operands, types, table);
     if (value == nullptr)
         fail(std::string("no code for the scalar operation ") + name_of(scalar.op));
     return {value, width > 0};

@@ -38,6 +38,17 @@ Error not_loaded(llvm::Error error) {
     return {kExitInternal, "a kernel could not be loaded"};
 }
 
+ProgramCode code_of(const Kernel& kernel, const Schedule* how, const Machine& machine,
+                    std::int64_t batch_hint) {
+    ProgramCode code;
+    code.machine = machine;
+    code.kernels = {kernel};
+    expand_functions(code.kernels[0]);
+    code.schedules = {how != nullptr ? *how : schedule(code.kernels[0], machine, batch_hint)};
+    code.keys = {std::string(64, 'k')};
+    return code;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const Schedule* how,
@@ -45,13 +56,8 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
                                                    std::optional<std::int64_t> batch,
                                                    bool with_assembly) {
     auto compiled = std::make_unique<Compiled>();
-    compiled->code.machine = machine;
-    compiled->code.kernels = {kernel};
-    expand_functions(compiled->code.kernels[0]);
-    const Kernel& expanded = compiled->code.kernels[0];
-    compiled->code.schedules = {how != nullptr ? *how : schedule(expanded, machine, batch_hint)};
-    compiled->code.keys = {std::string(64, 'k')};
-    if (Status status = legal(expanded, compiled->code.schedules[0]); !status)
+    compiled->code = code_of(kernel, how, machine, batch_hint);
+    if (Status status = legal(compiled->kernel(), compiled->schedule()); !status)
         return status.error();
     install_llvm_handlers();
     auto target = make_target_machine(machine);
@@ -87,6 +93,19 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
         compiled->function = found->toPtr<EntryPoint>();
     }
     return std::unique_ptr<KernelCode>(std::move(compiled));
+}
+
+Result<std::size_t> count_instructions(const Kernel& kernel, const Schedule& how,
+                                       const Machine& machine) {
+    const ProgramCode code = code_of(kernel, &how, machine, 16);
+    if (Status status = legal(code.kernels[0], how); !status) return status.error();
+    install_llvm_handlers();
+    auto target = make_target_machine(machine);
+    if (!target) return target.error();
+    llvm::LLVMContext context;
+    const auto module = make_module(context, **target, "kernel");
+    if (auto made = emit_kernel(code, 0, *module, true, std::nullopt); !made) return made.error();
+    return module->getInstructionCount();
 }
 
 }  // namespace netc

@@ -34,4 +34,8 @@ Result<std::unique_ptr<KernelCode>> compile_kernel(const Kernel& kernel, const S
                                                    std::optional<std::int64_t> batch = std::nullopt,
                                                    bool with_assembly = false);
 
+// Of LLVM, before it has simplified anything: what compiling will take, which for some legal schedules is minutes.
+Result<std::size_t> count_instructions(const Kernel& kernel, const Schedule& how,
+                                       const Machine& machine);
+
 }  // namespace netc

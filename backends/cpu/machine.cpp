@@ -159,6 +159,7 @@ Result<Machine> machine_for(const CpuTarget& target) {
         machine.avx2 = true;
         machine.avx512 = has(*made, "+avx512f") && has(*made, "+avx512vl") &&
                          has(*made, "+avx512dq") && has(*made, "+avx512bw");
+        if (machine.avx512) machine.table_lookup = TableLookup::avx512;  // vpermt2ps
         machine.vnni = machine.avx512 && has(*made, "+avx512vnni");
         machine.bf16 = machine.avx512 && has(*made, "+avx512bf16");
         const bool tiles = machine.avx512 && has(*made, "+amx-tile");

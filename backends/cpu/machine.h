@@ -27,15 +27,15 @@ struct Machine {
     std::int64_t vector_registers = 16;
     bool x86 = true;
     bool avx2 = false;      // vpermps, masks of 32 and 64 bits
-    bool avx512 = false;    // mask registers, vpermt2ps
+    bool avx512 = false;    // mask registers
     bool bf16 = false;      // vdpbf16ps
     bool vnni = false;      // vpdpbusd
     bool amx_bf16 = false;  // tiles, and their products of bf16
     bool amx_int8 = false;  // of bytes
+    TableLookup table_lookup = TableLookup::memory;
     std::int64_t l1_bytes = 32 * 1024;
     std::int64_t l2_bytes = 512 * 1024;
 
-    TableLookup table_lookup() const { return avx512 ? TableLookup::avx512 : TableLookup::memory; }
     // Registers that one vector of 16 values of 32 bits takes.
     std::int64_t registers_per_vector() const { return 16 * 32 / vector_bits; }
 };
