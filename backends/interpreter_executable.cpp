@@ -97,7 +97,7 @@ private:
             for (std::int64_t i = 0; i < count; ++i) {
                 const std::byte* const at = memory.inputs[range.input] + i * size_of(input.dtype);
                 const std::int64_t value = load(input.dtype, at).integer;
-                if (range.holds(value)) continue;
+                if (range.holds(value) || !range.covers(i)) continue;
                 return Error{.status = kExitRun,
                              .message = fmt::format("`{}` holds {}, which is not in 0 .. {}",
                                                     input.name, value, range.limit - 1)};

@@ -67,11 +67,9 @@ Result<std::vector<AlignedMemory>> random_inputs(const Entry& entry, std::int64_
     std::vector<AlignedMemory> inputs;
     for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
         const EntryArgument& input = entry.inputs[i];
-        std::int64_t count = 1, limit = 2;
+        std::int64_t count = 1;
         for (const Extent& extent : input.dims) count *= extent.at(batch);
-        for (const Entry::IndexRange& range : entry.index_ranges) {
-            if (range.input == i) limit = range.limit;
-        }
+        const std::int64_t limit = entry.least_limit(i).value_or(2);
         Result<AlignedMemory> bytes = AlignedMemory::allocate(count * size_of(input.dtype));
         if (!bytes) return bytes.error();
         for (std::int64_t k = 0; k < count; ++k) {

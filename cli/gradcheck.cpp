@@ -40,11 +40,9 @@ Sample draw(const Entry& entry, std::int64_t batch, std::uint64_t seed) {
     Sample sample;
     for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
         const EntryArgument& input = entry.inputs[i];
-        std::int64_t count = 1, limit = 2;
+        std::int64_t count = 1;
         for (const Extent& extent : input.dims) count *= extent.at(batch);
-        for (const Entry::IndexRange& range : entry.index_ranges) {
-            if (range.input == i) limit = range.limit;
-        }
+        const std::int64_t limit = entry.least_limit(i).value_or(2);
         PhiloxStream random(seed, i, 0);
         std::vector<double> numbers;
         std::vector<std::byte> bytes(static_cast<std::size_t>(count * size_of(input.dtype)) + 64);

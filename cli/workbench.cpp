@@ -237,6 +237,10 @@ std::vector<FieldRequest> field_requests(const Entry& entry, const Model& model)
         request.role = is_input ? FieldRole::input : FieldRole::target;
         for (const Entry::IndexRange& range : entry.index_ranges) {
             if (range.input != i) continue;
+            if (!range.is_of_all()) {
+                request.ranges.push_back(range);
+                continue;
+            }
             request.classes = range.limit;
             request.ignored = range.ignored;
         }

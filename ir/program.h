@@ -4,7 +4,10 @@
 // train_step. Printed by --stage=schedule; print only.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -119,11 +122,35 @@ struct Entry {
         // One value outside passes all the same (`cross_entropy(ignore = 255)`); 0, which is inside anyway,
         // where there is none.
         std::int64_t ignored = 0;
+        // Which elements are meant: those whose place along an axis lies in it, `extent` places of `inner` elements each.
+        // Of ids[:, 0] they are the first of each row.
+        struct Part {
+            std::int64_t inner = 1, extent = 1, begin = 0, end = 1;  // as it stands: all
+            bool covers(std::int64_t element) const {
+                const std::int64_t place = element / inner % extent;
+                return place >= begin && place < end;
+            }
+            friend bool operator==(const Part&, const Part&) = default;
+        };
+        std::array<Part, 2> parts = {};  // an element is meant that both cover
+
+        bool is_of_all() const { return parts == std::array<Part, 2>{}; }
+        bool covers(std::int64_t element) const {
+            return parts[0].covers(element) && parts[1].covers(element);
+        }
         bool holds(std::int64_t value) const {
             return (value >= 0 && value < limit) || value == ignored;
         }
     };
     std::vector<IndexRange> index_ranges;
+    // Below which every element of an input may be an index; nothing where none is one.
+    std::optional<std::int64_t> least_limit(std::uint32_t input) const {
+        std::optional<std::int64_t> least;
+        for (const IndexRange& range : index_ranges) {
+            if (range.input == input) least = std::min(range.limit, least.value_or(range.limit));
+        }
+        return least;
+    }
     // What `as` says of the batch, checked before anything is written.
     struct EqualExtents {
         Extent found, wanted;

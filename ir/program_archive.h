@@ -43,8 +43,12 @@ void archive_fields(Archive& archive, EntryArgument& argument) {
     archive(argument.name, argument.dtype, argument.dims, argument.doc);
 }
 template <class Archive>
+void archive_fields(Archive& archive, Entry::IndexRange::Part& part) {
+    archive(part.inner, part.extent, part.begin, part.end);
+}
+template <class Archive>
 void archive_fields(Archive& archive, Entry::IndexRange& range) {
-    archive(range.input, range.limit, range.ignored);
+    archive(range.input, range.limit, range.ignored, range.parts[0], range.parts[1]);
 }
 template <class Archive>
 void archive_fields(Archive& archive, Entry::EqualExtents& extents) {

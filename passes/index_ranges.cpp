@@ -69,6 +69,40 @@ private:
         return *scalar;
     }
 
+    std::optional<Range> range_in_kernel(const Index& index) const {
+        return range_of(index, [&](AxisId axis) -> std::optional<std::int64_t> {
+            const Extent& extent = kernel_.axes[axis].extent;
+            if (!extent.is_static()) return std::nullopt;
+            return extent.constant;
+        });
+    }
+
+    // An input as the caller gives it, not a step's share of it.
+    bool is_whole(const BufferRef& ref, const Read& read) const {
+        const Param& param = kernel_.params[read.source.index];
+        return ref.strides.empty() && ref.offset == Bytes{} &&
+               param.layout == row_major(param.dims.size());
+    }
+
+    // Where along the axes of an input a read goes; of more than two axes all of the others.
+    std::array<Entry::IndexRange::Part, 2> parts_of(const Read& read) const {
+        std::array<Entry::IndexRange::Part, 2> parts = {};
+        const Param& param = kernel_.params[read.source.index];
+        std::size_t used = 0;
+        std::int64_t inner = 1;
+        for (std::size_t d = param.dims.size(); d-- > 0 && param.dims[d].is_static();) {
+            const std::int64_t extent = param.dims[d].constant;
+            const bool is_data = static_cast<std::size_t>(read.indirect) == d;
+            const auto range = is_data ? std::nullopt : range_in_kernel(read.index[d]);
+            const std::int64_t begin = range ? std::max<std::int64_t>(range->low, 0) : 0;
+            const std::int64_t end = range ? std::min(range->high + 1, extent) : extent;
+            if (begin < end && end - begin < extent && used < parts.size())
+                parts[used++] = {inner, extent, begin, end};
+            inner *= extent;
+        }
+        return parts;
+    }
+
     // The labels that a scalar is one of, through conversions and a value that is taken out.
     std::optional<Labels> labels_of(ScalarId id) const {
         const Scalar& scalar = without_casts(id);
@@ -77,11 +111,16 @@ private:
         const Read& read = kernel_.reads[static_cast<std::size_t>(scalar.integer)];
         if (read.source.kind != Buffer::Kind::param) return std::nullopt;
         const BufferRef& ref = arguments_[read.source.index];
-        if (ref.region == RegionKind::input) return Labels{ref.number, 0};
-        for (const IndexRanges::Copy& copy : ranges_.copies_) {
-            if (same_place(copy.place, ref)) return copy.labels;
+        Labels labels{ref.number, 0, {}, nullptr, is_whole(ref, read)};
+        if (ref.region != RegionKind::input) {
+            const auto copy = std::ranges::find_if(
+                ranges_.copies_, [&](const auto& each) { return same_place(each.place, ref); });
+            if (copy == ranges_.copies_.end()) return std::nullopt;
+            labels = copy->labels;
         }
-        return std::nullopt;
+        if (labels.in_place) labels.parts = parts_of(read);
+        labels.read = &read;
+        return labels;
     }
 
     // select(y == c, constant, y)
@@ -94,7 +133,8 @@ private:
         for (const std::size_t own : {0u, 1u}) {
             const std::optional<Labels> same = labels_of(condition.operands[own]);
             const Scalar& taken_out = without_casts(condition.operands[1 - own]);
-            if (!same || same->input != labels->input || taken_out.op != ScalarOp::constant)
+            if (!same || same->input != labels->input || same->parts != labels->parts ||
+                taken_out.op != ScalarOp::constant)
                 continue;
             labels->ignored = taken_out.integer;
             return labels;
@@ -115,12 +155,7 @@ private:
         const std::optional<Labels> labels = labels_of(value);
         if (!labels) return;
         const std::optional<Range> range =
-            range_of(kernel_.indices[static_cast<std::size_t>(scalar->integer)],
-                     [&](AxisId axis) -> std::optional<std::int64_t> {
-                         const Extent& extent = kernel_.axes[axis].extent;
-                         if (!extent.is_static()) return std::nullopt;
-                         return extent.constant;
-                     });
+            range_in_kernel(kernel_.indices[static_cast<std::size_t>(scalar->integer)]);
         if (range && range->low == 0) ranges_.note(*labels, range->high + 1);
     }
 
@@ -132,8 +167,12 @@ private:
                 if (store.target.kind != Buffer::Kind::param || store.indirect >= 0) continue;
                 const BufferRef& place = arguments_[store.target.index];
                 if (place.region != RegionKind::workspace || !place.strides.empty()) continue;
-                if (const std::optional<Labels> labels = labels_of(store.value))
-                    made.push_back({place, kernel_.params[store.target.index], *labels});
+                const Param& param = kernel_.params[store.target.index];
+                std::optional<Labels> labels = labels_of(store.value);
+                if (!labels) continue;
+                labels->in_place = labels->in_place && store.index == labels->read->index &&
+                                   param.dims == kernel_.params[labels->read->source.index].dims;
+                made.push_back({place, param, *labels});
             }
         }
         for (std::size_t i = 0; i < kernel_.params.size(); ++i) {
@@ -150,12 +189,12 @@ private:
 
 void IndexRanges::note(Labels labels, std::int64_t limit) {
     for (Entry::IndexRange& range : ranges_) {
-        if (range.input != labels.input) continue;
+        if (range.input != labels.input || range.parts != labels.parts) continue;
         range.limit = std::min(range.limit, limit);
         if (range.ignored != labels.ignored) range.ignored = 0;
         return;
     }
-    ranges_.push_back({labels.input, limit, labels.ignored});
+    ranges_.push_back({labels.input, limit, labels.ignored, labels.parts});
 }
 
 void IndexRanges::forget(const BufferRef& place, const Param& param) {

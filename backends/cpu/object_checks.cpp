@@ -74,6 +74,13 @@ void ObjectFunctions::check_indices(const Entry& entry, const std::vector<llvm::
         llvm::Value* outside = b_.CreateICmpUGE(wide, number(range.limit));  // negative is large
         if (range.ignored != 0)
             outside = b_.CreateAnd(outside, b_.CreateICmpNE(wide, number(range.ignored)));
+        for (const Entry::IndexRange::Part& part : range.parts) {
+            if (part == Entry::IndexRange::Part{}) continue;
+            llvm::Value* place =
+                b_.CreateURem(b_.CreateUDiv(i, number(part.inner)), number(part.extent));
+            place = b_.CreateSub(place, number(part.begin));
+            outside = b_.CreateAnd(outside, b_.CreateICmpULT(place, number(part.end - part.begin)));
+        }
         b_.CreateCondBr(outside, bad, next);
         b_.SetInsertPoint(bad);
         b_.CreateRet(status(ObjectStatus::index));

@@ -8,11 +8,9 @@ std::vector<std::vector<std::byte>> inputs_of(const Entry& entry, std::int64_t b
     std::vector<std::vector<std::byte>> inputs;
     for (std::uint32_t i = 0; i < entry.inputs.size(); ++i) {
         const EntryArgument& input = entry.inputs[i];
-        std::int64_t count = 1, limit = 2;
+        std::int64_t count = 1;
         for (const Extent& extent : input.dims) count *= extent.at(batch);
-        for (const Entry::IndexRange& range : entry.index_ranges) {
-            if (range.input == i) limit = range.limit;
-        }
+        const std::int64_t limit = entry.least_limit(i).value_or(2);
         const auto size = static_cast<std::size_t>(size_of(input.dtype));
         std::vector<std::byte>& bytes = inputs.emplace_back();
         bytes.resize(static_cast<std::size_t>(count) * size + kBehind);

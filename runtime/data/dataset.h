@@ -18,6 +18,7 @@
 
 #include "ir/data_spec.h"
 #include "ir/dtype.h"
+#include "ir/program.h"
 #include "ir/result.h"
 
 namespace netc {
@@ -28,8 +29,9 @@ struct FieldRequest {
     DType dtype = DType::f32;
     std::vector<std::int64_t> sample_shape;  // without the batch; empty: one number per sample
     FieldRole role = FieldRole::input;
-    std::optional<std::int64_t> classes;  // ints must lie in 0 .. classes - 1,
-    std::int64_t ignored = 0;             // or be this one
+    std::optional<std::int64_t> classes;         // ints must lie in 0 .. classes - 1,
+    std::int64_t ignored = 0;                    // or be this one
+    std::vector<Entry::IndexRange> ranges = {};  // the same of some elements of a sample
 };
 
 // What the training rows taught about a column of a csv file; stored with the weights.

@@ -51,6 +51,7 @@ Result<Plan> plan_of(const DataSource& source, const SourceField& field,
     plan.channels = elements / plan.steps;
     plan.columns.sample_shape = {plan.channels};
     plan.columns.classes.reset();
+    plan.columns.ranges.clear();
     return plan;
 }
 

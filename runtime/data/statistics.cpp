@@ -109,6 +109,61 @@ std::vector<std::int64_t> all_rows(const Field& field) {
     return rows;
 }
 
+// What a float of this dtype holds at most; an int is compared elsewhere.
+double greatest(DType dtype) {
+    switch (dtype) {
+        case DType::f32: return std::numeric_limits<float>::max();
+        case DType::f16: return 65504;
+        case DType::bf16: return 0x1.fep127;
+        default: return std::numeric_limits<double>::max();
+    }
+}
+
+std::string row_text(std::int64_t row, const std::string& origin,
+                     const std::optional<FilePlace>& where) {
+    return where ? fmt::format("row {}", row) : fmt::format("row {} of {}", row, origin);
+}
+
+// The elements of a field that are indices, or labels.
+Status check_range(const FieldRequest& request, const Entry::IndexRange& range, const Field& field,
+                   const std::string& origin, const PlaceOfRow& place) {
+    const auto limit = static_cast<double>(range.limit);
+    const std::int64_t size = field.sample_size();
+    std::int64_t bad_row = -1;
+    double bad_value = 0, low = std::numeric_limits<double>::infinity(), high = -low;
+    Status visited = visit_values(
+        field, all_rows(field), [&](std::int64_t row, std::int64_t element, double value) {
+            // 0 is inside anyway, and stands for none.
+            if (range.ignored != 0 && value == static_cast<double>(range.ignored)) return;
+            if (!range.covers(row * size + element)) return;
+            low = std::min(low, value);
+            high = std::max(high, value);
+            if ((value >= 0 && value < limit) || bad_row >= 0) return;
+            bad_row = row;
+            bad_value = value;
+        });
+    if (bad_row < 0) return visited;
+    const auto where = place(bad_row);
+    const std::string but = range.ignored == 0
+                                ? std::string()
+                                : fmt::format(" and not {}, which is ignored", range.ignored);
+    Error error{.message =
+                    fmt::format("`{}` in {} is {}, outside of 0 to {}{}", request.name,
+                                row_text(bad_row, origin, where), bad_value, range.limit - 1, but),
+                .place = where};
+    if (low == 1 && high == limit) {
+        error.help =
+            fmt::format("the labels of this data start at 1 (they run from 1 to {}); classes count "
+                        "from 0",
+                        range.limit);
+    } else if (low >= 0) {
+        error.help = fmt::format(
+            "the data hold values from {} to {}; a model with {} classes would take them", low,
+            high, high + 1);
+    }
+    return error;
+}
+
 }  // namespace
 
 Status learn_statistics(const DataSource& source, const FieldRequest& request,
@@ -150,51 +205,29 @@ Status learn_statistics(const DataSource& source, const FieldRequest& request,
 Status check_values(const FieldRequest& request, const Field& field, const std::string& origin,
                     const PlaceOfRow& place) {
     if (field.reader) return {};
-    const bool ranged = request.classes.has_value();
-    if (!ranged && !is_float(field.stored)) return {};
-    const auto limit = static_cast<double>(request.classes.value_or(0));
+    std::vector<Entry::IndexRange> ranges = request.ranges;
+    if (request.classes) ranges.push_back({0, *request.classes, request.ignored});
+    for (const Entry::IndexRange& range : ranges) {
+        if (Status s = check_range(request, range, field, origin, place); !s) return s;
+    }
+    if (!ranges.empty() || !is_float(field.stored)) return {};
+    const double most = greatest(request.dtype);
     std::int64_t bad_row = -1;
-    double bad_value = 0, low = std::numeric_limits<double>::infinity(), high = -low;
+    double bad_value = 0;
     Status visited =
         visit_values(field, all_rows(field), [&](std::int64_t row, std::int64_t, double value) {
-            // 0 is inside anyway, and stands for none.
-            const bool ignored =
-                request.ignored != 0 && value == static_cast<double>(request.ignored);
-            if (ranged && ignored) return;
-            low = std::min(low, value);
-            high = std::max(high, value);
-            const bool bad = ranged ? !(value >= 0 && value < limit) : !std::isfinite(value);
-            if (bad && bad_row < 0) {
-                bad_row = row;
-                bad_value = value;
-            }
+            if (std::abs(value) <= most || bad_row >= 0) return;
+            bad_row = row;
+            bad_value = value;
         });
     if (bad_row < 0) return visited;
     const auto where = place(bad_row);
-    const std::string row_text =
-        where ? fmt::format("row {}", bad_row) : fmt::format("row {} of {}", bad_row, origin);
-    if (!ranged) {
-        return Error{.message = fmt::format("`{}` in {} is {}, not a finite number", request.name,
-                                            row_text, bad_value),
-                     .place = where};
-    }
-    const std::string but = request.ignored == 0
-                                ? std::string()
-                                : fmt::format(" and not {}, which is ignored", request.ignored);
-    Error error{.message = fmt::format("`{}` in {} is {}, outside of 0 to {}{}", request.name,
-                                       row_text, bad_value, *request.classes - 1, but),
-                .place = where};
-    if (low == 1 && high == limit) {
-        error.help =
-            fmt::format("the labels of this data start at 1 (they run from 1 to {}); classes count "
-                        "from 0",
-                        *request.classes);
-    } else if (low >= 0) {
-        error.help = fmt::format(
-            "the data hold values from {} to {}; a model with {} classes would take them", low,
-            high, high + 1);
-    }
-    return error;
+    return Error{
+        .message = fmt::format(
+            "`{}` in {} is {}, {}", request.name, row_text(bad_row, origin, where), bad_value,
+            std::isfinite(bad_value) ? fmt::format("too large for {}", name_of(request.dtype))
+                                     : "not a finite number"),
+        .place = where};
 }
 
 std::optional<std::string> warn_far_outside(const Field& field) {

@@ -63,6 +63,13 @@ TEST_CASE("what does not fit is refused") {
           "`y` in row 3 of the inline data is 2, outside of 0 to 1");
     CHECK(message(inline_source(kX, {{4}, {0, 1, 1, 0.5}, false}), x, y) ==
           "`y` is i32, but the inline data holds f64 numbers");
+    // Columns with ranges of their own.
+    FieldRequest pairs{"x", DType::i32, {2}, FieldRole::input, {}};
+    pairs.ranges = {{0, 3, 0, {{{1, 2, 0, 1}, {}}}}, {0, 9, 0, {{{1, 2, 1, 2}, {}}}}};
+    CHECK(message(inline_source({{2, 2}, {2, 8, 0, 3}, true}, {{2}, {0, 1}, true}), pairs, y) ==
+          "loaded");
+    CHECK(message(inline_source({{2, 2}, {2, 8, 3, 3}, true}, {{2}, {0, 1}, true}), pairs, y) ==
+          "`x` in row 1 of the inline data is 3, outside of 0 to 2");
     CHECK(message(inline_source({{0, 2}, {}, true}, {{0}, {}, true}), x, y) ==
           "the data hold no samples");
     CHECK(message(inline_source(kX, kY), {"z", DType::f32, {2}, FieldRole::input, {}}, y) ==

@@ -108,6 +108,37 @@ TEST_CASE("lower: softmax with cross entropy and its gradient is one kernel") {
     CHECK(program->entries[0].index_ranges[0].limit == 10);
 }
 
+TEST_CASE("lower: columns of one input have ranges of their own") {
+    Net net("evaluate");
+    GraphBuilder& g = net.builder;
+    Value y = net.input("y", {batch(), 3}, DType::i32);
+    const auto hot = [&](std::int64_t column, std::int64_t classes) {
+        Value classes_of = g.iota({DType::i32, {batch(), classes}}, 1);
+        Value own = g.make(OpId::slice, {y},
+                           {{"starts", std::vector<std::int64_t>{0, column}},
+                            {"stops", std::vector<std::int64_t>{-1, column + 1}}});
+        Value label = g.broadcast(own, {batch(), classes});
+        return g.cast(g.binary(OpId::equal, classes_of, label), DType::f32);
+    };
+    net.result("a", hot(0, 10));
+    net.result("b", hot(2, 4));
+    group_all(net.function());
+    Result<Program> program = lower_module(net.module, 64);
+    REQUIRE(program.ok());
+    const auto& ranges = program->entries[0].index_ranges;
+    REQUIRE(ranges.size() == 2);
+    const auto limit_of = [&](std::int64_t element) {
+        std::int64_t limit = 0;
+        for (const auto& range : ranges) limit += range.covers(element) ? range.limit : 0;
+        return limit;
+    };
+    // Of the second sample.
+    CHECK(limit_of(3) == 10);
+    CHECK(limit_of(4) == 0);
+    CHECK(limit_of(5) == 4);
+    CHECK(program->entries[0].least_limit(0) == 4);
+}
+
 TEST_CASE("lower: of labels, one value may be no class") {
     const auto ranges = [](bool again) {
         Net net("evaluate");

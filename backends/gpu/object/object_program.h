@@ -98,10 +98,16 @@ typedef struct {
     int64_t steps;
 } NetcLoop;
 
-/* Where an input is an index: what its values may be. */
+/* Elements whose place along an axis lies in begin .. end; see Entry::IndexRange in ir/program.h. */
+typedef struct {
+    int64_t inner, extent, begin, end;
+} NetcPart;
+
+/* Where an input is an index: which of its elements, what their values may be. */
 typedef struct {
     uint32_t input, is_signed;
     int64_t limit, ignored;
+    NetcPart parts[2];
 } NetcIndex;
 
 typedef struct {

@@ -37,6 +37,11 @@ static int64_t integer_at(const void* values, int64_t i, int64_t bytes, int is_s
     }
 }
 
+static int covers(const NetcPart* part, int64_t element) {
+    const int64_t place = element / part->inner % part->extent;
+    return place >= part->begin && place < part->end;
+}
+
 /* Labels and other indices in the host's memory. */
 static int check_indices(const NetcProgram* program, const NetcEntry* entry, const NetcRun* run) {
     const NetcIndex* indices = TABLE(program, NetcIndex, indices) + entry->indices.first;
@@ -48,7 +53,8 @@ static int check_indices(const NetcProgram* program, const NetcEntry* entry, con
         for (int64_t i = 0; i < count; i++) {
             const int64_t value =
                 integer_at(run->inputs[index->input], i, input->element, (int)index->is_signed);
-            if ((value < 0 || value >= index->limit) && value != index->ignored)
+            if ((value < 0 || value >= index->limit) && value != index->ignored &&
+                covers(&index->parts[0], i) && covers(&index->parts[1], i))
                 return NETC_E_INDEX;
         }
     }

@@ -92,8 +92,16 @@ public:
         std::vector<NetcIndex> indices;
         for (const Entry::IndexRange& range : entry.index_ranges) {
             const DType dtype = entry.inputs[range.input].dtype;
-            indices.push_back({range.input, dtype != DType::u8 && dtype != DType::b1, range.limit,
-                               range.ignored});
+            NetcIndex& index = indices.emplace_back();
+            index = {range.input,
+                     dtype != DType::u8 && dtype != DType::b1,
+                     range.limit,
+                     range.ignored,
+                     {}};
+            for (std::size_t p = 0; p < range.parts.size(); ++p) {
+                const Entry::IndexRange::Part& part = range.parts[p];
+                index.parts[p] = {part.inner, part.extent, part.begin, part.end};
+            }
         }
         made.indices = add(indices_, indices);
         std::vector<NetcEqual> equals;
