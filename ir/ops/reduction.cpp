@@ -50,16 +50,34 @@ Value spread(GradBuilder& g, Value value) {
     return g.graph().broadcast(g.graph().reshape(value, kept), x.shape);
 }
 
+// Whether a place along `axis` is where `x`, in which later axes are reduced and kept, has its first maximum.
+Value is_first_along(GraphBuilder& graph, Value x, std::int64_t axis, const Shape& shape) {
+    const Shape searched = reduced_shape(x.type().shape, {axis}, true);
+    const Value winner = graph.make(OpId::argmax, {x}, {{"axis", axis}});
+    return graph.binary(OpId::equal, graph.broadcast(graph.reshape(winner, searched), shape),
+                        graph.iota({DType::i32, shape}, axis));
+}
+
 // b1 of the operand's shape: is this the first element that is the maximum?
 Value is_first_maximum(GradBuilder& g) {
     GraphBuilder& graph = g.graph();
     const Value x = g.x();
     const Shape shape = x.type().shape;
     const Integers axes = g.attributes().get<Integers>("axes");
-    if (axes.size() == 1) {
-        const Value winner = graph.make(OpId::argmax, {x}, {{"axis", axes[0]}});
-        const Value place = graph.iota({DType::i32, shape}, axes[0]);
-        return graph.binary(OpId::equal, spread(g, winner), place);
+    // The batch is no inner part of an axis: then one axis after the other, in each the first place whose rest holds the
+    // maximum.
+    const bool batch_inside = std::any_of(axes.begin() + 1, axes.end(), [&](std::int64_t axis) {
+        return !shape[static_cast<std::size_t>(axis)].is_static();
+    });
+    if (axes.size() == 1 || batch_inside) {
+        Value first = is_first_along(graph, x, axes.back(), shape);
+        for (std::size_t i = axes.size() - 1; i-- > 0;) {
+            const Integers later(axes.begin() + static_cast<std::ptrdiff_t>(i) + 1, axes.end());
+            const Value rest = graph.reduce_max(x, later, true);
+            first =
+                graph.binary(OpId::logical_and, is_first_along(graph, rest, axes[i], shape), first);
+        }
+        return first;
     }
     // Several axes: moved to the end, they become one.
     const std::vector<bool> mask = reduced_mask(axes, shape.size());
@@ -177,6 +195,8 @@ std::vector<Sample> reduce_samples() {
         {{real({batch(), 100})}, over({1})},
         {{real({130})}, over({0})},
         {{real({3, 70, 2})}, over({1})},
+        {{real({6, batch()})}, over({0, 1})},
+        {{real({2, 5, batch(), 3})}, over({1, 2, 3}, true)},
         {{ints({batch(), 7})}, over({1}), -2, 2, 3},
     };
 }
