@@ -21,6 +21,9 @@ double about(double cycles) {
     return std::ldexp(std::round(std::ldexp(digits, 13)), exponent - 13);
 }
 
+// Instructions of the points of a stage that are unrolled: LLVM takes seconds for a straight line of 20 sines in f64.
+constexpr double kMostUnrolled = 4096;
+
 // Rows at once that hide the latency of a sum.
 constexpr std::int64_t kRows = 4;
 
@@ -33,6 +36,9 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
     for (std::size_t s = 0; s < kernel_.stages.size(); ++s) {
         const Stage& stage = kernel_.stages[s];
         StageSchedule& how = schedule.stages[s];
+        const double work =
+            (stages_[s].step_work + stages_[s].post_work) *
+            static_cast<double>(machine_.registers_per_vector() * stages_[s].element_size / 4);
         std::int64_t points = outer_points;
         std::vector<std::int64_t> count(kernel_.axes.size(), 1);
         for (const AxisTile& tile : schedule.outer) count[tile.axis] = tile.tile;
@@ -44,6 +50,7 @@ void Chooser::fill_stages(Schedule& schedule, bool own_all, std::int64_t reduced
             const std::int64_t most = s == main_ ? 32 : 64;
             if (!size.is_static() || points * size.constant > most || scatter_) continue;
             if (s == main_ && !own_all && i + 1 < how.own.size()) continue;
+            if (static_cast<double>(points * size.constant) * work > kMostUnrolled) continue;
             tile.tile = size.constant;
             points *= size.constant;
             count[tile.axis] = size.constant;
