@@ -43,6 +43,17 @@ void grad_of_cast(GradBuilder& g) {
     if (is_float(from) && is_float(g.y().type().dtype)) g.add(0, g.graph().cast(g.dy(), from));
 }
 
+// An int as the nearest that a narrower one holds.
+ScalarId within(ScalarGraph& s, ScalarId value, DType to) {
+    const DType from = s.type(value);
+    const auto bits = [](DType type) { return 8 * size_of(type) - (type == DType::u8 ? 0 : 1); };
+    const std::int64_t high = bits(to) < 63 ? (std::int64_t{1} << bits(to)) - 1 : 0;
+    if (bits(to) < bits(from)) value = s.binary(ScalarOp::min, value, s.integer(high, from));
+    const std::int64_t low = to == DType::u8 ? 0 : -high - 1;
+    const bool below = from != DType::u8 && (to == DType::u8 || bits(to) < bits(from));
+    return below ? s.binary(ScalarOp::max, value, s.integer(low, from)) : value;
+}
+
 ScalarId lower_cast(Lowering& lowering) {
     ScalarGraph& s = lowering.scalars();
     const ScalarId value = lowering.read(0, lowering.out());
@@ -56,7 +67,7 @@ ScalarId lower_cast(Lowering& lowering) {
     if (from == DType::b1) {
         return s.select(value, scalar_constant(s, 1, to), scalar_constant(s, 0, to));
     }
-    return s.cast(value, to);
+    return s.cast(is_int(from) && is_int(to) ? within(s, value, to) : value, to);
 }
 
 std::vector<Sample> comparison_samples() {
@@ -95,6 +106,9 @@ std::vector<Sample> cast_samples() {
         {{real({batch(), 7})}, {{"to", DType::i32}}, -100, 100},
         {{ints({batch(), 7})}, {{"to", DType::f32}}, -2, 2, 100},
         {{ints({9})}, {{"to", DType::b1}}, -2, 2, 2},
+        {{ints({batch(), 7})}, {{"to", DType::u8}}, -2, 2, 1000},
+        {{ints({batch(), 7})}, {{"to", DType::i8}}, -2, 2, 1000},
+        {{Type{DType::i8, {batch(), 7}}}, {{"to", DType::u8}}, -2, 2, 100},
         {{logical({batch(), 3})}, {{"to", DType::f32}}, 0, 1, 2},
         {{logical({batch(), 3})}, {{"to", DType::i64}}, 0, 1, 2},
     };
@@ -178,7 +192,7 @@ constexpr OpDef kSelect{
 
 constexpr OpDef kCast{
     .name = "cast",
-    .doc = "conversion; float to integer truncates toward zero, saturates, and NaN gives 0; b1 is "
+    .doc = "conversion; to an integer truncates toward zero, saturates, and NaN gives 0; b1 is "
            "whether the value differs from 0",
     .min_inputs = 1,
     .max_inputs = 1,
