@@ -86,6 +86,7 @@ bool load_objects(const CodeCache& cache, std::vector<CodeJob>& jobs) {
 Status compile_objects(const ProgramCode& code, const CodeCache& cache, int threads,
                        std::vector<CodeJob>& jobs, CompileTimes& times) {
     const Stopwatch watch(times.compiling);
+    const NoMemoryEnds guard;
     std::vector<CodeJob*> open;
     for (CodeJob& job : jobs) {
         if (job.object.empty()) open.push_back(&job);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <new>
 
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -30,6 +31,13 @@ void on_fatal_error(void*, const char*, bool) {
     const ssize_t ignored = write(STDERR_FILENO, kMessage, std::strlen(kMessage));
     (void)ignored;
     _exit(kExitInternal);
+}
+
+void on_no_memory(void*, const char*, bool) {
+    constexpr char kMessage[] = "error: there is not enough memory to compile\n";
+    const ssize_t ignored = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+    (void)ignored;
+    _exit(kExitRun);
 }
 
 Error code_failed() {
@@ -69,12 +77,17 @@ void install_llvm_handlers() {
     static std::once_flag once;
     std::call_once(once, [] {
         llvm::install_fatal_error_handler(on_fatal_error);
+        llvm::install_bad_alloc_error_handler(on_no_memory);
         // Addresses and order are chosen when the code is emitted: these two take a quarter of the time of
         // compiling and gain nothing that can be measured. LLVM has no other switch for them.
         const char* const words[] = {"netc", "-disable-lsr", "-post-RA-scheduler=0"};
         llvm::cl::ParseCommandLineOptions(3, words, "", &llvm::nulls());
     });
 }
+
+NoMemoryEnds::NoMemoryEnds()
+    : before_(std::set_new_handler([] { on_no_memory(nullptr, nullptr, false); })) {}
+NoMemoryEnds::~NoMemoryEnds() { std::set_new_handler(before_); }
 
 Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target, CodeForm form,
                               CodePhases* phases) {

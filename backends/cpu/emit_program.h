@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,6 +81,17 @@ Result<std::string> emit_code(llvm::Module& module, llvm::TargetMachine& target,
 
 // Text of a module after the short pipeline.
 std::string module_text(llvm::Module& module, llvm::TargetMachine& target);
+
+// While one exists, memory that runs out ends the process with status 4: LLVM cannot go on, nor unwind.
+class NoMemoryEnds {
+public:
+    NoMemoryEnds();
+    ~NoMemoryEnds();
+    NoMemoryEnds(const NoMemoryEnds&) = delete;
+
+private:
+    std::new_handler before_;
+};
 
 // Fatal errors of LLVM end the process with status 70 and a message of ours.
 void install_llvm_handlers();
