@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/cpu/code_cache.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
@@ -16,29 +17,22 @@ int verb_cache(Options options) {
     if (directory.empty())
         return report({kExitUsage,
                        "there is no compile cache: --cache is off, or there is no home directory"});
-    std::error_code error;
-    std::int64_t files = 0, bytes = 0;
-    std::vector<fs::path> objects;
-    for (auto at = fs::directory_iterator(directory, error);
-         !error && at != fs::directory_iterator(); at.increment(error)) {
-        // Only what netc wrote there; a mistyped --cache must not cost anybody's files.
-        if (!at->is_regular_file() || at->path().extension() != ".o") continue;
-        objects.push_back(at->path());
-        files += 1;
-        bytes += static_cast<std::int64_t>(at->file_size(error));
-    }
+    const std::vector<CodeCache::Object> objects = CodeCache(directory).objects();
     if (options.action == "info") {
-        print_out(fmt::format("{}: {} objects, {:.1f} MB\n", directory, files,
+        std::int64_t bytes = 0;
+        for (const CodeCache::Object& object : objects) bytes += object.bytes;
+        print_out(fmt::format("{}: {} objects, {:.1f} MB\n", directory, objects.size(),
                               static_cast<double>(bytes) / 1e6));
         return kExitDone;
     }
-    for (const fs::path& object : objects) {
-        if (!fs::remove(object, error) && error) {
-            return report({kExitData, fmt::format("{}: cannot be removed: {}", object.string(),
-                                                  error.message())});
+    std::error_code error;
+    for (const CodeCache::Object& object : objects) {
+        if (!fs::remove(object.path, error) && error) {
+            return report({kExitData,
+                           fmt::format("{}: cannot be removed: {}", object.path, error.message())});
         }
     }
-    print_out(fmt::format("{}: {} objects removed\n", directory, files));
+    print_out(fmt::format("{}: {} objects removed\n", directory, objects.size()));
     return kExitDone;
 }
 

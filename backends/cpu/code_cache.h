@@ -27,13 +27,15 @@ public:
 
     static constexpr std::int64_t kLimit = std::int64_t{1} << 30;
 
-private:
     struct Object {
         std::string path;
         std::int64_t bytes = 0;
         std::filesystem::file_time_type used;
     };
+    // What netc wrote there, the longest unused first.
     std::vector<Object> objects() const;
+
+private:
     std::string path_of(const std::string& key) const;
 
     std::string directory_;  // empty: no cache
