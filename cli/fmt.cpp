@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -33,14 +32,8 @@ int format_one(const std::string& path, const Options& options) {
         print_out(path + "\n");
         return kExitProgram;
     }
-    // A link stays a link: what it points to is written.
-    std::error_code error;
-    const std::filesystem::path target = std::filesystem::canonical(path, error);
-    const std::string to = error ? path : target.string();
-    const std::filesystem::perms mode = std::filesystem::status(to, error).permissions();
-    if (Status written = write_file_atomically(to, *formatted); !written)
+    if (Status written = write_file_atomically(path, *formatted); !written)
         return report(written.error());
-    std::filesystem::permissions(to, mode, error);
     return kExitDone;
 }
 

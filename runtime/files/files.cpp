@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "runtime/memory.h"
 
@@ -48,6 +49,14 @@ int open_temporary(const std::string& path, std::string& temporary) {
     }
     errno = EEXIST;
     return -1;
+}
+
+// Where a symbolic link leads, so that the link stays one; else the name itself.
+std::string target_of(const std::string& name) {
+    std::error_code code;
+    if (!std::filesystem::is_symlink(name, code)) return name;
+    const auto target = std::filesystem::weakly_canonical(name, code);
+    return code ? name : target.string();
 }
 
 // The rename itself reaches the disk only with its directory. Some file systems cannot sync one;
@@ -127,16 +136,20 @@ bool FileSink::flush() {
     return failure_ == 0;
 }
 
-Status write_file_atomically(const std::string& path,
+Status write_file_atomically(const std::string& name,
                              const std::function<void(FileSink&)>& writer) {
     // A name that exists and is no plain file (/dev/stdout, a pipe) is written in place.
     struct stat existing{};
-    const bool special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
-    if (special && S_ISDIR(existing.st_mode)) return cannot_write(path, EISDIR);
+    const bool exists = ::stat(name.c_str(), &existing) == 0;
+    const bool special = exists && !S_ISREG(existing.st_mode);
+    if (special && S_ISDIR(existing.st_mode)) return cannot_write(name, EISDIR);
+    const std::string path = target_of(name);
     std::string temporary;
     const int descriptor =
         special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : open_temporary(path, temporary);
     if (descriptor < 0) return cannot_write(path, errno);
+    // Who may read it stays as it was.
+    if (exists && !special) (void)::fchmod(descriptor, existing.st_mode & 07777);
 
     FileSink sink(descriptor);
     writer(sink);
@@ -238,6 +251,28 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
                                             path, limit)};
     }
     text.resize(size);
+    return text;
+}
+
+std::string sampled_content(const std::string& path, std::uint64_t size) {
+    constexpr std::uint64_t kPieces = 8, kPiece = 512;
+    struct stat info{};
+    int failure = 0;
+    const int descriptor = open_plain(path, info, failure);
+    if (descriptor < 0) return {};
+    const bool whole = size <= kPieces * kPiece;
+    const std::uint64_t length = whole ? size : kPiece, count = whole ? 1 : kPieces;
+    std::string text;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        std::string piece(length, '\0');
+        const std::uint64_t from = whole ? 0 : (size - kPiece) / (kPieces - 1) * i;
+        const bool last = !whole && i + 1 == count;
+        const ssize_t got = ::pread(descriptor, piece.data(), length,
+                                    static_cast<off_t>(last ? size - kPiece : from));
+        piece.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        text += piece;
+    }
+    ::close(descriptor);
     return text;
 }
 

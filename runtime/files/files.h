@@ -41,6 +41,10 @@ Status write_file_atomically(const std::string& path, const std::function<void(F
 // Takes the place of `to`; both in one file system.
 Status rename_file(const std::string& from, const std::string& to);
 
+// Eight pieces of 512 bytes from all over the file, the first and the last bytes among them; all of a small file, nothing
+// of one that cannot be read. To notice that it was changed.
+std::string sampled_content(const std::string& path, std::uint64_t size);
+
 // The whole file, at most `limit` bytes (a larger one is refused before it is read).
 Result<std::string> read_file(const std::string& path,
                               std::uint64_t limit = std::uint64_t{1} << 40);
