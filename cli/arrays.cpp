@@ -102,9 +102,14 @@ Result<Array> convert(const Array& array, DType dtype, const std::string& what) 
     const auto [low, high] = range_of(dtype);
     for (std::size_t i = 0; i < count; ++i) {
         if (dtype == DType::f32) {
-            put(out, i,
-                is_float(array.dtype) ? static_cast<float>(element_as<double>(array, i))
-                                      : static_cast<float>(element_as<std::int64_t>(array, i)));
+            const float value = is_float(array.dtype)
+                                    ? static_cast<float>(element_as<double>(array, i))
+                                    : static_cast<float>(element_as<std::int64_t>(array, i));
+            if (std::isinf(value) && std::isfinite(element_as<double>(array, i))) {
+                return Error{kExitData, fmt::format("{}: element {} is {}, too large for f32", what,
+                                                    i, element_as<double>(array, i))};
+            }
+            put(out, i, value);
             continue;
         }
         if (dtype == DType::f64) {
@@ -185,7 +190,7 @@ Status check_ranges(const Entry& entry, const CallInputs& inputs) {
         const std::size_t count = count_of(array);
         for (std::size_t i = 0; i < count; ++i) {
             const auto value = element_as<std::int64_t>(array, i);
-            if (!range.holds(value)) {
+            if (range.covers(static_cast<std::int64_t>(i)) && !range.holds(value)) {
                 return Error{kExitData,
                              fmt::format("`{}`: element {} is {}, it must lie in 0 to {}",
                                          entry.inputs[range.input].name, i, value,

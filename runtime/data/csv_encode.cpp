@@ -40,6 +40,14 @@ bool same_value(const std::string& a, const std::string& b) {
 
 }  // namespace
 
+bool CsvSource::has_categories() const {
+    return std::ranges::any_of(selections_, [](const Selection& selection) {
+        return std::ranges::any_of(selection.outputs, [](const Output& output) {
+            return output.kind == SelectorKind::category || output.kind == SelectorKind::one_hot;
+        });
+    });
+}
+
 Result<CsvSource::Learned> CsvSource::learn(std::span<const std::int64_t> training_rows,
                                             const DataStatistics* trained) const {
     Learned learned;

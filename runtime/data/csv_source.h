@@ -39,6 +39,8 @@ public:
     // stratify and group.
     Result<std::vector<std::int64_t>> keys(const std::string& name) const;
 
+    // Whether texts become numbers by a list that the training rows give.
+    bool has_categories() const;
     Result<std::vector<LoadedField>> encode(std::span<const std::int64_t> training_rows,
                                             const DataStatistics* trained) const;
 

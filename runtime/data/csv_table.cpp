@@ -218,9 +218,14 @@ void CsvTable::read(std::int64_t index, std::vector<CsvCell>& cells) const {
         const std::size_t from = std::min(at, row.end);
         while (at < row.end && text_[at] != delimiter_ && !(spaces && is_blank(text_[at]))) ++at;
         at = std::min(at, row.end);
-        // After a closing quote only spaces belong there; anything else stays visible in the cell
-        // and fails as a number.
-        cell.text += trimmed(std::string_view(text_).substr(from, at - from));
+        // After a closing quote only spaces belong there; with anything else the cell is what stands in the file, quotes
+        // too, which is no number.
+        const std::string_view rest = trimmed(std::string_view(text_).substr(from, at - from));
+        if (cell.quoted && !rest.empty()) {
+            cell.text = trimmed(std::string_view(text_).substr(cell.begin, at - cell.begin));
+        } else {
+            cell.text += rest;
+        }
         more = at < row.end;
         ++at;
     }

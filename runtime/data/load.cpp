@@ -145,7 +145,17 @@ Result<Dataset> load_csv(const DataSource& source, const std::vector<FieldReques
     Result<Split> split = split_rows(options, csv->rows(), {},
                                      [&](const std::string& name) { return csv->keys(name); });
     if (!split) return std::move(split).error();
-    Result<std::vector<LoadedField>> fields = csv->encode(split->train, options.trained);
+    // Rows to predict are no training rows: nothing is learned from them.
+    static const DataStatistics kNothing;
+    const bool untrained = options.inputs_only && options.trained == nullptr;
+    if (untrained && csv->has_categories()) {
+        return Error{.message = fmt::format("the weights do not know the categories of {}: they "
+                                            "were not trained on this section's data",
+                                            source.path),
+                     .help = "weights that `netc train` writes hold them"};
+    }
+    Result<std::vector<LoadedField>> fields =
+        csv->encode(split->train, untrained ? &kNothing : options.trained);
     if (!fields) return std::move(fields).error();
     return finish(source, wanted, options, csv->rows(), std::move(*split), std::move(*fields),
                   [&](std::int64_t row) { return std::optional(csv->place_of_row(row)); });

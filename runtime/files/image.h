@@ -16,8 +16,8 @@ struct Image {
     std::vector<std::uint8_t> pixels;  // [height, width, channels]
 };
 
-// What the first bytes say it is: palettes and bit depths below 8 are expanded, 16 bits keep their
-// upper 8, transparency is dropped; a maximal value other than 255 is scaled to it. `path` is for
+// What the first bytes say it is: palettes and bit depths below 8 are expanded, 16 bits are rounded
+// to 8, transparency is dropped; a maximal value other than 255 is scaled to it. `path` is for
 // messages.
 Result<Image> decode_image(std::string_view bytes, const std::string& path);
 Result<Image> read_image(const std::string& path);

@@ -47,7 +47,7 @@ bool read_header(Decoder& decoder, Input& input, Image& image) {
     png_set_read_fn(png, &input, read_bytes);
     png_read_info(png, info);
     png_set_expand(png);
-    png_set_strip_16(png);
+    png_set_scale_16(png);
     png_set_strip_alpha(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, info);

@@ -4,6 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <sys/stat.h>
+
+#include <filesystem>
+
 #include "runtime/files/files.h"
 #include "runtime/files/npz.h"
 #include "tests/cli/expect.h"
@@ -134,4 +138,76 @@ TEST_CASE("a table of a header alone gives no output, but trains nothing") {
     directory.write("points.csv", "a,b,c\n");
     expect_refusal(run_netc({"train", "table.net", "--run", "other"}, directory.path()), 3,
                    {"points.csv", "no rows"});
+}
+
+TEST_CASE("rows need the categories of the training data") {
+    const TemporaryDirectory directory;
+    directory.write("train.csv", "k,v,y\na,1,0\nb,2,1\nc,9,2\n");
+    directory.write("rows.csv", "k,v,y\nc,5,0\nc,,0\n");
+    directory.write("m.net", R"(net 1
+model M(k: i32[B], v: f32[B]) -> (c: i32[B], w: f32[B]) {
+  param p: real[1] = zeros()
+  return (k, v + p[0])
+}
+train M {
+  target y: f32[B]
+  data = csv("train.csv", k = category(col("k")), v = col("v"), y = col("y"), missing = mean)
+  loss = mse(w, y)
+  optimizer = sgd(lr = 0.0)
+  epochs = 1
+}
+)");
+    const auto run = [&](const std::vector<std::string>& arguments) {
+        return run_netc(arguments, directory.path());
+    };
+    expect_success(run({"train", "m.net", "--run", "run", "--quiet"}));
+    expect_success(run({"init", "m.net", "-o", "init.st"}));
+    const Outcome trained =
+        run({"predict", "m.net", "--weights", "run", "--rows", "rows.csv", "--json"});
+    expect_success(trained);
+    CHECK(nlohmann::json::parse(trained.out) == nlohmann::json::parse(R"({"c":[2,2],"w":[5,4]})"));
+    expect_refusal(run({"predict", "m.net", "--weights", "init.st", "--rows", "rows.csv"}), 3,
+                   {"rows.csv", "categories"});
+}
+
+TEST_CASE("a number that f32 does not hold is refused, not infinity") {
+    const Bench bench(kRow);
+    bench.directory.write("a.csv", "1,2,1e39\n");
+    expect_refusal(bench.predict("x=a.csv"), 3, {"a.csv", "element 2", "1e+39", "f32"});
+}
+
+TEST_CASE("an option takes one value, and never the file behind it") {
+    const Bench bench(kRow);
+    bench.directory.write("a.csv", "1,2,3\n");
+    expect_success(
+        bench.run({"predict", "--weights", "w.safetensors", "--input", "x=a.csv", "m.net"}));
+    expect_refusal(bench.run({"predict", "m.net", "--weights", "", "--input", "x=a.csv"}), 2,
+                   {"--weights", "missing"});
+}
+
+TEST_CASE("output goes where a link leads, and stays as private as it was") {
+    const Bench bench(kRow);
+    const auto write = [&](const std::string& to) {
+        expect_success(bench.run({"init", "m.net", "-o", to}));
+    };
+    write("real.st");
+    ::chmod(bench.directory.file("real.st").c_str(), 0600);
+    std::filesystem::create_symlink("real.st", bench.directory.file("link.st"));
+    bench.directory.write("real.st", "old");
+    write("link.st");
+    CHECK(std::filesystem::is_symlink(bench.directory.file("link.st")));
+    struct stat info{};
+    REQUIRE(::stat(bench.directory.file("real.st").c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0600);
+    CHECK(info.st_size > 3);
+}
+
+TEST_CASE("clearing the compile cache costs nobody's objects") {
+    const Bench bench(kRow);
+    bench.directory.write("main.o", "mine");
+    bench.directory.write(std::string(64, 'a') + ".o", "code");
+    const Outcome outcome = bench.run({"cache", "clear", "--cache", "."});
+    expect_success(outcome);
+    CHECK(outcome.out.find("1 objects removed") != std::string::npos);
+    CHECK(std::filesystem::exists(bench.directory.file("main.o")));
 }
