@@ -95,8 +95,14 @@ int verb_import(Options options) {
     Result<ImportReport> imported =
         import_weights(*session, variables, *file, options.load, *layout);
     if (!imported) return report(imported.error());
-    const Metadata metadata =
+    Metadata metadata =
         weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
+    // Weights of this very model keep what they learned from their data.
+    const auto hash = file->metadata.find(kHashMetadata);
+    const auto known = file->metadata.find(kDataMetadata);
+    if (hash != file->metadata.end() && hash->second == metadata[kHashMetadata] &&
+        known != file->metadata.end())
+        metadata.insert(*known);
     Result<std::vector<TensorView>> tensors = weight_tensors(*session);
     if (!tensors) return report(tensors.error());
     if (Status s = write_safetensors(options.output, *tensors, metadata); !s) {

@@ -68,7 +68,7 @@ Result<Loaded> load_network(Options& options, bool wants_section, std::vector<st
     Result<LoadReport> taken = load_weights(*loaded.session, *weights, options.weights, false);
     if (!taken) return taken.error();
     warn_not_finite(*weights, options.weights);
-    const auto data = weights->metadata.find("netc.data");
+    const auto data = weights->metadata.find(kDataMetadata);
     if (data != weights->metadata.end()) {
         Result<DataStatistics> statistics = statistics_from_json(data->second);
         if (!statistics) return statistics.error();
@@ -264,8 +264,8 @@ int verb_init(Options options) {
     if (Status s = initialize_weights(*session, *model, section, seed); !s) {
         return report(s.error());
     }
-    if (Status s = load_initial_weights(*session, section, options, true); !s)
-        return report(s.error());
+    if (auto loaded = load_initial_weights(*session, section, options, true); !loaded)
+        return report(loaded.error());
     const Metadata metadata =
         weights_metadata(*bench, *model, section, (*runnable)->program, options, nullptr);
     Result<std::vector<TensorView>> tensors = weight_tensors(*session);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/terminal.h"
+#include "cli/weights_file.h"
 #include "runtime/files/files.h"
 
 namespace netc {
@@ -67,26 +68,27 @@ Status initialize_weights(Session& session, const Model& model, const TrainSecti
                                                           : model.module.variables);
 }
 
-Status load_initial_weights(Session& session, const TrainSection* section, const Options& options,
-                            bool tell) {
+Result<bool> load_initial_weights(Session& session, const TrainSection* section,
+                                  const Options& options, bool tell) {
     Result<std::optional<LoadSpec>> load = wanted(section, options);
     if (!load) return load.error();
-    if (!*load) return {};
+    if (!*load) return false;
     Result<std::string> path = resolve_weights((*load)->path);
     if (!path) return path.error();
     Result<Safetensors> file = read_safetensors(*path);
     if (!file) return file.error();
-    if (Status s = rename_tensors(*file, (*load)->map, *path); !s) return s;
+    if (Status s = rename_tensors(*file, (*load)->map, *path); !s) return s.error();
     Result<LoadReport> report = load_weights(session, *file, *path, (*load)->partial);
     if (!report) return report.error();
-    if (!tell) return {};
+    const bool trained = file->metadata.contains(kDataMetadata);
+    if (!tell) return trained;
     print_err(fmt::format("{}: {} tensors taken, {} initialised, {} left out\n", *path,
                           report->taken.size(), report->missing.size() + report->different.size(),
                           report->unused.size()));
     say("initialised", report->missing);
     say("other shape", report->different);
     say("left out", report->unused);
-    return {};
+    return trained;
 }
 
 }  // namespace netc

@@ -52,12 +52,12 @@ Metadata weights_metadata(const Workbench& bench, const Model& model, const Trai
     (void)bench;
     Metadata metadata;
     metadata["netc.model"] = model.name;
-    metadata["netc.model_hash"] = fmt::format("{:016x}", program.model_hash);
+    metadata[kHashMetadata] = fmt::format("{:016x}", program.model_hash);
     metadata["netc.version"] = NETC_VERSION;
     metadata["netc.options"] = pairs_to_json(options.settings);
     metadata["netc.dims"] = pairs_to_json(options.dims);
     if (section != nullptr) metadata["netc.section"] = section->name;
-    if (data != nullptr) metadata["netc.data"] = statistics_to_json(statistics_of(data->train));
+    if (data != nullptr) metadata[kDataMetadata] = statistics_to_json(statistics_of(data->train));
     return metadata;
 }
 

@@ -9,6 +9,10 @@
 
 namespace netc {
 
+inline constexpr const char* kHashMetadata = "netc.model_hash";  // of the program
+// What was learned from the training data: categories, means, ranges (statistics_to_json).
+inline constexpr const char* kDataMetadata = "netc.data";
+
 // netc.model, netc.model_hash, netc.version, netc.options, netc.dims, netc.section, netc.data.
 Metadata weights_metadata(const Workbench& bench, const Model& model, const TrainSection* section,
                           const Program& program, const Options& options, const SectionData* data);

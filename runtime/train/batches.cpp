@@ -53,8 +53,10 @@ std::vector<double> class_weights(const FieldStatistics& field) {
 
 }  // namespace
 
-Status apply_statistics(Session& session, const DataStatistics& statistics) {
-    auto put = [&](const std::string& name, std::span<const double> values) -> Status {
+Status apply_statistics(Session& session, const DataStatistics& statistics, Replace replace) {
+    // `initial`: what the state is before any data were seen.
+    auto put = [&](const std::string& name, std::span<const double> values,
+                   double initial) -> Status {
         const VariablePlace* place = session.find_weight(name);
         if (place == nullptr) return Error{kExitInternal, "the model has no state " + name};
         const std::span<std::byte> to = session.variable(*place);
@@ -62,22 +64,26 @@ Status apply_statistics(Session& session, const DataStatistics& statistics) {
         if (values.size() * size != to.size()) {
             return Error{kExitInternal, "the state " + name + " has another size than the data"};
         }
-        for (std::size_t i = 0; i < values.size(); ++i) {
+        bool learned = false;
+        for (std::size_t i = 0; i < values.size(); ++i)
+            learned = learned || load_number(place->dtype, to.data() + i * size) != initial;
+        if (learned && replace == Replace::fresh) return {};
+        for (std::size_t i = 0; i < values.size(); ++i)
             store_number(place->dtype, values[i], to.data() + i * size);
-        }
         return {};
     };
     for (const FieldStatistics& field : statistics) {
         if (field.scaled) {
-            if (Status s = put(field.name + ".scale", {&field.scale, 1}); !s) return s;
-            if (Status s = put(field.name + ".offset", {&field.offset, 1}); !s) return s;
+            if (Status s = put(field.name + ".scale", {&field.scale, 1}, 1); !s) return s;
+            if (Status s = put(field.name + ".offset", {&field.offset, 1}, 0); !s) return s;
         }
         if (session.find_weight(field.name + ".class_weights") != nullptr) {
-            if (Status s = put(field.name + ".class_weights", class_weights(field)); !s) return s;
+            if (Status s = put(field.name + ".class_weights", class_weights(field), 1); !s)
+                return s;
         }
         if (field.standardized) {
-            if (Status s = put(field.name + ".mean", field.mean); !s) return s;
-            if (Status s = put(field.name + ".deviation", field.deviation); !s) return s;
+            if (Status s = put(field.name + ".mean", field.mean, 0); !s) return s;
+            if (Status s = put(field.name + ".deviation", field.deviation, 1); !s) return s;
         }
     }
     return {};

@@ -98,8 +98,11 @@ Result<std::vector<Measurement>> evaluate(Session& session, const Dataset& data,
 // other, as NAME.
 Status measure(Session& session, const TrainPlan& plan, EpochReport& report);
 
-// Puts scale, offset, mean, deviation of the inputs into the model's state.
-Status apply_statistics(Session& session, const DataStatistics& statistics);
+// Puts scale, offset, mean, deviation of the inputs into the model's state. With `fresh` only where it still is what
+// `init` makes it.
+enum class Replace : std::uint8_t { all, fresh };
+Status apply_statistics(Session& session, const DataStatistics& statistics,
+                        Replace replace = Replace::all);
 
 // The rows of `rows` as one array per entry input, in the entry's order.
 class BatchBuffers {

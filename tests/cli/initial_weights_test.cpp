@@ -227,3 +227,38 @@ TEST_CASE("weights are loaded under other names, and what happened is said") {
     expect_refusal(run_netc({"train", "plain.net", "--load-map", "a=b"}, directory.path()), 2,
                    {"--load"});
 }
+
+TEST_CASE("weights that saw no data take mean and deviation from those at hand") {
+    const TemporaryDirectory directory;
+    directory.write("sd.csv", "1000,0\n1010,1\n1020,2\n1030,3\n");
+    directory.write("sd.net", R"(net 1
+model M(x: f32[B, 1]) -> f32[B, 1] = x |> linear(1)
+train M {
+  target y: f32[B, 1]
+  data      = csv("sd.csv", x = standardize(col(0)), y = col(1))
+  loss      = mse(out, y)
+  optimizer = sgd(lr = 0.1)
+  epochs    = 20
+}
+)");
+    const auto run = [&](std::vector<std::string> arguments) {
+        expect_success(run_netc(arguments, directory.path()));
+    };
+    run({"train", "sd.net", "--run", "whole", "--seed", "5", "--quiet"});
+    run({"init", "sd.net", "-o", "sd.st", "--seed", "5"});
+    run({"train", "sd.net", "--run", "loaded", "--load", "sd.st", "--seed", "5", "--quiet"});
+    for (const char* name : {"x.mean", "x.deviation", "linear_1.weight", "linear_1.bias"}) {
+        CHECK(tensor(directory.file("loaded/last.safetensors"), name) ==
+              tensor(directory.file("whole/last.safetensors"), name));
+    }
+    // Those of a training keep theirs.
+    directory.write("sd.csv", "1001,0\n1011,1\n1021,2\n1031,3\n");
+    run({"train", "sd.net", "--run", "other", "--load", "whole/last.safetensors", "--quiet"});
+    CHECK(tensor(directory.file("other/last.safetensors"), "x.mean") == std::vector<double>{1015});
+    // What `import` takes from weights of the same model, categories for example, stays with them.
+    run({"import", "sd.net", "--from", "whole/last.safetensors", "-o", "again.st"});
+    const auto metadata = [&](const std::string& file) {
+        return read_safetensors(directory.file(file))->metadata.at("netc.data");
+    };
+    CHECK(metadata("again.st") == metadata("whole/last.safetensors"));
+}
