@@ -9,7 +9,7 @@
 #include "passes/order.h"
 #include "passes/rewrite.h"
 #include "passes/settle.h"
-#include "passes/split_phases.h"
+#include "passes/split_axes.h"
 
 namespace netc {
 namespace {
@@ -169,6 +169,7 @@ Result<Lowered> emit_all(Function function, std::int64_t batch_hint) {
             collapse_axes(emitted->kernel);
             join_dims(emitted->kernel);
             split_phases(emitted->kernel);
+            split_groups(emitted->kernel);
             lowered.calls.push_back({std::move(emitted->kernel), std::move(emitted->bindings),
                                      nodes, std::move(label),
                                      function[main_node(info, nodes)].origin, nullptr});

@@ -22,7 +22,7 @@ void collect_reads(const Kernel& kernel, ScalarId id, std::vector<bool>& seen,
 // Operations that `root` is computed by and that are not seen yet, a multiply-add as two.
 double operations_of(const Kernel& kernel, ScalarId root, std::vector<bool>& seen);
 
-// Whether each value of the axis has terms of its own: it decides whether a guard divides (passes/split_phases.h).
+// Whether each value of the axis has terms of its own: it decides whether a guard divides (passes/split_axes.h).
 bool is_phase(const Kernel& kernel, AxisId axis);
 
 // The axis that rows of matrices run along.
