@@ -1,7 +1,10 @@
 // netc: the command line. Declares the verbs and their options; each verb is a file of its own.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -289,6 +292,17 @@ const std::vector<Verb>& verbs() {
 // Verbs of the design that a later version brings; they say so.
 constexpr const char* kLater[] = {"export", "migrate"};
 
+// One value each time it is given, so that it never takes the FILE behind it; and no empty one, which is a variable of a
+// script that nobody set.
+void strict(CLI::Option& option) {
+    if (!option.nonpositional() || option.get_items_expected_max() == 0) return;
+    option.allow_extra_args(false);
+    if (option.get_items_expected_min() == 0) return;
+    option.check([](const std::string& text) {
+        return text.empty() ? std::string("a value is missing") : std::string();
+    });
+}
+
 int run(int argc, char** argv) {
     CLI::App app{"netc: a compiler for neural networks"};
     app.set_version_flag("--version", std::string("netc ") + NETC_VERSION);
@@ -303,6 +317,7 @@ int run(int argc, char** argv) {
     for (const Verb& verb : verbs()) {
         CLI::App* sub = app.add_subcommand(verb.name, verb.help);
         verb.declare(*sub, options);
+        for (CLI::Option* option : sub->get_options()) strict(*option);
         sub->callback([&chosen, &verb] { chosen = &verb; });
     }
     if (argc > 1 && argv[1][0] != '-') {
@@ -353,6 +368,17 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     netc::keep_standard_descriptors();
+    // Threads, and what may not throw, have nobody to catch this for them.
+    std::set_terminate([] {
+        try {
+            if (std::current_exception()) std::rethrow_exception(std::current_exception());
+        } catch (const std::bad_alloc&) {
+            _exit(netc::report({netc::kExitRun, "no memory"}));
+        } catch (...) {
+            std::abort();
+        }
+        std::abort();
+    });
     std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is no reason to die in a checkpoint
     std::signal(SIGXFSZ,
                 SIG_IGN);  // nor is a limit on the size of files: writing fails and says so

@@ -1,9 +1,14 @@
 #include "cli/run_record.h"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -35,7 +40,40 @@ Json pairs(const std::vector<std::string>& texts) {
     return json;
 }
 
+// As a shell reads it back.
+std::string shell_word(std::string_view word) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("_./=:,+-%@", c) != nullptr;
+    });
+    if (plain) return std::string(word);
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+    return text + "'";
+}
+
+// How many words an option that begins a run takes with it; none where the word is no such option.
+std::optional<int> words_of_beginning(std::string_view word, std::string_view next) {
+    for (const std::string_view option : {"--run", "--load", "--load-map", "--resume"}) {
+        if (word.starts_with(option) && word.substr(option.size()).starts_with('=')) return 1;
+        if (word != option) continue;
+        return option == "--resume" && (next.empty() || next.starts_with('-')) ? 1 : 2;
+    }
+    return word == "--partial" ? std::optional(1) : std::nullopt;
+}
+
 }  // namespace
+
+std::string command_to_go_on(const Options& options, const std::string& directory) {
+    std::string command = "netc";
+    const std::vector<std::string>& words = options.arguments;
+    for (std::size_t i = 0; i < words.size();) {
+        const std::string_view next = i + 1 < words.size() ? std::string_view(words[i + 1]) : "";
+        const auto left_out = words_of_beginning(words[i], next);
+        if (!left_out) command += ' ' + shell_word(words[i]);
+        i += static_cast<std::size_t>(left_out.value_or(1));
+    }
+    return command + " --resume " + shell_word(directory);
+}
 
 std::string iso_time(double unix_seconds) {
     const double whole = std::floor(unix_seconds);

@@ -31,6 +31,9 @@ void note_run_end(const Options& options, int status);
 // The list; empty where there is no such file or it is damaged.
 nlohmann::ordered_json read_run_record(const std::string& directory);
 
+// The command line that continues this run, for a shell.
+std::string command_to_go_on(const Options& options, const std::string& directory);
+
 // "2026-11-21T14:05:00.123Z"
 std::string iso_time(double unix_seconds);
 

@@ -90,7 +90,7 @@ void read_record(Run& run) {
             run.options.emplace_back(name, plain(value));
     }
     // A changed program is seen as one, although not what changed.
-    if (const Result<std::string> source = read_file(run.path + "/source.net")) {
+    if (const Result<std::string> source = read_file(run.path + "/" + kSourceFile)) {
         std::uint32_t hash = 2166136261u;  // FNV-1a
         for (const char c : *source) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
         run.options.emplace_back("source", fmt::format("{:08x}", hash));

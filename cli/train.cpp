@@ -32,16 +32,28 @@ namespace {
 
 // How often the user asked to stop. The second time ends the process at once: files are renamed into
 // place, so the last checkpoint is whole.
+// Before the first step there is nothing to save, and compiling or generating data may take long.
 std::atomic<int> interrupts{0};
+std::atomic<bool> training{false};
 extern "C" void on_interrupt(int) {
-    if (interrupts.fetch_add(1) >= 1) _exit(kExitInterrupted);
+    if (interrupts.fetch_add(1) == 0 && training) return;
+    constexpr char kNothing[] = "stopped before the first step\n";
+    if (!training && write(STDERR_FILENO, kNothing, sizeof kNothing - 1) < 0) {
+        // nobody listens
+    }
+    _exit(kExitInterrupted);
 }
 
+// What the parent wants ignored stays so: nohup ignores SIGHUP, a shell SIGINT for what runs behind it.
 void catch_signals() {
     struct sigaction action = {};
     action.sa_handler = on_interrupt;
     sigemptyset(&action.sa_mask);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction inherited = {};
+        sigaction(signal, nullptr, &inherited);
+        if (inherited.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+    }
 }
 
 std::string short_number(double value) {
@@ -145,9 +157,9 @@ int finish(const Options& options, const RunDirectory& directory, const TrainOut
         }
     }
     if (outcome.end == TrainEnd::interrupted) {
-        print_err(fmt::format(
-            "stopped after step {}; everything is in {}\ngo on with: netc train {} --resume {}\n",
-            outcome.step, directory.path(), options.file, directory.path()));
+        print_err(fmt::format("stopped after step {}; everything is in {}\ngo on with: {}\n",
+                              outcome.step, directory.path(),
+                              command_to_go_on(options, directory.path())));
         return kExitInterrupted;
     }
     if (outcome.end == TrainEnd::stopped_early) print_err("stopped early: no more improvement\n");
@@ -263,8 +275,12 @@ int verb_train(Options options) {
     bool told = false;  // what was loaded, once
     plan.initialize = [&](std::uint64_t seed) -> Status {
         if (Status s = initialize_weights(*session, **model, *section, seed); !s) return s;
-        if (Status s = apply_statistics(*session, statistics_of(data->train)); !s) return s;
-        return load_initial_weights(*session, *section, options, !std::exchange(told, true));
+        const DataStatistics learned = statistics_of(data->train);
+        if (Status s = apply_statistics(*session, learned); !s) return s;
+        const Result<bool> trained =
+            load_initial_weights(*session, *section, options, !std::exchange(told, true));
+        if (!trained) return trained.error();
+        return *trained ? Status() : apply_statistics(*session, learned, Replace::fresh);
     };
     // Before there is a directory: what cannot be loaded leaves none behind.
     if (Status s = plan.initialize(plan.seed); !s) return report(s.error());
@@ -277,23 +293,26 @@ int verb_train(Options options) {
     plan.metadata =
         weights_metadata(**bench, **model, *section, (*runnable)->program, options, &*data);
     plan.identity = run_identity(**bench, options, plan, *data);
-    if (Status s = write_run_record(*directory, **bench, options, plan); !s)
-        return report(s.error());
+    // The source first: what has it is the directory of a run, whenever the process is killed.
     if (!plan.resume) {
-        if (Status s = write_file_atomically(directory->file("source.net"),
+        if (Status s = write_file_atomically(directory->file(kSourceFile),
                                              source_text(**bench, options.file));
             !s)
             return report(s.error());
-        if ((*section)->split) {
-            const std::string rows = split_to_text(data->train.split, data->train.rows);
-            Status s = write_file_atomically(directory->file(kRowsFile), rows);
-            if (!s) return report(s.error());
-        }
         point_latest_to(*directory);
     }
+    std::error_code ignored;
+    if ((*section)->split && !std::filesystem::exists(directory->file(kRowsFile), ignored)) {
+        const std::string rows = split_to_text(data->train.split, data->train.rows);
+        if (Status s = write_file_atomically(directory->file(kRowsFile), rows); !s)
+            return report(s.error());
+    }
+    if (Status s = write_run_record(*directory, **bench, options, plan); !s)
+        return report(s.error());
 
     ProgressLine line;
     const TrainObserver observer = make_observer(options, plan, line);
+    training = true;
     Result<TrainOutcome> outcome = train(*session, plan, observer, interrupts);
     line.clear();
     const int status =

@@ -45,6 +45,11 @@ bool holds_files(const std::string& path) {
     return false;
 }
 
+bool holds_run(const std::string& path) {
+    std::error_code code;
+    return fs::exists(join_path(path, kSourceFile), code);
+}
+
 Error cannot_open(const std::string& path, int code) {
     return {.status = kExitData,
             .message =
@@ -65,9 +70,20 @@ Result<RunDirectory> open_run_directory(const std::string& path, RunMode mode) {
             return Error{.status = kExitData,
                          .message = fmt::format("there is no run directory {} to resume", path)};
         }
+        if (!holds_run(path)) {
+            return Error{.status = kExitData,
+                         .message = path + ": this is not the directory of a run"};
+        }
     } else {
         fs::create_directories(path, code);
         if (code) return cannot_open(path, code.value());
+        if (!holds_run(path) && holds_files(path)) {
+            return Error{.status = kExitData,
+                         .message = fmt::format("the directory {} holds files of something else, "
+                                                "not of a run",
+                                                path),
+                         .help = "name another directory with `--run DIR`"};
+        }
     }
     const std::string lock_path = join_path(path, kLockName);
     const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -110,6 +126,8 @@ void point_latest_to(const RunDirectory& run) {
     const fs::path latest = path.parent_path() / "latest";
     std::error_code code;
     if (fs::exists(fs::symlink_status(latest, code)) && !fs::is_symlink(latest, code)) return;
+    // A link to something else is somebody else's.
+    if (fs::exists(latest, code) && !holds_run(latest.string())) return;
     // Made beside and renamed, so that there is a `latest` at every moment.
     const fs::path temporary = path.parent_path() / fmt::format(".latest.{}", ::getpid());
     fs::remove(temporary, code);

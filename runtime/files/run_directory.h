@@ -34,10 +34,13 @@ private:
     int lock_ = -1;
 };
 
+// The program as it was when the run began; what has it is the directory of a run.
+inline constexpr const char* kSourceFile = "source.net";
+
 enum class RunMode { fresh, resume };
 
 // Makes the directory (parents too) and locks it. A fresh run refuses one that holds files, a
-// resumed one wants it to exist; both refuse one that another process trains in.
+// resumed one wants a run in it; both refuse one that another process trains in.
 Result<RunDirectory> open_run_directory(const std::string& path, RunMode mode);
 
 // "runs/lenet5-2026-11-21-1405", with "-2" and so on where that exists.

@@ -27,9 +27,6 @@ Result<Progress> Training::read_progress() {
         if (progress) stepper_->restore(memory);
         return progress;
     }
-    if (!std::filesystem::exists(directory.file("source.net"))) {
-        return Error{kExitData, directory.path() + ": this is not the directory of a run"};
-    }
     // Weights without a state are what a first checkpoint had written when it ended, or all that is left.
     const bool unfinished = std::filesystem::exists(directory.file(kFirstCheckpoint));
     for (const char* kept : {"last.safetensors", "best.safetensors"}) {

@@ -168,3 +168,107 @@ TEST_CASE("a second Ctrl-C ends at once and leaves the last checkpoint whole") {
     expect_success(run_netc({"train", "long.net", "--resume", "run", "--epochs", "1", "--quiet"},
                             directory.path()));
 }
+
+TEST_CASE("the command to go on with is one that a shell takes") {
+    const TemporaryDirectory directory;
+    directory.write("a run.net", kLong + "option width: int = 3\n");
+    const std::vector<std::string> start{"train",   "a run.net", "--run",  "its dir", "--set",
+                                         "width=5", "--epochs",  "100000", "--quiet"};
+    Process process(netc_command(start, directory.path()));
+    REQUIRE(wait_for_log(process, directory.file("its dir")));
+    process.send(SIGINT);
+    const Outcome outcome = process.wait();
+    CHECK(outcome.err.find("go on with: netc train 'a run.net' --set width=5 --epochs 100000 "
+                           "--quiet --resume 'its dir'\n") != std::string::npos);
+}
+
+TEST_CASE("a signal that the parent ignores stays ignored") {
+    const TemporaryDirectory directory;
+    directory.write("long.net", kLong);
+    Command command = netc_command(long_run("run", "300"), directory.path());
+    command.arguments.insert(command.arguments.begin(),
+                             {"sh", "-c", "trap '' HUP; exec \"$@\"", "sh"});
+    Process process(command);
+    REQUIRE(wait_for_log(process, directory.file("run")));
+    process.send(SIGHUP);
+    CHECK(process.wait().status == 0);
+}
+
+TEST_CASE("Ctrl-C before the first step ends at once") {
+    const TemporaryDirectory directory;
+    directory.write("slow.net", R"(net 1
+model Slow(x: f32[B, 1, 28, 28]) -> f32[B, 10] = x |> flatten |> linear(10)
+train Slow {
+  target y: i32[B]
+  data = digits(n = 2000000)
+  loss = cross_entropy(out, y)
+  epochs = 1
+}
+)");
+    Process process(netc_command({"train", "slow.net", "--run", "run"}, directory.path()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    process.send(SIGINT);
+    const Outcome outcome = process.wait();
+    CHECK(outcome.status == 130);
+    CHECK(outcome.err.find("stopped before the first step") != std::string::npos);
+    CHECK(!std::filesystem::exists(directory.file("run")));
+}
+
+TEST_CASE("a directory of something else is left alone, an empty one becomes a run") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    std::filesystem::create_directory(directory.file("other"));
+    directory.write("other/letter.txt", "Dear Sir");
+    expect_refusal(run_netc({"train", "moons.net", "--resume", "other"}, directory.path()), 3,
+                   {"other", "not the directory of a run"});
+    expect_refusal(run_netc({"train", "moons.net", "--run", "other"}, directory.path()), 3,
+                   {"other", "something else"});
+    CHECK(!std::filesystem::exists(directory.file("other/.lock")));
+    // What a process leaves that is killed at its first step.
+    std::filesystem::create_directory(directory.file("run"));
+    directory.write("run/.lock", "");
+    directory.write("run/source.net.1.0.tmp", "net");
+    expect_success(run_netc({"train", "moons.net", "--run", "run", "--epochs", "1", "--quiet"},
+                            directory.path()));
+}
+
+TEST_CASE("latest points to runs alone") {
+    const TemporaryDirectory directory;
+    directory.write("moons.net", kMoons);
+    std::filesystem::create_directory(directory.file("release-1.2"));
+    std::filesystem::create_directory_symlink("release-1.2", directory.file("latest"));
+    for (const char* run : {"a", "b"}) {
+        expect_success(run_netc({"train", "moons.net", "--run", run, "--epochs", "1", "--quiet"},
+                                directory.path()));
+        const auto leads_to = std::filesystem::read_symlink(directory.file("latest"));
+        CHECK(leads_to == (run == std::string("a") ? "release-1.2" : "b"));
+        std::filesystem::remove(directory.file("latest"));
+        std::filesystem::create_directory_symlink("a", directory.file("latest"));
+    }
+}
+
+TEST_CASE("images of other content are other data") {
+    const TemporaryDirectory directory;
+    const auto write = [&](char pixel) {
+        for (const char* folder : {"cat", "dog"}) {
+            std::filesystem::create_directories(directory.file(std::string("photos/") + folder));
+            directory.write(std::string("photos/") + folder + "/1.pgm",
+                            "P5\n2 2\n255\n" + std::string(4, pixel));
+        }
+    };
+    directory.write("photos.net", R"(net 1
+model Photos(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
+train Photos {
+  target y: i32[B]
+  data = images("photos", x = image(), y = folder())
+  loss = cross_entropy(out, y)
+  epochs = 1
+}
+)");
+    write('a');
+    expect_success(run_netc({"train", "photos.net", "--run", "run"}, directory.path()));
+    write('b');
+    expect_refusal(
+        run_netc({"train", "photos.net", "--resume", "run", "--epochs", "2"}, directory.path()), 3,
+        {"the training data"});
+}
