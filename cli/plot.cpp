@@ -25,7 +25,8 @@ Status add_run(const std::string& run, std::optional<std::size_t> colour,
     Result<std::string> log = read_file(run + "/log.jsonl");
     if (!log) return log.error();
     const std::string name_of_run = std::filesystem::path(run).filename().string();
-    std::istringstream lines(*log);
+    // What follows the last line break was being written when the process was killed.
+    std::istringstream lines(log->substr(0, log->rfind('\n') + 1));
     std::string line;
     int number = 0;
     double steps_per_epoch = 0;

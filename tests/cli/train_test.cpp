@@ -280,6 +280,9 @@ TEST_CASE("the learning curve is drawn") {
     expect_success(
         run_netc({"train", "moons.net", "--run", "run", "--quiet", "--plot"}, directory.path()));
     CHECK(contents(directory.file("run/curve.svg")).starts_with("<svg"));
+    // A killed process may leave half a line.
+    const std::string log = directory.file("run/log.jsonl");
+    directory.write("run/log.jsonl", contents(log) + R"({"epoch": 7, "st)");
     expect_success(run_netc({"plot", "run", "-o", "again.svg"}, directory.path()));
     CHECK(contents(directory.file("again.svg")) == contents(directory.file("run/curve.svg")));
 }
