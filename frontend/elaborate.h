@@ -333,6 +333,7 @@ Datum as_tensor(Context& context, const Datum& value, DType dtype, Span place);
 Datum broadcast_to(Context& context, const Datum& value, const Shape& shape, Span place);
 // The shape of an elementwise operation; nothing when they do not line up.
 std::optional<Shape> broadcast_shapes(const Shape& a, const Shape& b);
+// E0303 or E0304. The shapes differ.
 Datum shapes_error(Context& context, std::string_view op, const Tensor& left, const Tensor& right,
                    Span left_place, Span right_place, Span op_span);
 void note_origin(Context& context, Span place);

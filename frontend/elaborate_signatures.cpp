@@ -105,10 +105,12 @@ const std::string* name_of_dim(const ast::Dim& dim) {
     return reference ? &reference->name : nullptr;
 }
 
-bool mentions(const ast::TensorType& type, std::string_view name) {
-    return std::any_of(type.dims.begin(), type.dims.end(), [&](const ast::Dim& dim) {
-        const std::string* other = name_of_dim(dim);
-        return other && *other == name;
+// real[B, D] and real[B, D]: the two are meant to have one shape.
+bool same_names(const ast::TensorType& a, const ast::TensorType& b) {
+    return std::ranges::equal(a.dims, b.dims, [](const ast::Dim& left, const ast::Dim& right) {
+        const std::string* one = name_of_dim(left);
+        const std::string* other = name_of_dim(right);
+        return one && other && *one == *other && !pack_of(left) == !pack_of(right);
     });
 }
 
@@ -117,6 +119,13 @@ void report_no_size(Context& context, const Datum& value, Span place) {
            diagnose<Code::wrong_static_type>(blame(context, place), "a dimension", "an int")
                .text("this is {}", describe_kind(value)));
 }
+
+// What a name in the types of a signature stands for in one tensor.
+struct Use {
+    std::size_t at = 0;                 // which formal
+    std::size_t axis = 0;               // of the tensor; of a pack, the first
+    std::optional<std::size_t> pack{};  // how many dimensions, where it is a pack
+};
 
 struct Matching {
     Context& context;
@@ -132,6 +141,10 @@ struct Matching {
             if (entry.name == name) return &entry;
         }
         return nullptr;
+    }
+
+    const ast::TensorType& tensor_type(std::size_t at) const {
+        return std::get<ast::TensorType>(formals[at].type.kind);
     }
 
     std::string what(const Tensor& tensor, std::size_t at) const {
@@ -228,38 +241,92 @@ struct Matching {
         return false;
     }
 
-    bool mismatch(std::size_t at, const ast::Dim& dim, std::size_t axis,
-                  const Tensor& tensor) const {
+    // The first use of a name, which gave it its value; up to and with this formal.
+    std::optional<Use> first_use(const std::string& name, std::size_t last) const {
+        for (std::size_t at = 0; at <= last; ++at) {
+            const auto* type = std::get_if<ast::TensorType>(&formals[at].type.kind);
+            const Tensor* tensor = values[at].tensor();
+            if (!type || !tensor) continue;
+            std::size_t axis = 0;
+            for (const ast::Dim& dim : type->dims) {
+                Use use{at, axis};
+                // Beside a pack each dimension takes one.
+                if (pack_of(dim)) use.pack = tensor->type.rank() + 1 - type->dims.size();
+                const std::string* found = name_of_dim(dim);
+                if (found && *found == name) return use;
+                axis += use.pack.value_or(1);
+            }
+        }
+        return std::nullopt;
+    }
+
+    std::string value_of(const Use& use) const {
+        const Shape& shape = values[use.at].tensor()->type.shape;
+        if (!use.pack) return shape[use.axis].to_string();
+        const auto first = shape.begin() + static_cast<std::ptrdiff_t>(use.axis);
+        return shape_text(Shape(first, first + static_cast<std::ptrdiff_t>(*use.pack)));
+    }
+
+    // f32[3, 4]: `I` is 4, dimension 1
+    std::string use_text(const Use& use, std::string_view name) const {
+        const std::string type = values[use.at].tensor()->type.to_string();
+        if (use.pack) return fmt::format("{}: `{}` is {}", type, name, value_of(use));
+        return fmt::format("{}: `{}` is {}, dimension {}", type, name, value_of(use), use.axis);
+    }
+
+    void label_origin(Diagnostic& diagnostic, std::size_t at, std::size_t axis) const {
+        const Tensor& tensor = *values[at].tensor();
+        if (axis >= tensor.origins.size()) return;
+        const Span origin = blame(context, tensor.origins[axis]);
+        if (origin == blame(context, call) || origin == blame(context, values[at].place)) return;
+        std::move(diagnostic)
+            .label(origin, "the {} comes from here", tensor.type.shape[axis].to_string());
+    }
+
+    bool names_clash(const std::string& name, const Use& first, const Use& second) const {
+        const std::string spelled = (first.pack ? "*" : "") + name;
+        const auto place = [&](const Use& use) { return blame(context, values[use.at].place); };
+        const auto type = [&](const Use& use) { return values[use.at].tensor()->type.to_string(); };
+        const std::string other =
+            first.at == second.at ? type_text(context, formals[second.at].type) : type(second);
+        Diagnostic diagnostic =
+            diagnose<Code::shapes_do_not_line_up>(blame(context, call), type(first), other)
+                .text("`{}` of `{}` would be {} by `{}` and {} by `{}`", spelled, function.name(),
+                      value_of(first), formals[first.at].name.text, value_of(second),
+                      formals[second.at].name.text)
+                .label(place(first), "{}", use_text(first, spelled))
+                .label(place(second), "{}", use_text(second, spelled));
+        if (!first.pack) label_origin(diagnostic, first.at, first.axis);
+        if (!second.pack) label_origin(diagnostic, second.at, second.axis);
+        report(context, std::move(diagnostic));
+        return false;
+    }
+
+    bool mismatch(std::size_t at, const ast::Dim& dim, const Use& use) const {
         const std::string* name = name_of_dim(dim);
-        for (std::size_t i = 0; name && i < at; ++i) {
-            const auto* type = std::get_if<ast::TensorType>(&formals[i].type.kind);
-            if (!type || !mentions(*type, *name) || !values[i].tensor()) continue;
-            const Span place = blame(context, call);
-            shapes_error(context, function.name(), *values[i].tensor(), tensor, values[i].place,
-                         values[at].place, place);
+        const Entry* entry = name ? bound(*name) : nullptr;
+        const bool by_tensor = entry && entry->kind == EntryKind::dimension;
+        const std::optional<Use> first = by_tensor ? first_use(*name, at) : std::nullopt;
+        const Tensor& tensor = *values[at].tensor();
+        if (first && same_names(tensor_type(first->at), tensor_type(at)) && first->at != at) {
+            shapes_error(context, function.name(), *values[first->at].tensor(), tensor,
+                         values[first->at].place, values[at].place, blame(context, call));
             return false;
         }
+        if (first) return names_clash(*name, *first, use);
         Diagnostic diagnostic =
             diagnose<Code::shapes_do_not_line_up>(blame(context, call), tensor.type.to_string(),
                                                   type_text(context, formals[at].type))
                 .text("`{}` expects {}", function.name(), type_text(context, formals[at].type))
                 .caused_by(cause(formals[at]));
-        if (axis < tensor.origins.size()) {
-            const Span origin = blame(context, tensor.origins[axis]);
-            if (!(origin == blame(context, call))) {
-                std::move(diagnostic)
-                    .label(origin, "the {} comes from here", tensor.type.shape[axis].to_string());
-            }
-        }
+        label_origin(diagnostic, at, use.axis);
         report(context, std::move(diagnostic));
         return false;
     }
 
-    void bind_name(const ast::Dim& dim, const std::string& name, Datum value,
-                   const Tensor& tensor) const {
+    void bind_name(const std::string& name, Datum value, const Tensor& tensor) const {
         scope->entries.push_back(
             {name, std::move(value), EntryKind::dimension, tensor.place, std::nullopt});
-        (void)dim;
     }
 
     bool match_dim(std::size_t at, const ast::Dim& dim, std::size_t axis,
@@ -269,7 +336,7 @@ struct Matching {
         const Dim& found = tensor.type.shape[axis];
         Entry* entry = name ? bound(*name) : nullptr;
         if (name && !entry) {
-            bind_name(dim, *name, integer_datum(found, tensor.origins[axis]), tensor);
+            bind_name(*name, integer_datum(found, tensor.origins[axis]), tensor);
             return true;
         }
         const Datum wanted =
@@ -280,7 +347,7 @@ struct Matching {
             return false;
         }
         if (dim_of(wanted) == found) return true;
-        return mismatch(at, dim, axis, tensor);
+        return mismatch(at, dim, {at, axis});
     }
 
     bool match_pack(std::size_t at, const ast::Dim& dim, std::size_t axis, std::size_t count,
@@ -293,11 +360,11 @@ struct Matching {
         Entry* entry = bound(name);
         Datum list = make_list(std::move(items), tensor.place);
         if (!entry) {
-            bind_name(dim, name, std::move(list), tensor);
+            bind_name(name, std::move(list), tensor);
             return true;
         }
         if (same_static(entry->value, list, [](std::size_t) { return true; }) == true) return true;
-        return mismatch(at, dim, axis, tensor);
+        return mismatch(at, dim, {at, axis, count});
     }
 
     bool match_tensor(std::size_t at, const ast::TensorType& type, const Tensor& tensor) const {
