@@ -29,8 +29,8 @@ struct BuiltinFormal {
     std::string_view default_text = {};
 };
 
-// What an implementation gets: the configuration, with failed values where the default is meant, and
-// the values that it is applied to.
+// What an implementation gets: the configuration and the values that it is applied to, both with failed
+// values where the default is meant; values may also end before those.
 struct BuiltinCall {
     Context& context;
     const Builtin& builtin;
@@ -42,6 +42,9 @@ struct BuiltinCall {
     const Datum* configured(std::size_t index) const {
         const Datum& value = configuration[index];
         return value.failed() ? nullptr : &value;
+    }
+    const Datum* given(std::size_t index) const {
+        return index < values.size() && !values[index].failed() ? &values[index] : nullptr;
     }
 };
 

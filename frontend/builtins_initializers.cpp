@@ -14,8 +14,9 @@ Datum initial(const BuiltinCall& call, Initializer initializer) {
 }
 
 bool number_argument(const BuiltinCall& call, std::size_t index, double& number) {
-    if (index >= call.values.size() || call.values[index].failed()) return true;
-    const Datum& value = call.values[index];
+    const Datum* given = call.given(index);
+    if (!given) return true;
+    const Datum& value = *given;
     if (!value.is_number() || value.is<Dim>()) {
         wrong_value(call, value, fmt::format("argument `{}`", call.builtin.inputs[index].name),
                     "a number");

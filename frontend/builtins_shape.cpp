@@ -270,10 +270,11 @@ Datum zeros_like(const BuiltinCall& call) {
 }
 
 std::optional<DType> dtype_of(const BuiltinCall& call, std::size_t index, DType fallback) {
-    if (index >= call.values.size() || call.values[index].failed()) return fallback;
-    const auto* wanted = call.values[index].as<DtypeValue>();
+    const Datum* given = call.given(index);
+    if (!given) return fallback;
+    const auto* wanted = given->as<DtypeValue>();
     if (!wanted) {
-        wrong_value(call, call.values[index], "argument `dtype`", "a dtype");
+        wrong_value(call, *given, "argument `dtype`", "a dtype");
         return std::nullopt;
     }
     return resolve(call.context, wanted->dtype);
@@ -287,8 +288,8 @@ Datum iota(const BuiltinCall& call) {
     Tensor like;
     like.type = {*dtype, *shape};
     const Datum first{std::int64_t{0}, call.place};
-    const bool given = call.values.size() > 1 && !call.values[1].failed();
-    const auto axis = axis_of(call, given ? call.values[1] : first, like);
+    const Datum* given = call.given(1);
+    const auto axis = axis_of(call, given ? *given : first, like);
     if (!axis) return failed_datum();
     return make_node(call.context, OpId::iota, {},
                      {{"axis", *axis}, {"dtype", *dtype}, {"shape", *shape}}, call.place);

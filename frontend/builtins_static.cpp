@@ -192,9 +192,9 @@ Datum unstack(const BuiltinCall& call) {
     const std::optional<std::int64_t> axis = axis_of(call, call.values[1], *x);
     if (!axis) return failed_datum();
     SequenceValue sequence{x, *axis, false, call.values[1].place};
-    if (call.values.size() > 2) {
-        const bool* reverse = call.values[2].as<bool>();
-        if (!reverse) return wrong_value(call, call.values[2], "`reverse`", "a bool");
+    if (const Datum* given = call.given(2)) {
+        const bool* reverse = given->as<bool>();
+        if (!reverse) return wrong_value(call, *given, "`reverse`", "a bool");
         sequence.reverse = *reverse;
     }
     return {std::move(sequence), call.place};

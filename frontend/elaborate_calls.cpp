@@ -106,12 +106,10 @@ Datum apply_declared(Context& context, const FunctionPointer& function, std::vec
     return result;
 }
 
+// Values are failed where the default is meant.
 Datum apply_builtin(Context& context, const FunctionPointer& function,
                     const std::vector<Datum>& values, Span place) {
     const Builtin& builtin = *function->builtin;
-    for (const Datum& value : values) {
-        if (value.failed()) return failed_datum();
-    }
     if (builtin.max_inputs >= 0 && values.size() > static_cast<std::size_t>(builtin.max_inputs)) {
         return report(context,
                       diagnose<Code::too_many_arguments>(
@@ -121,10 +119,11 @@ Datum apply_builtin(Context& context, const FunctionPointer& function,
                           values.size())
                           .note("{}", signature_text(context, *function)));
     }
-    std::size_t required = 0;
-    for (const BuiltinFormal& formal : builtin.inputs) required += formal.default_text.empty();
-    if (values.size() < required) {
-        return missing(context, *function, builtin.inputs[values.size()].name, place);
+    for (std::size_t i = 0; i < builtin.inputs.size(); ++i) {
+        const BuiltinFormal& formal = builtin.inputs[i];
+        const bool given = i < values.size() && !values[i].failed();
+        if (given || !formal.default_text.empty()) continue;
+        return missing(context, *function, formal.name, place);
     }
     const BuiltinCall call{context, builtin, function->configuration, values, place};
     Datum result = builtin.apply(call);
@@ -265,6 +264,8 @@ Datum apply_named(Context& context, const FunctionPointer& function,
     }
     if (function->builtin) {
         while (!values.empty() && values.back().failed()) values.pop_back();
+        function->applied = true;
+        return apply_builtin(context, function, values, place);
     }
     return apply(context, function, std::move(values), place, callee_place);
 }

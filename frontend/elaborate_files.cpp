@@ -191,8 +191,20 @@ struct Loader {
     }
 };
 
+// What has no result has a message that says why; otherwise it would be missing without a word.
+struct Lost {
+    const Session& session;
+    std::string text = {};  // of the first
+
+    void note(std::string_view what, Span place) {
+        if (session.diagnostics.has_errors() || !text.empty()) return;
+        text = fmt::format("the {} `{}` has neither a result nor a message", what,
+                           session.sources.text(place));
+    }
+};
+
 // Evaluates options and constants, so that their types are checked though nobody reads them.
-void check_globals(Session& session, std::vector<OptionInfo>& options) {
+void check_globals(Session& session, std::vector<OptionInfo>& options, Lost& lost) {
     for (const ast::Item& item : session.main->tree->items) {
         Context context(session);
         Frame frame;
@@ -208,7 +220,10 @@ void check_globals(Session& session, std::vector<OptionInfo>& options) {
         const bool used = global.used;
         const Datum value = global_value(context, global);
         global.used = used;
-        if (value.failed()) continue;
+        if (value.failed()) {
+            lost.note(option ? "option" : "constant", global.place);
+            continue;
+        }
         const ast::Type* type = option           ? &option->type
                                 : constant->type ? &*constant->type
                                                  : nullptr;
@@ -233,7 +248,7 @@ void check_globals(Session& session, std::vector<OptionInfo>& options) {
 }
 
 // `assert param_count(Xor) == 17`, false: each side with its value.
-void check_file_assert(Session& session, const ast::Assert& assertion) {
+void check_file_assert(Session& session, const ast::Assert& assertion, Lost& lost) {
     Context context(session);
     Frame frame;
     frame.file = session.main;
@@ -241,6 +256,7 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
     const auto scope = std::make_shared<Scope>();
     const std::optional<bool> truth =
         condition_value(context, assertion.condition, "assert", scope);
+    if (!truth) lost.note("assertion", assertion.condition.span);
     if (!truth || *truth) return;
     std::string text = assert_text(context, assertion, scope);
     const std::string condition = source_text(context, assertion.condition.span);
@@ -264,7 +280,7 @@ void check_file_assert(Session& session, const ast::Assert& assertion) {
     session.diagnostics.add(std::move(diagnostic).caused_by("assert"));
 }
 
-void elaborate_items(Session& session, CheckedFile& checked) {
+void elaborate_items(Session& session, CheckedFile& checked, Lost& lost) {
     for (const ast::Item& item : session.main->tree->items) {
         const auto* callable = std::get_if<ast::Callable>(&item.kind);
         if (!callable || callable->kind != ast::CallableKind::model) continue;
@@ -272,18 +288,24 @@ void elaborate_items(Session& session, CheckedFile& checked) {
         if (found == session.main->names.end()) continue;
         if (found->second->declaration.callable != callable) continue;
         const ModelResult* result = elaborate_model(session, found->second->declaration);
-        if (result && result->ok) checked.models.push_back(result->model);
+        if (result && result->ok) {
+            checked.models.push_back(result->model);
+        } else {
+            lost.note("model", callable->name.span);
+        }
     }
     for (const ast::Item& item : session.main->tree->items) {
         const auto* train = std::get_if<ast::Train>(&item.kind);
         if (!train) continue;
         if (auto section = elaborate_section(session, *train, item.doc)) {
             checked.sections.push_back(std::move(*section));
+        } else {
+            lost.note("train section of", train->model.span);
         }
     }
     for (const ast::Item& item : session.main->tree->items) {
         if (const auto* assertion = std::get_if<ast::Assert>(&item.kind)) {
-            check_file_assert(session, *assertion);
+            check_file_assert(session, *assertion, lost);
         }
     }
 }
@@ -357,11 +379,13 @@ Result<CheckedFile> check_text(const std::string& path, std::string text,
     check_names(session);
     check_section_names(session);
     if (diagnostics.has_errors()) return program_error(diagnostics);
-    check_globals(session, checked.options);
-    elaborate_items(session, checked);
+    Lost lost{session};
+    check_globals(session, checked.options, lost);
+    elaborate_items(session, checked, lost);
     if (Status status = check_dims(session); !status) return status.error();
     lint_unused_options(session);
     if (diagnostics.has_errors()) return program_error(diagnostics);
+    if (!lost.text.empty()) return Error{kExitInternal, lost.text};
     return checked;
 }
 

@@ -214,6 +214,21 @@ model M(x: f32[B, 1, 8, 8]) -> f32[B, 4, 2, 2] {
     CHECK(count(forward(*checked), OpId::conv_nd) == 4);
 }
 
+TEST_CASE("a builtin's argument by name skips what has a default") {
+    const auto checked = check(R"(
+model M(x: f32[B, 8]) -> f32[B, 3] {
+  let places = iota([8], dtype = f32) + cast(iota(dtype = i64, shape = [8]), f32)
+  return x + places |> linear(3, w = he_normal(fan_out = 3))
+})");
+    INFO(checked->messages);
+    REQUIRE(checked->file);
+    REQUIRE(checked->file->models.size() == 1);
+    CHECK(count(forward(*checked), OpId::iota) == 2);
+    const Initializer& initializer = checked->file->models[0].module.variables[0].initializer;
+    CHECK(initializer.fan_in == 8);
+    CHECK(initializer.fan_out == 3);
+}
+
 TEST_CASE("broadcasting is explicit in the graph") {
     const auto checked = check(R"(
 model M(x: f32[B, 3, 4], v: f32[B, 3, 1]) -> f32[B, 3, 4] {
