@@ -58,6 +58,7 @@ void check_durations(SettingReader& reader, const SettingCall& call, const Sched
         reader.out_of_range(call.place, name, "in epochs (`20ep`) or steps (`500st`)");
         return;
     }
+    if (schedule.kind == ScheduleKind::constant) return;
     const bool periodic =
         schedule.kind == ScheduleKind::step || schedule.kind == ScheduleKind::exponential;
     if (periodic && !(schedule.every.value > 0)) {

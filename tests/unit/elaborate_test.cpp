@@ -4,6 +4,7 @@
 #include "frontend/render.h"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -372,6 +373,24 @@ train M as finetune {
     CHECK(section.drop_last);
     CHECK(section.module.variables[2].name == "x.mean");
     CHECK(section.module.variables[3].type.to_string() == "f32[3]");
+}
+
+TEST_CASE("a constant schedule is a number") {
+    for (const char* rate : {"0.1", "constant(0.1)", "constant(lr = 0.1)"}) {
+        INFO(rate);
+        const auto checked = check(fmt::format(R"(
+model M(x: f32[B, 3]) -> f32[B, 1] = x |> linear(1)
+train M {{
+  loss = mean(out)
+  optimizer = adam({})
+}})",
+                                               rate));
+        INFO(checked->messages);
+        REQUIRE(checked->file);
+        const Schedule& schedule = checked->file->sections[0].optimizer.rate;
+        CHECK(schedule.kind == ScheduleKind::constant);
+        CHECK(schedule.rate == 0.1);
+    }
 }
 
 TEST_CASE("a function as data is evaluated after the check") {
