@@ -178,7 +178,12 @@ OptimizerSpec read_optimizer(SettingReader& reader, const ast::Expr& expression)
         names = {"lr", "alpha", "eps", "momentum", "clip"};
     }
     const SettingArguments arguments(reader, *call, names, 1);
-    if (const ast::Expr* rate = arguments.find("lr")) spec.rate = read_schedule(reader, *rate);
+    if (const ast::Expr* rate = arguments.find("lr")) {
+        spec.rate = read_schedule(reader, *rate);
+    } else if (spec.kind == OptimizerKind::sgd) {  // the others have one that suits most networks
+        reader.error(diagnose<Code::missing_argument>(call->place, call->name, "the base rate `lr`")
+                         .help("for example `sgd(lr = 0.1)`"));
+    }
     spec.momentum = arguments.number("momentum").value_or(spec.momentum);
     spec.nesterov = arguments.boolean("nesterov").value_or(spec.nesterov);
     spec.beta1 = arguments.number("beta1").value_or(spec.beta1);
