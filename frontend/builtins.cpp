@@ -41,10 +41,13 @@ const Builtin* find_builtin(std::string_view name) {
 Datum wrong_value(const BuiltinCall& call, const Datum& value, std::string_view what,
                   std::string_view wanted) {
     const Span place = value.place.known() ? value.place : call.place;
-    return report(call.context, diagnose<Code::wrong_static_type>(
-                                    blame(call.context, place),
-                                    fmt::format("{} of `{}`", what, call.builtin.name), wanted)
-                                    .text("this is {}", describe_kind(value)));
+    // Layers of the library hand their arguments on: the user knows them by the layer's name.
+    const std::string_view callee = blamed_callee(call.context, call.place);
+    const std::string of =
+        fmt::format("{} of `{}`", what, callee.empty() ? call.builtin.name : callee);
+    return report(call.context,
+                  diagnose<Code::wrong_static_type>(blame(call.context, place), of, wanted)
+                      .text("this is {}", describe_kind(value)));
 }
 
 TensorPointer tensor_input(const BuiltinCall& call, std::size_t index, DType dtype) {

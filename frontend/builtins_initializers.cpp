@@ -42,6 +42,28 @@ Datum plain(const BuiltinCall& call) {
     return initial(call, std::move(result));
 }
 
+Datum normal(const BuiltinCall& call) {
+    double deviation = 0;
+    if (!number_argument(call, 1, deviation)) return failed_datum();
+    if (!(deviation >= 0)) {
+        return wrong_value(call, call.values[1], "argument `deviation`",
+                           fmt::format("at least 0, not {}", describe_value(call.values[1])));
+    }
+    return plain<InitializerKind::normal>(call);
+}
+
+Datum uniform(const BuiltinCall& call) {
+    double low = 0, high = 0;
+    if (!number_argument(call, 0, low) || !number_argument(call, 1, high)) return failed_datum();
+    if (!(low <= high)) {
+        return wrong_value(call, call.values[1], "argument `high`",
+                           fmt::format("at least `low`, which is {}, not {}",
+                                       describe_value(call.values[0]),
+                                       describe_value(call.values[1])));
+    }
+    return plain<InitializerKind::uniform>(call);
+}
+
 template <InitializerKind kind>
 Datum with_fans(const BuiltinCall& call) {
     Initializer result;
@@ -76,8 +98,8 @@ void add_initializer_builtins(std::vector<Builtin>& table) {
     add("zeros", {}, plain<InitializerKind::zeros>, "all 0");
     add("ones", {}, plain<InitializerKind::ones>, "all 1");
     add("full", {{"c"}}, plain<InitializerKind::full>, "all c");
-    add("normal", {{"mean"}, {"deviation"}}, plain<InitializerKind::normal>, "normal");
-    add("uniform", {{"low"}, {"high"}}, plain<InitializerKind::uniform>, "uniform in [low, high)");
+    add("normal", {{"mean"}, {"deviation"}}, normal, "normal");
+    add("uniform", {{"low"}, {"high"}}, uniform, "uniform in [low, high)");
     add("xavier_uniform", {fan_in, fan_out}, with_fans<InitializerKind::xavier_uniform>,
         "uniform in +-sqrt(6 / (fan_in + fan_out)); Glorot and Bengio 2010");
     add("xavier_normal", {fan_in, fan_out}, with_fans<InitializerKind::xavier_normal>,

@@ -131,7 +131,7 @@ Datum padding(const BuiltinCall& call) {
         const std::int64_t reach =
             *dilation[i].as<std::int64_t>() * (*kernel[i].as<std::int64_t>() - 1);
         if (*word != "same" && *word != "valid") {
-            return wrong_value(call, call.values[0], "the padding",
+            return wrong_value(call, call.values[0], "argument `pad`",
                                "a number, \"same\" or \"valid\"");
         }
         if (*word == "same" && reach % 2 != 0) {

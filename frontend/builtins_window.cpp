@@ -28,7 +28,7 @@ std::optional<Integers> setting(const BuiltinCall& call, std::size_t index, std:
     }
     for (const std::int64_t number : *numbers) {
         if (number >= least) continue;
-        wrong_value(call, *given, what, fmt::format("at least {}", least));
+        wrong_value(call, *given, what, fmt::format("at least {}, not {}", least, number));
         return std::nullopt;
     }
     return numbers;

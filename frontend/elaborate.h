@@ -215,8 +215,9 @@ bool bind(Context& context, const ast::Pattern& pattern, const Datum& value, Ent
 std::optional<bool> condition_value(Context& context, const ast::Expr& expression,
                                     std::string_view what, const ScopePointer& scope,
                                     const ast::IfExpr* choices = nullptr);
-// The text of an assert with its values filled in.
-std::string assert_text(Context& context, const ast::Assert& assertion, const ScopePointer& scope);
+// The text of an assert with its values filled in; nothing when one is wrong (reported).
+std::optional<std::string> assert_text(Context& context, const ast::Assert& assertion,
+                                       const ScopePointer& scope);
 // Ints of a range, list or tuple to iterate over; nothing when it is none (reported).
 std::optional<Items> iterable(Context& context, const Datum& value, std::string_view what);
 

@@ -8,10 +8,17 @@
 
 namespace netc::frontend {
 
-std::string assert_text(Context& context, const ast::Assert& assertion, const ScopePointer& scope) {
+std::optional<std::string> assert_text(Context& context, const ast::Assert& assertion,
+                                       const ScopePointer& scope) {
     std::string text;
     for (const ast::TextPart& part : assertion.text) {
-        text += part.value ? describe_value(evaluate(context, *part.value, scope)) : part.text;
+        if (!part.value) {
+            text += part.text;
+            continue;
+        }
+        const Datum value = evaluate(context, *part.value, scope);
+        if (value.failed()) return std::nullopt;
+        text += describe_value(value);
     }
     return text;
 }
@@ -108,13 +115,14 @@ bool check_assert(Context& context, const ast::Assert& node, Span place,
         return false;
     }
     if (context.session.detached) return false;
-    std::string text = assert_text(context, node, scope);
-    if (text.empty())
+    std::optional<std::string> text = assert_text(context, node, scope);
+    if (!text) return false;
+    if (text->empty())
         text = fmt::format("`{}` does not hold", source_text(context, node.condition.span));
     const Frame* frame = context.frame;
     const bool called = frame && frame->caller;
     const Span at = called ? blame(context, frame->call) : place;
-    Diagnostic diagnostic = diagnose<Code::requirement_violated>(at, text);
+    Diagnostic diagnostic = diagnose<Code::requirement_violated>(at, *text);
     if (called && frame->function) {
         const Position begin = context.session.sources.begin(place);
         diagnostic.primary.text = fmt::format("required by `{}` ({}:{})", frame->function->name(),

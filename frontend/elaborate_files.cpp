@@ -258,10 +258,11 @@ void check_file_assert(Session& session, const ast::Assert& assertion, Lost& los
         condition_value(context, assertion.condition, "assert", scope);
     if (!truth) lost.note("assertion", assertion.condition.span);
     if (!truth || *truth) return;
-    std::string text = assert_text(context, assertion, scope);
+    std::optional<std::string> text = assert_text(context, assertion, scope);
+    if (!text) return;
     const std::string condition = source_text(context, assertion.condition.span);
-    if (text.empty()) text = "`" + condition + "`";
-    Diagnostic diagnostic = diagnose<Code::assert_failed>(assertion.condition.span, text);
+    if (text->empty()) text = "`" + condition + "`";
+    Diagnostic diagnostic = diagnose<Code::assert_failed>(assertion.condition.span, *text);
     if (const auto* node = std::get_if<ast::Binary>(&assertion.condition.kind)) {
         const Datum left = evaluate(context, *node->left, scope);
         const Datum right = evaluate(context, *node->right, scope);

@@ -54,6 +54,13 @@ public:
         fn_ = nullptr;
     }
 
+    void assertion(const ast::Assert& node) {
+        expression(node.condition);
+        for (const ast::TextPart& part : node.text) {
+            if (part.value) expression(*part.value);
+        }
+    }
+
     void expression(const ast::Expr& node, bool applied = false) {
         if (const auto* reference = std::get_if<ast::NameRef>(&node.kind)) {
             name(reference->name, node.span, applied);
@@ -342,12 +349,7 @@ private:
         block(node.then_block);
         if (node.else_block) block(*node.else_block);
     }
-    void children(const ast::Assert& node) {
-        expression(node.condition);
-        for (const ast::TextPart& part : node.text) {
-            if (part.value) expression(*part.value);
-        }
-    }
+    void children(const ast::Assert& node) { assertion(node); }
     void children(const ast::Yield& node) { expression(node.value); }
     void children(const ast::Return& node) { expression(node.value); }
 
@@ -401,7 +403,7 @@ void check_names(Session& session) {
             } else if (const auto* option = std::get_if<ast::Option>(&item.kind)) {
                 checker.expression(option->value);
             } else if (const auto* assertion = std::get_if<ast::Assert>(&item.kind)) {
-                checker.expression(assertion->condition);
+                checker.assertion(*assertion);
             } else if (const auto* callable = std::get_if<ast::Callable>(&item.kind)) {
                 const auto found = scope->names.find(callable->name.text);
                 if (found != scope->names.end()) checker.callable(found->second->declaration);

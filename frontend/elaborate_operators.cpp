@@ -302,8 +302,10 @@ Datum binary(Context& context, BinaryOperator op, const Datum& left, const Datum
 Datum negate(Context& context, const Datum& value, Span place, Span op_span) {
     if (value.failed()) return value;
     if (const auto* integer = value.as<std::int64_t>()) {
-        if (*integer == INT64_MIN) return {INT64_MIN, place};
-        return {-*integer, place};
+        if (*integer != INT64_MIN) return {-*integer, place};
+        const Span at = blame(context, place);
+        return report(context,
+                      diagnose<Code::number_too_large>(at, source_text(context, at), "an int"));
     }
     if (const Dim* dim = value.as<Dim>()) return integer_datum(Dim(0) - *dim, place);
     if (const double* number = value.as<double>()) return {-*number, place};

@@ -186,12 +186,28 @@ void lint_unused_layers(Context& context, const Scope& scope) {
     }
 }
 
+// What stands behind a `yield` would never be run, and a second one is meant to be.
+bool yields_once(Context& context, const ast::Block& block, const ast::Stmt& first) {
+    if (!std::holds_alternative<ast::Yield>(first.kind)) return true;
+    const ast::Stmt* end = block.statements.data() + block.statements.size();
+    for (const ast::Stmt* later = &first + 1; later != end; ++later) {
+        if (!std::holds_alternative<ast::Yield>(later->kind)) continue;
+        report(context, diagnose<Code::unexpected_text>(blame(context, later->span), "`yield`")
+                            .text("a step of a `scan` ends with its first `yield`")
+                            .label(blame(context, first.span), "the first")
+                            .help("several values are yielded at once: `yield (a, b)`"));
+        return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 Flow execute(Context& context, const ast::Block& block, const ScopePointer& scope, Datum& result) {
     for (const ast::Stmt& statement : block.statements) {
         const Flow flow = std::visit(Executor{context, statement, scope, result}, statement.kind);
         if (flow == Flow::next) continue;
+        if (flow == Flow::returned && !yields_once(context, block, statement)) return Flow::failed;
         if (flow == Flow::returned && context.lint && !is_library(context, block.span)) {
             lint_unused_layers(context, *scope);
         }

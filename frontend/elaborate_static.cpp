@@ -105,9 +105,11 @@ struct Operation {
     }
 
     Datum range(std::int64_t begin, std::int64_t end) const {
-        if (end - begin > static_cast<std::int64_t>(kNodeBudget)) {
+        std::int64_t turns = 0;
+        if (__builtin_sub_overflow(end, begin, &turns)) turns = end < begin ? 0 : INT64_MAX;
+        if (turns > static_cast<std::int64_t>(kNodeBudget)) {
             return report(context, diagnose<Code::node_budget>(blame(context, place), kNodeBudget)
-                                       .text("a range of {} turns", end - begin));
+                                       .text("a range of {} turns", turns));
         }
         Items items;
         if (end > begin && !spend(context, place, static_cast<std::size_t>(end - begin))) {
@@ -188,9 +190,23 @@ struct Operation {
         return at_run_time(left, right);
     }
 
+    // What a range goes over is unfolded while compiling.
+    Datum open_range(const Datum& left, const Datum& right) const {
+        const Datum& open = left.is<Dim>() ? left : right;
+        const std::string size = open.as<Dim>()->to_string();
+        return report(context,
+                      diagnose<Code::wrong_static_type>(blame(context, op_span),
+                                                        "both sides of `..`",
+                                                        "ints that are known while compiling")
+                          .label(blame(context, open.place), "{} is only known at run time", size)
+                          .help("fix the size on the command line: `--dim {}=32`",
+                                open.as<Dim>()->symbols()[0]));
+    }
+
     // A size beside a float, or divided: both become tensors of rank 0.
     Datum at_run_time(const Datum& left, const Datum& right) const {
-        if (!context.builder || op == BinaryOperator::range) return wrong(left, right);
+        if (op == BinaryOperator::range) return open_range(left, right);
+        if (!context.builder) return wrong(left, right);
         return binary(context, op, number_tensor(context, left, context.real, {}, place),
                       number_tensor(context, right, context.real, {}, place), place, op_span);
     }

@@ -13,6 +13,22 @@ namespace {
 constexpr std::string_view kSchedules[] = {"constant", "step",   "exponential",
                                            "cosine",   "linear", "piecewise"};
 
+// In the order of time, from the beginning on; the first mistake is told.
+void check_order(SettingReader& reader, const Items& items,
+                 const std::vector<std::pair<Duration, double>>& points) {
+    if (points.front().first.value != 0) {
+        reader.out_of_range(items[0].place, "piecewise", "a list that begins at 0st or 0ep");
+        return;
+    }
+    for (std::size_t i = 1; i < points.size(); ++i) {
+        const Duration &before = points[i - 1].first, &at = points[i].first;
+        if (before.unit != at.unit || before.value < at.value) continue;
+        reader.out_of_range(items[i].place, "piecewise",
+                            "a list of points one after the other in time");
+        return;
+    }
+}
+
 void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& schedule) {
     const Datum list = reader.value(expression);
     if (list.failed()) return;
@@ -30,23 +46,14 @@ void read_points(SettingReader& reader, const ast::Expr& expression, Schedule& s
                                                             : DurationUnit::steps},
                                      number_of((*pair)[1]));
     }
-    if (good) {
-        schedule.rate = schedule.points.front().second;
-        for (std::size_t i = 1; i < schedule.points.size(); ++i) {
-            const Duration &before = schedule.points[i - 1].first, &at = schedule.points[i].first;
-            if (before.unit == at.unit && !(before.value < at.value)) {
-                reader.out_of_range((*list.items())[i].place, "piecewise",
-                                    "a list of points one after the other in time");
-            }
-        }
-        if (schedule.points.front().first.value != 0) {
-            reader.out_of_range((*list.items())[0].place, "piecewise",
-                                "a list that begins at 0st or 0ep");
-        }
+    if (!good) {
+        reader.error(
+            diagnose<Code::wrong_static_type>(expression.span, "the argument of `piecewise`",
+                                              "a list such as `[(0st, 0.1), (10ep, 0.01)]`"));
         return;
     }
-    reader.error(diagnose<Code::wrong_static_type>(expression.span, "the argument of `piecewise`",
-                                                   "a list such as `[(0st, 0.1), (10ep, 0.01)]`"));
+    schedule.rate = schedule.points.front().second;
+    check_order(reader, *list.items(), schedule.points);
 }
 
 // Schedules count epochs or steps; nothing divides by a duration of 0.

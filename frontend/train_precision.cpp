@@ -11,16 +11,42 @@ constexpr std::pair<std::string_view, Precision> kArithmetic[] = {
     {"bf16x6", Precision::bf16x6},
 };
 
+std::string_view word_of(const ast::Expr& expression) {
+    if (const auto* dtype = std::get_if<ast::DtypeLiteral>(&expression.kind)) {
+        return ast::spelling(dtype->dtype);
+    }
+    const auto* name = std::get_if<ast::NameRef>(&expression.kind);
+    return name ? std::string_view(name->name) : std::string_view();
+}
+
 struct PrecisionReader {
     SettingReader& reader;
     const PrecisionSettings& settings;
     TrainSection& section;
     DType real = DType::f32;
 
+    void unknown_word(const ast::Expr& expression, std::string_view setting,
+                      std::initializer_list<std::string_view> words) {
+        static const std::vector<ast::Argument> none;
+        known_word(reader, {word_of(expression), expression.span, expression.span, &none}, setting,
+                   words);
+    }
+
+    // The value of a setting whose words are dtypes. What is no dtype and no name of the file is a
+    // word that was meant to be one of them.
+    Datum dtype_value(const ast::Expr& given, std::string_view setting,
+                      std::initializer_list<std::string_view> words) {
+        const ast::Expr& expression = resolve_condition(reader, given);
+        const auto* name = std::get_if<ast::NameRef>(&expression.kind);
+        if (!name || find_global(reader.session.main, name->name)) return reader.value(expression);
+        unknown_word(expression, setting, words);
+        return failed_datum();
+    }
+
     void read_dtype() {
         const ast::Expr* expression = settings.dtype;
         if (!expression) return;
-        const Datum value = reader.value(*expression);
+        const Datum value = dtype_value(*expression, "dtype", {"f32", "f64"});
         const auto* dtype = value.as<DtypeValue>();
         if (dtype && dtype->dtype == ast::Dtype::f64) {
             real = DType::f64;
@@ -47,7 +73,7 @@ struct PrecisionReader {
     void read_policy() {
         const ast::Expr* expression = settings.precision;
         if (!expression) return;
-        const Datum value = reader.value(*expression);
+        const Datum value = dtype_value(*expression, "precision", {"f32", "bf16"});
         const auto* dtype = value.as<DtypeValue>();
         if (dtype && dtype->dtype == ast::Dtype::bf16) {
             take(*expression, "precision", Precision::bf16);
@@ -61,12 +87,7 @@ struct PrecisionReader {
     void read_matmul() {
         if (!settings.matmul) return;
         const ast::Expr& expression = resolve_condition(reader, *settings.matmul);
-        std::string_view word;
-        if (const auto* dtype = std::get_if<ast::DtypeLiteral>(&expression.kind)) {
-            word = ast::spelling(dtype->dtype);
-        } else if (const auto* name = std::get_if<ast::NameRef>(&expression.kind)) {
-            word = name->name;
-        }
+        const std::string_view word = word_of(expression);
         for (const auto& [known, precision] : kArithmetic) {
             if (word == known) return take(expression, "matmul", precision);
         }
@@ -76,9 +97,7 @@ struct PrecisionReader {
                                                            "f32, bf16, bf16x3 or bf16x6"));
             return;
         }
-        static const std::vector<ast::Argument> none;
-        known_word(reader, {word, expression.span, expression.span, &none}, "matmul",
-                   {"f32", "bf16", "bf16x3", "bf16x6"});
+        unknown_word(expression, "matmul", {"f32", "bf16", "bf16x3", "bf16x6"});
     }
 };
 

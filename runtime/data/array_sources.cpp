@@ -47,12 +47,18 @@ Status check_conversion(const Field& field, const std::string& origin) {
 }
 
 Array array_of(const InlineValues& values, DType dtype) {
-    // Ints stay ints where an int is wanted; a fraction then fails like that of a file.
-    const bool as_int =
-        !is_float(dtype) && std::all_of(values.values.begin(), values.values.end(),
-                                        [&](double value) { return fits_int(value, dtype); });
-    Array array{as_int ? dtype : DType::f64, values.shape, {}};
-    if (is_float(dtype)) array.dtype = dtype;
+    const auto all_fit = [&](DType wanted) {
+        return std::ranges::all_of(values.values,
+                                   [&](double value) { return fits_int(value, wanted); });
+    };
+    // Ints stay ints where an int is wanted; a fraction then fails like that of a file, and so does
+    // an int that the type does not hold.
+    Array array{DType::f64, values.shape, {}};
+    if (is_float(dtype) || all_fit(dtype)) {
+        array.dtype = dtype;
+    } else if (all_fit(DType::i64)) {
+        array.dtype = DType::i64;
+    }
     const std::int64_t size = size_of(array.dtype);
     array.bytes.resize(values.values.size() * static_cast<std::size_t>(size));
     std::byte* out = array.bytes.data();

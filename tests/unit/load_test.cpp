@@ -70,6 +70,9 @@ TEST_CASE("what does not fit is refused") {
           "loaded");
     CHECK(message(inline_source({{2, 2}, {2, 8, 3, 3}, true}, {{2}, {0, 1}, true}), pairs, y) ==
           "`x` in row 1 of the inline data is 3, outside of 0 to 2");
+    CHECK(message(inline_source(kX, {{4}, {0, 1, 1, 256}, true}), x,
+                  {"y", DType::u8, {}, FieldRole::target, 2}) ==
+          "`y` in row 3 of the inline data is 256, which does not fit u8");
     CHECK(message(inline_source({{0, 2}, {}, true}, {{0}, {}, true}), x, y) ==
           "the data hold no samples");
     CHECK(message(inline_source(kX, kY), {"z", DType::f32, {2}, FieldRole::input, {}}, y) ==
