@@ -318,7 +318,7 @@ bool refuse_half_arithmetic(Context& context, OpId op, DType result, Span place)
 bool check_elements(Context& context, const Shape& shape, Span place, std::string_view what);
 // Whether the batch, which code has as a number of its own, is in one dimension, a times it and b; otherwise E0801.
 bool check_batch(Context& context, const Type& type, Span place);
-// Appends a node; what the operator refuses is E0315 at the place.
+// Appends a node; what the operator refuses is E0315 at the place, what it cannot do yet E0801.
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place);
 // Whether a double holds it exactly, as constants of the graph are doubles.

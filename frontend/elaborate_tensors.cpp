@@ -118,6 +118,21 @@ bool check_batch(Context& context, const Type& type, Span place) {
     return false;
 }
 
+namespace {
+
+// What an operator says of its inputs: that they are wrong, or that this version cannot do it.
+Datum refused(Context& context, const Error& error, Span place) {
+    std::string_view what = error.message;
+    if (!what.ends_with(kWaits)) {
+        return report(context,
+                      diagnose<Code::malformed_specification>(blame(context, place), what));
+    }
+    what.remove_suffix(kWaits.size());
+    return report(context, diagnose<Code::not_supported_yet>(blame(context, place), what));
+}
+
+}  // namespace
+
 Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inputs,
                 Attributes attributes, Span place) {
     if (!context.builder) {
@@ -136,10 +151,7 @@ Datum make_node(Context& context, OpId op, const std::vector<const Tensor*>& inp
     for (const Tensor* input : inputs) values.push_back(graph_value(context, *input));
     Result<netc::Value> made =
         context.builder->try_make(op, std::move(values), std::move(attributes));
-    if (!made) {
-        return report(context, diagnose<Code::malformed_specification>(blame(context, place),
-                                                                       made.error().message));
-    }
+    if (!made) return refused(context, made.error(), place);
     if (refuse_half_arithmetic(context, op, made->type().dtype, place)) return failed_datum();
     if (!check_elements(context, made->type().shape, place, "this result")) return failed_datum();
     if (!check_batch(context, made->type(), place)) return failed_datum();

@@ -19,7 +19,10 @@
 namespace netc {
 
 // What `infer` sees. Errors are facts about shapes, in the user's terms ("100 is not 784"); the
-// frontend checks most of them earlier with better places, so what remains is a bug (status 70).
+// frontend checks most of them earlier with better places, so what remains is a bug (status 70). The
+// message of a right use that this version cannot compile ends with kWaits.
+inline constexpr std::string_view kWaits = " is not supported by this version of netc";
+
 struct InferContext {
     std::vector<Type> inputs;
     const Attributes& attributes;

@@ -26,7 +26,7 @@ using Integers = std::vector<std::int64_t>;
 inline Error fact(std::string message) { return Error{kExitInternal, std::move(message)}; }
 // A right use that this version cannot compile.
 inline Error not_yet(const std::string& what) {
-    return Error{kExitProgram, what + " is not supported yet"};
+    return Error{kExitProgram, what + std::string(kWaits)};
 }
 
 // Which dtypes an elementwise operator takes.
