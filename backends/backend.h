@@ -137,7 +137,8 @@ struct ObjectOptions {
     std::string doc;          // the model's documentation comment, for the header
     std::string gpu;          // of emit_gpu_object: sm_80, sm_90, sm_90a
     bool train = true;
-    std::uint64_t seed = 0;                  // of random layers, where the caller gives none
+    std::uint64_t seed = 0;            // of random layers, where the caller gives none
+    std::int64_t steps_per_epoch = 0;  // that training stored with the weights; 0: nobody knows
     bool assembly = false, llvm_ir = false;  // also wanted as text
     int threads = 0;                         // that compile; 0: all cores. The bits stay the same
     std::string cache_directory;             // empty: no cache

@@ -19,6 +19,7 @@ constexpr std::array<ObjectStatusInfo, kObjectStatusCount> kStatus{{
     {"E_NAN", "a value is not finite"},
     {"E_INDEX", "an index or label is out of range"},
     {"E_CPU", "this processor lacks instructions that the object was compiled for"},
+    {"E_EPOCH", "a schedule in epochs needs the number of steps in one: hyper's steps_per_epoch"},
 }};
 
 // constant + per_16 * ceil(B / 16) + per_sample * B as a C expression; a macro's batch is `(batch)`.

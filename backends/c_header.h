@@ -9,13 +9,13 @@
 namespace netc {
 
 // Status codes of the emitted functions, in the order of the header's enum.
-enum class ObjectStatus : int { ok, weights, align, batch, nan, index, cpu };
+enum class ObjectStatus : int { ok, weights, align, batch, nan, index, cpu, epoch };
 struct ObjectStatusInfo {
     const char* name;     // E_WEIGHTS
     const char* message;  // what strerror gives
 };
 const ObjectStatusInfo& info(ObjectStatus status);
-inline constexpr int kObjectStatusCount = 7;
+inline constexpr int kObjectStatusCount = 8;
 
 // Rows of the emitted tensor table; the emitter writes the same fields in the same order.
 struct TensorTable {

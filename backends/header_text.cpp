@@ -128,7 +128,7 @@ void HeaderText::hyper_type() {
          "says, its schedule included;");
     line(" * the step count lives in the optimizer region. steps_per_epoch counts for "
          "schedules in epochs; 0 means the");
-    line(" * number that an earlier call left. */");
+    line(" * number that an earlier call left, or training stored with the weights. */");
     line("typedef struct {}_hyper {{", p);
     line("    float learning_rate;");
     line("    uint64_t seed;");

@@ -1,6 +1,8 @@
 // netc compile: an object file, its header and what else --emit names, all with one stem.
 
+#include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -12,6 +14,7 @@
 #include "cli/time_report.h"
 #include "cli/verbs.h"
 #include "cli/workbench.h"
+#include "ir/slots.h"
 #include "passes/initialize.h"
 #include "runtime/files/files.h"
 
@@ -145,6 +148,24 @@ Status write_files(const Options& options, const Workbench& bench, ObjectFiles& 
     return {};
 }
 
+// Of the training that made the weights; 0 where it is not known.
+std::int64_t steps_per_epoch_of(const std::optional<Safetensors>& weights) {
+    if (!weights) return 0;
+    const auto stored = weights->metadata.find(kStepsPerEpochKey);
+    if (stored == weights->metadata.end()) return 0;
+    return std::max(std::strtoll(stored->second.c_str(), nullptr, 10), 0ll);
+}
+
+// E0614, which only a call can tell: the caller may say the number.
+void note_schedule(const Program& program, const ObjectOptions& options) {
+    if (!options.train || options.steps_per_epoch != 0 || steps_per_epoch_slot(program) == nullptr)
+        return;
+    print_err(fmt::format(
+        "note: the schedule is in epochs, and an object does not know the number of steps in one: "
+        "`{}_train_step` wants it in `steps_per_epoch`, or the object --weights of a run (E0614)\n",
+        options.prefix));
+}
+
 // What the object's `init` does not give as `netc train` would begin.
 void note_initial_values(const Module& module, bool has_weights) {
     std::vector<std::string> learned;
@@ -228,6 +249,7 @@ int verb_compile(Options options) {
     object_options.doc = model->doc;
     object_options.train = train;
     object_options.seed = train ? section->seed : 0;
+    object_options.steps_per_epoch = steps_per_epoch_of(weights);
     object_options.assembly = wants_file(options, "asm");
     object_options.llvm_ir = wants_file(options, "llvm");
     object_options.threads = thread_count(options);
@@ -242,6 +264,7 @@ int verb_compile(Options options) {
     const Safetensors* stored = weights ? &*weights : nullptr;
     if (Status written = write_files(options, *bench, *files, stored); !written)
         return report(written.error());
+    note_schedule(files->program, object_options);
     note_initial_values(section != nullptr ? section->module : model->module, stored != nullptr);
     if (options.cpu == "native" && options.target.empty()) {
         print_err("note: compiled for this machine's processor; `--cpu=x86-64-v3` runs on most "

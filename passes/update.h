@@ -12,12 +12,9 @@
 #include "ir/graph.h"
 #include "ir/network.h"
 #include "ir/result.h"
+#include "ir/slots.h"
 
 namespace netc {
-
-// Names of the slots that belong to no parameter.
-inline constexpr const char* kStepSlot = "step";                      // i64: steps done
-inline constexpr const char* kStepsPerEpochSlot = "steps_per_epoch";  // i64: 0 until known
 
 // Adds slots to module.variables and updates to `function`. `parameters` and `gradients` go in pairs.
 // The learning rate of the step, rank 0, f32.

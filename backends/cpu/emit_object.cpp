@@ -23,7 +23,8 @@ std::string object_key(const ProgramSource& source, const Machine& machine,
     if (source.key.empty() || o.assembly || o.llvm_ir) return {};
     return code_key({"object", source.key, machine.triple, machine.cpu, machine.features,
                      o.target.triple, o.target.cpu, o.target.features, o.prefix, o.source_name,
-                     o.doc, o.train ? "train" : "", std::to_string(o.seed)});
+                     o.doc, o.train ? "train" : "", std::to_string(o.seed),
+                     std::to_string(o.steps_per_epoch)});
 }
 
 bool load(const CodeCache& cache, const std::string& key, ObjectFiles& files) {

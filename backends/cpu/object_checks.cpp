@@ -3,6 +3,7 @@
 #include <map>
 
 #include "backends/cpu/object_function_emitter.h"
+#include "ir/slots.h"
 
 namespace netc {
 
@@ -35,6 +36,16 @@ void ObjectFunctions::check_hash(llvm::Value* region) {
 }
 void ObjectFunctions::check_batch(llvm::Value* batch) {
     refuse_if(b_.CreateICmpEQ(batch, number(0)), ObjectStatus::batch);
+}
+// A rate by a schedule in epochs, whose number of steps neither the caller, nor a call before, nor training said.
+void ObjectFunctions::check_epoch(llvm::Value* optimizer, llvm::Value* hyper) {
+    const VariablePlace* slot = steps_per_epoch_slot(program_);
+    if (slot == nullptr) return;
+    llvm::Value* rate = b_.CreateLoad(b_.getFloatTy(), hyper_field(hyper, kHyperRate));
+    llvm::Value* given = b_.CreateLoad(b_.getInt64Ty(), hyper_field(hyper, kHyperStepsPerEpoch));
+    llvm::Value* known = b_.CreateLoad(b_.getInt64Ty(), hyper_field(optimizer, slot->offset));
+    llvm::Value* none = b_.CreateICmpEQ(b_.CreateOr(given, known), number(0));
+    refuse_if(b_.CreateAnd(b_.CreateFCmpUNO(rate, rate), none), ObjectStatus::epoch);
 }
 void ObjectFunctions::check_extents(const Entry& entry, llvm::Value* batch) {
     const auto at = [&](const Extent& extent) {

@@ -48,6 +48,7 @@ private:
                          const std::vector<llvm::Value*>& inputs,
                          const std::vector<llvm::Value*>& outputs, llvm::Value* batch);
     llvm::Value* hyper_block();
+    llvm::Value* hyper_field(llvm::Value* hyper, std::int64_t offset);
     void set_hyper(llvm::Value* hyper, std::int64_t offset, llvm::Value* value);
     llvm::Value* hyper_from(llvm::Value* given);
     std::vector<llvm::Value*> arguments(unsigned first, std::size_t count);
@@ -68,6 +69,7 @@ private:
     void check_workspace(llvm::Value* region, const Bytes& size);
     void check_hash(llvm::Value* region);
     void check_batch(llvm::Value* batch);
+    void check_epoch(llvm::Value* optimizer, llvm::Value* hyper);
     void check_extents(const Entry& entry, llvm::Value* batch);
     void check_indices(const Entry& entry, const std::vector<llvm::Value*>& inputs,
                        llvm::Value* batch);

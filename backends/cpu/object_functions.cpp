@@ -6,6 +6,7 @@
 #include "backends/cpu/object_finite.h"
 #include "backends/cpu/object_function_emitter.h"
 #include "backends/cpu/object_tables.h"
+#include "ir/slots.h"
 
 namespace netc {
 
@@ -77,9 +78,11 @@ llvm::Value* ObjectFunctions::hyper_block() {
     hyper->setAlignment(llvm::Align(kAlignment));
     return hyper;
 }
+llvm::Value* ObjectFunctions::hyper_field(llvm::Value* hyper, std::int64_t offset) {
+    return b_.CreateConstGEP1_64(b_.getInt8Ty(), hyper, static_cast<std::uint64_t>(offset));
+}
 void ObjectFunctions::set_hyper(llvm::Value* hyper, std::int64_t offset, llvm::Value* value) {
-    b_.CreateStore(
-        value, b_.CreateConstGEP1_64(b_.getInt8Ty(), hyper, static_cast<std::uint64_t>(offset)));
+    b_.CreateStore(value, hyper_field(hyper, offset));
 }
 // From the caller's struct { float; uint64_t; uint64_t }, or what a null pointer means.
 llvm::Value* ObjectFunctions::hyper_from(llvm::Value* given) {
@@ -136,6 +139,8 @@ void ObjectFunctions::init() {
                         static_cast<std::uint64_t>(program_.optimizer_size),
                         llvm::Align(kAlignment));
         write_header(optimizer, program_.optimizer_size);
+        if (const VariablePlace* slot = steps_per_epoch_slot(program_))
+            set_hyper(optimizer, slot->offset, number(options_.steps_per_epoch));
         b_.CreateBr(done);
         b_.SetInsertPoint(done);
     }
@@ -226,6 +231,7 @@ void ObjectFunctions::train_step() {
     const auto ins = arguments(2, inputs);
     check_indices(entry, ins, batch);
     llvm::Value* hyper = hyper_from(at(3 + inputs));
+    check_epoch(optimizer, hyper);
     call_and_return(
         "train_step",
         {.weights = weights, .optimizer = optimizer, .workspace = workspace, .hyper = hyper}, ins,

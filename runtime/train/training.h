@@ -60,6 +60,7 @@ private:
     Result<Progress> read_progress();
     Status take_best(EpochReport& r);
     std::vector<std::string> best_names() const;
+    Metadata metadata() const;
     Status write_best();
     Status write_named();
     Status write_weights_now(const std::string& name);

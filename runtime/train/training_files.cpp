@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/slots.h"
 #include "runtime/files/files.h"
 #include "runtime/train/training.h"
 
@@ -66,6 +67,14 @@ Status Training::take_best(EpochReport& r) {
     return {};
 }
 
+// With what an object of the network asks for, where its schedule is in epochs.
+Metadata Training::metadata() const {
+    Metadata all = plan_.metadata;
+    if (steps_per_epoch_slot(session_.program()) != nullptr)
+        all[kStepsPerEpochKey] = std::to_string(steps_per_epoch_);
+    return all;
+}
+
 // Verbs that are given the run find `best`, whatever else the section calls it.
 std::vector<std::string> Training::best_names() const {
     std::vector<std::string> names{"best"};
@@ -79,7 +88,7 @@ Status Training::write_best() {
     for (const std::string& name : best_names()) {
         const std::string path = plan_.directory->file(name + ".safetensors");
         const Status s = pending_ ? rename_file(plan_.directory->file(name + kPending), path)
-                                  : write_weights(path, session_, best_, plan_.metadata);
+                                  : write_weights(path, session_, best_, metadata());
         if (!s) return s;
     }
     best_ = {};
@@ -104,7 +113,7 @@ Status Training::write_named() {
 Status Training::write_weights_now(const std::string& name) {
     Result<std::vector<TensorView>> tensors = weight_tensors(session_);
     if (!tensors) return tensors.error();
-    return write_safetensors(plan_.directory->file(name), *tensors, plan_.metadata);
+    return write_safetensors(plan_.directory->file(name), *tensors, metadata());
 }
 
 // Best first, state last: what a resumed run reads never promises a file that is not there.
@@ -121,8 +130,8 @@ Status Training::write_files() {
     Progress now = progress_;
     now.seconds += seconds_since(start_);
     written_ = true;
-    if (Status s = write_state(directory, session_, now, stepper_->memory(), plan_.identity,
-                               plan_.metadata);
+    if (Status s =
+            write_state(directory, session_, now, stepper_->memory(), plan_.identity, metadata());
         !s)
         return s;
     checkpointed_ = true;

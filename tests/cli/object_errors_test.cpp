@@ -141,7 +141,7 @@ static void hypers(void) {
         for (k = 0; k < tensors[i].size / sizeof(float); k++) length += fabsf(((const float *)(gradients + tensors[i].offset))[k]);
         EXPECT(length > 0);
     }
-    for (i = 0; i < 7; i++) EXPECT(strlen(pair_strerror((int)i)) > 3);
+    for (i = 0; i < 8; i++) EXPECT(strlen(pair_strerror((int)i)) > 3);
     EXPECT(strcmp(pair_strerror(PAIR_OK), pair_strerror(PAIR_E_INDEX)) != 0);
     EXPECT(strlen(pair_strerror(99)) > 3 && strlen(pair_strerror(-1)) > 3);
 }
@@ -269,4 +269,113 @@ int main(void) {
     const bool there = count_of(*read_file("/proc/cpuinfo"), "amx_bf16") > 0;
     INFO(outcome.out);
     CHECK((outcome.out == "6\n" || (there && outcome.out == "0\n")));
+}
+
+namespace {
+
+// A C program around the object of a model with the prefix `net`; `body` is main's.
+std::string program_around_net(const std::string& body) {
+    return R"C(#define _POSIX_C_SOURCE 200112L
+#include <fenv.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "net.h"
+static int failures = 0;
+#define EXPECT(condition) do { if (!(condition)) { failures++; printf("line %d: %s\n", __LINE__, #condition); } } while (0)
+static unsigned char *region(size_t size) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, NET_ALIGN, size + 1) != 0) exit(9);
+    memset(memory, 0x5a, size + 1);
+    return memory;
+}
+int main(void) {
+)C" + body +
+           "    return failures != 0;\n}\n";
+}
+
+void compile_net(const TemporaryDirectory& directory, const std::string& source,
+                 std::vector<std::string> more = {}) {
+    directory.write("net.net", source);
+    std::vector<std::string> words{"compile", "net.net", "--prefix", "net", "-o", "net.o"};
+    words.insert(words.end(), more.begin(), more.end());
+    expect_success(run_netc(words, directory.path()));
+}
+
+void expect_runs(const TemporaryDirectory& directory, const std::string& body) {
+    directory.write("call.c", program_around_net(body));
+    expect_success(shell(kStrict + "call.c net.o -lm -o call", directory));
+    const Outcome outcome = shell("./call", directory);
+    INFO(outcome.out);
+    CHECK(outcome.signal == 0);
+    CHECK(outcome.status == 0);
+}
+
+std::string scheduled(const std::string& rate) {
+    return "net 1\nmodel Net(x: f32[B, 3]) -> f32[B, 2] = x |> linear(2)\n"
+           "train Net { target y: f32[B, 2]\n  batch = 2\n  epochs = 2\n"
+           "  loss = mse(out, y)\n  optimizer = sgd(lr = " +
+           rate + ") }\n";
+}
+
+const char* const kTrainOnce = R"C(
+    unsigned char *weights = region(NET_WEIGHTS_SIZE), *before = region(NET_WEIGHTS_SIZE);
+    unsigned char *optimizer = region(NET_OPTIMIZER_SIZE), *optimizer_before = region(NET_OPTIMIZER_SIZE);
+    unsigned char *work = region(net_train_workspace(2)), *gradients = region(NET_WEIGHTS_SIZE);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[4] = {0, 0, 0, 0}, loss = 77;
+    net_hyper hyper = {0, 1, 0};
+    EXPECT(net_init(weights, optimizer, 1) == NET_OK);
+    memcpy(before, weights, NET_WEIGHTS_SIZE);
+    memcpy(optimizer_before, optimizer, NET_OPTIMIZER_SIZE);
+)C";
+
+}  // namespace
+
+TEST_CASE("a schedule in epochs wants the number of steps in one") {
+    const TemporaryDirectory directory;
+    for (const char* rate :
+         {"cosine(0.1, over = 3ep, warmup = 1ep)", "linear(0.1, over = 3ep)",
+          "step(0.1, gamma = 0.5, every = 2ep)", "exponential(0.1, gamma = 0.9, every = 1ep)",
+          "piecewise([(0ep, 0.1), (2ep, 0.01)])"}) {
+        INFO(rate);
+        compile_net(directory, scheduled(rate));
+        expect_runs(directory, kTrainOnce + std::string(R"C(
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, NULL, work, &loss) == NET_E_EPOCH);
+    hyper.learning_rate = nanf("");
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, &hyper, work, &loss) == NET_E_EPOCH);
+    EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) == 0 && loss == 77);
+    EXPECT(memcmp(optimizer_before, optimizer, NET_OPTIMIZER_SIZE) == 0);
+    /* No rate comes from the schedule here. */
+    EXPECT(net_gradient(weights, x, y, 2, NULL, work, &loss, gradients) == NET_OK);
+    hyper.learning_rate = 0.5f;
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, &hyper, work, &loss) == NET_OK && isfinite(loss));
+    /* Said once, it is known. */
+    hyper.learning_rate = nanf("");
+    hyper.steps_per_epoch = 4;
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, &hyper, work, &loss) == NET_OK && isfinite(loss));
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, NULL, work, &loss) == NET_OK && isfinite(loss));
+)C"));
+    }
+}
+
+TEST_CASE("an object with the weights of a run knows the steps of its epochs") {
+    const TemporaryDirectory directory;
+    directory.write("d.csv", "1,2,3,0,0\n4,5,6,0,0\n1,1,1,1,0\n2,1,0,0,1\n");
+    std::string source = scheduled("linear(0.1, over = 3ep)");
+    source.insert(source.find("  batch"),
+                  "  data = csv(\"d.csv\", x = cols(0..3), y = cols(3..5))\n  shuffle = false\n");
+    directory.write("net.net", source);
+    expect_success(run_netc({"train", "net.net", "--run", "run"}, directory.path()));
+    compile_net(directory, source, {"--weights", "run", "--emit=obj,header,weights"});
+    // Two steps an epoch, so that the sixth leaves nothing of the rate.
+    expect_runs(directory, kTrainOnce + std::string(R"C(
+    int i;
+    for (i = 0; i < 6; i++) EXPECT(net_train_step(weights, optimizer, x, y, 2, NULL, work, &loss) == NET_OK && isfinite(loss));
+    EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) != 0);
+    memcpy(before, weights, NET_WEIGHTS_SIZE);
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, NULL, work, &loss) == NET_OK);
+    EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) == 0);
+    EXPECT(hyper.seed == 1 && gradients != NULL);
+)C"));
 }

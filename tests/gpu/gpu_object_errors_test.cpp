@@ -224,7 +224,7 @@ int main(void) {
     const int first = one_gpu_open(0, &a), second = two_gpu_open(0, &b);
     printf("%d %d %d\n", first, second, strcmp(one_strerror(first), two_strerror(second)));
     printf("%s, %s, %s\n", one_strerror(ONE_OK), one_strerror(ONE_E_DRIVER), one_strerror(ONE_E_ARGUMENT));
-    printf("%s, %s, %s\n", one_strerror(-9), one_strerror(7), one_strerror(-2147483647 - 1));
+    printf("%s, %s, %s\n", one_strerror(-9), one_strerror(8), one_strerror(-2147483647 - 1));
     printf("%s ", one_tensors(&count)->name);
     printf("%d\n", (int)count);
     printf("%d %d\n", one_forward_workspace(4) % ONE_ALIGN == 0, two_optimizer_size() == TWO_OPTIMIZER_SIZE);

@@ -14,10 +14,12 @@ namespace {
 static_assert(NETC_E_WEIGHTS == static_cast<int>(ObjectStatus::weights) &&
               NETC_E_ALIGN == static_cast<int>(ObjectStatus::align) &&
               NETC_E_BATCH == static_cast<int>(ObjectStatus::batch) &&
-              NETC_E_INDEX == static_cast<int>(ObjectStatus::index));
+              NETC_E_INDEX == static_cast<int>(ObjectStatus::index) &&
+              NETC_E_EPOCH == static_cast<int>(ObjectStatus::epoch));
 
-constexpr ObjectStatus kShared[] = {ObjectStatus::ok, ObjectStatus::weights, ObjectStatus::align,
-                                    ObjectStatus::batch, ObjectStatus::index};
+constexpr ObjectStatus kShared[] = {ObjectStatus::ok,    ObjectStatus::weights,
+                                    ObjectStatus::align, ObjectStatus::batch,
+                                    ObjectStatus::index, ObjectStatus::epoch};
 const char* message(ObjectStatus status) {
     if (status == ObjectStatus::batch)
         return "the batch is 0, too large for a GPU, or not what an `as` of the model says";

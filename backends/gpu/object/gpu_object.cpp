@@ -46,7 +46,8 @@ std::string object_key(const ProgramSource& source, const Machine& machine, cons
                        const ObjectOptions& o) {
     if (source.key.empty()) return {};
     return code_key({"gpu object", source.key, machine.triple, target.name(), o.prefix,
-                     o.source_name, o.doc, o.train ? "train" : "", std::to_string(o.seed)});
+                     o.source_name, o.doc, o.train ? "train" : "", std::to_string(o.seed),
+                     std::to_string(o.steps_per_epoch)});
 }
 
 bool load(const CodeCache& cache, const std::string& key, ObjectFiles& files) {

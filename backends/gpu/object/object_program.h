@@ -127,6 +127,8 @@ typedef struct {
 
 typedef struct {
     uint64_t hash, seed;
+    int64_t steps_per_epoch,
+        steps_slot; /* what training stored, and where in the optimizer it goes; 0: nowhere */
     int64_t weights_size, prepared_size,
         optimizer_size;             /* bytes; of the last, 0 without training */
     int32_t capability, only_there; /* 90: compute capability 9.0 or, unless only_there, later */

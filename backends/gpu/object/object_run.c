@@ -120,6 +120,26 @@ static int check_hashes(Gpu* gpu, uint32_t number, const NetcRun* run) {
     return status;
 }
 
+/* The number of steps in an epoch, where the schedule of the rate needs it: the caller's, or what lies in the optimizer. */
+static int check_epoch(Gpu* gpu, uint32_t number, const NetcRun* run) {
+    const int64_t slot = gpu->program->steps_slot;
+    float rate = 0;
+    uint64_t steps = 0;
+    int status = NETC_OK;
+    if (number != NETC_TRAIN_STEP || slot == 0) return NETC_OK;
+    if (run->hyper != NULL) {
+        memcpy(&rate, run->hyper, 4);
+        memcpy(&steps, (const char*)run->hyper + 16, 8);
+        if (rate == rate || steps != 0) return NETC_OK;
+    }
+    status = netc_object_check(
+        gpu,
+        gpu->driver.to_host(&steps, address_of(run->optimizer) + (Address)slot, 8, gpu->stream));
+    if (status == NETC_OK) status = netc_object_check(gpu, gpu->driver.stream_wait(gpu->stream));
+    if (status != NETC_OK) return status;
+    return steps != 0 ? NETC_OK : NETC_E_EPOCH;
+}
+
 /* ---- work that is put into a stream ---------------------------------------------------------------- */
 
 /* The first 64 bytes of a region; `which`: weights, prepared weights, optimizer. */
@@ -247,6 +267,12 @@ static int put_run(Run* r, uint32_t number, const NetcRun* run) {
     int status = NETC_OK;
     if (number == NETC_INIT && run->optimizer != NULL && program->optimizer_size > 0)
         status = put_empty(r, run->optimizer, program->optimizer_size, 2);
+    if (status == NETC_OK && number == NETC_INIT && run->optimizer != NULL &&
+        program->steps_slot != 0)
+        status = netc_object_check(
+            r->gpu,
+            r->gpu->driver.to_device(address_of(run->optimizer) + (Address)program->steps_slot,
+                                     &program->steps_per_epoch, 8, r->stream));
     if (status == NETC_OK && number == NETC_INIT) {
         if (run->weights == NULL) return NETC_OK;
         status = put_empty(r, run->weights, program->weights_size, 0);
@@ -358,6 +384,7 @@ static int run_and_wait(Run* r, uint32_t number, const NetcRun* run) {
     Gpu* const gpu = r->gpu;
     int status = check_hashes(gpu, number, run);
     if (status == NETC_OK) status = check_indices(gpu->program, r->entry, run);
+    if (status == NETC_OK) status = check_epoch(gpu, number, run);
     if (status == NETC_OK) status = reserve_block(gpu, lay_out(r, run, 0));
     if (status != NETC_OK) return status;
     lay_out(r, run, 0);

@@ -8,6 +8,7 @@ enum {
     NETC_E_ALIGN = 2,
     NETC_E_BATCH = 3,
     NETC_E_INDEX = 5,
+    NETC_E_EPOCH = 7,
     NETC_E_DRIVER = -1,
     NETC_E_OLD_DRIVER = -2,
     NETC_E_DEVICE = -3,

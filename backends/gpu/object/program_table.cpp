@@ -8,6 +8,7 @@
 
 #include "backends/gpu/object/object_program.h"
 #include "backends/gpu/tensor_map.h"
+#include "ir/slots.h"
 
 namespace netc {
 namespace {
@@ -243,6 +244,10 @@ std::string program_table(const Program& program, const GpuCode& code, const Gpu
     NetcProgram head{};
     head.hash = program.model_hash;
     head.seed = options.seed;
+    if (const VariablePlace* slot = steps_per_epoch_slot(program)) {
+        head.steps_per_epoch = options.steps_per_epoch;
+        head.steps_slot = slot->offset;
+    }
     head.weights_size = program.weights_size;
     head.prepared_size = program.prepared_size;
     head.optimizer_size = options.train ? program.optimizer_size : 0;
