@@ -36,6 +36,18 @@ struct Edges {
         after[first].insert(second);
         waits[second].insert(first);
     }
+    bool leads(std::size_t first, std::size_t to) const {
+        std::vector<std::size_t> open{first};
+        std::set<std::size_t> seen;
+        while (!open.empty()) {
+            const std::size_t call = open.back();
+            open.pop_back();
+            if (call == to) return true;
+            if (seen.insert(call).second)
+                open.insert(open.end(), after[call].begin(), after[call].end());
+        }
+        return false;
+    }
     void ran(std::size_t call) {
         for (std::size_t waiting : after[call]) waits[waiting].erase(call);
     }
@@ -45,6 +57,67 @@ std::optional<std::uint32_t> variable_of(const Function& function, NodeId id) {
     const Node& node = function[id];
     if (node.op != OpId::variable) return std::nullopt;
     return static_cast<std::uint32_t>(node.attributes.get<std::int64_t>("index"));
+}
+
+// Whether calls take rows of a table by numbers that the model computes, which nobody could check before the entry ran.
+class ComputedRows {
+public:
+    // `given`: per input, whether it is the caller's, as it is.
+    ComputedRows(const Lowered& lowered, std::vector<bool> given)
+        : lowered_(lowered), info_(lowered.function), given_(std::move(given)) {}
+
+    bool in(const LoweredCall& call) const {
+        if (call.loop) return in_body(call);
+        return std::ranges::any_of(call.kernel.reads, [&](const Read& read) {
+            return read.indirect >= 0 && !is_given(call, read.position);
+        });
+    }
+
+private:
+    bool in_body(const LoweredCall& call) const {
+        const LoweredLoop& loop = *call.loop;
+        std::vector<bool> given;
+        for (std::size_t k = 0; k < loop.body.function.inputs.size(); ++k) {
+            const bool carried = k >= loop.sequences && k < loop.sequences + loop.carries;
+            given.push_back(!carried && is_given(call.bindings[k].value));
+        }
+        const ComputedRows inside(loop.body, std::move(given));
+        return std::ranges::any_of(loop.body.calls,
+                                   [&](const LoweredCall& each) { return inside.in(each); });
+    }
+
+    bool is_given(const LoweredCall& call, ScalarId position) const {
+        const Scalar* scalar = &call.kernel.scalars[position];
+        while (scalar->op == ScalarOp::cast) scalar = &call.kernel.scalars[scalar->operands[0]];
+        if (scalar->op != ScalarOp::read || is_float(scalar->type)) return false;
+        const Read& read = call.kernel.reads[static_cast<std::size_t>(scalar->integer)];
+        return read.source.kind == Buffer::Kind::param &&
+               is_given(call.bindings[read.source.index].value);
+    }
+
+    bool is_given(NodeId value) const {
+        const Node& leaf = lowered_.function[*storage_of(info_, value)];
+        return leaf.op == OpId::input &&
+               given_[static_cast<std::size_t>(leaf.attributes.get<std::int64_t>("index"))];
+    }
+
+    const Lowered& lowered_;
+    const GroupInfo info_;
+    const std::vector<bool> given_;
+};
+
+// A bad row number ends the entry, and then nothing may have been updated in place, unless the number itself waits for
+// the update.
+void keep_updates_behind(const Lowered& lowered, const Traffic& traffic, Edges& edges) {
+    if (lowered.function.updates.empty()) return;
+    const ComputedRows rows(lowered, std::vector<bool>(lowered.function.inputs.size(), true));
+    for (std::size_t c = 0; c < lowered.calls.size(); ++c) {
+        if (!rows.in(lowered.calls[c])) continue;
+        for (const Function::Update& update : lowered.function.updates) {
+            const std::size_t writer = traffic.writer.at(update.value);
+            if (!edges.leads(writer, c)) edges.add(c, writer);
+        }
+    }
 }
 
 // Arena bytes that appear and that may go when a call has run.
@@ -117,6 +190,7 @@ CallOrder order(const Lowered& lowered, std::int64_t batch_hint) {
             }
         }
     }
+    keep_updates_behind(lowered, traffic, edges);
 
     CallOrder result;
     Balance balance(lowered, traffic, batch_hint);

@@ -2,7 +2,8 @@
 //
 //     dw = x' dz; w -= dw          reads w: dx = dz w'       ->      dx = dz w'; w -= x' dz
 //
-// Data come before their readers, all readers of a variable before its update in place. Among what may
+// Data come before their readers, all readers of a variable before its update in place; calls that may meet a bad index
+// which the model computes come before all updates. Among what may
 // run, a call that frees at least as much as it allocates goes first, else the first as written.
 #pragma once
 

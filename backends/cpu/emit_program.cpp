@@ -116,6 +116,27 @@ Status supported(const Kernel& kernel) {
     return {};
 }
 
+// Whether a call can raise the fault flag.
+bool takes_indices(const ProgramCode& code, const Call& call) {
+    const Kernel& kernel = code.kernels[call.kernel];
+    const auto is_scatter = [](const Store& store) { return store.indirect >= 0; };
+    return std::ranges::any_of(kernel.reads, [](const Read& read) { return read.indirect >= 0; }) ||
+           std::ranges::any_of(kernel.stages, [&](const Stage& stage) {
+               return std::ranges::any_of(stage.stores, is_scatter);
+           });
+}
+
+// Whether a call writes what is there after the entry: anything but scratch memory.
+bool writes_for_caller(const ProgramCode& code, const Call& call) {
+    const Kernel& kernel = code.kernels[call.kernel];
+    for (std::size_t i = 0; i < call.arguments.size(); ++i) {
+        if (kernel.params[i].direction != Direction::in &&
+            call.arguments[i].region != RegionKind::workspace)
+            return true;
+    }
+    return false;
+}
+
 // The calls of an entry and the loops about them, for any batch or for a fixed one.
 struct EntryCalls {
     const ProgramCode& code;
@@ -126,7 +147,9 @@ struct EntryCalls {
     llvm::Value* batch;
     std::optional<std::int64_t> fixed;
     llvm::Value* fault;
+    llvm::BasicBlock* end;  // of the function
     std::vector<llvm::Value*> steps;
+    bool may_have_failed = false;  // a call before this one, also of the step before
 
     // The order of run_calls.
     Status emit(std::size_t begin, std::size_t end, std::size_t loop) {
@@ -152,6 +175,8 @@ struct EntryCalls {
         step->addIncoming(b.getInt64(0), before);
         steps.resize(entry.loops.size());
         steps[number] = step;
+        for (std::size_t c = loop.begin; c < loop.end; ++c)
+            may_have_failed = may_have_failed || takes_indices(code, entry.calls[c]);
         if (Status status = emit(loop.begin, loop.end, number + 1); !status) return status;
         llvm::Value* next = b.CreateAdd(step, b.getInt64(1));
         step->addIncoming(next, b.GetInsertBlock());
@@ -161,7 +186,20 @@ struct EntryCalls {
         return {};
     }
 
+    // A bad index that no check found beforehand, since the model computes it: nothing of the caller's is written
+    // from now on.
+    void leave_if_failed() {
+        auto* on =
+            llvm::BasicBlock::Create(b.getContext(), "go_on", b.GetInsertBlock()->getParent());
+        llvm::Value* failed = b.CreateICmpNE(b.CreateLoad(b.getInt32Ty(), fault), b.getInt32(0));
+        b.CreateCondBr(failed, end, on);
+        b.SetInsertPoint(on);
+        may_have_failed = false;
+    }
+
     Status emit_call(const Call& call) {
+        if (may_have_failed && writes_for_caller(code, call)) leave_if_failed();
+        may_have_failed = may_have_failed || takes_indices(code, call);
         const std::string symbol =
             kernel_symbol(code, call.kernel) + (fixed ? fmt::format("_b{}", *fixed) : "");
         llvm::Function* kernel = module.getFunction(symbol);
@@ -267,11 +305,14 @@ Result<llvm::Function*> emit_fixed(const ProgramCode& code, const Entry& entry,
     function->addFnAttr("denormal-fp-math-f32", "preserve-sign,preserve-sign");
     b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
     llvm::Value* hint = b.getInt64(static_cast<std::uint64_t>(batch));
+    auto* end = llvm::BasicBlock::Create(context, "end", function);
+    const EntryArguments arguments = arguments_of(*function);
     const Status status =
-        EntryCalls{
-            code, entry, module, b, arguments_of(*function), hint, batch, function->getArg(8), {}}
+        EntryCalls{code, entry, module, b, arguments, hint, batch, function->getArg(8), end, {}}
             .emit(0, entry.calls.size(), 0);
     if (!status) return status.error();
+    b.CreateBr(end);
+    b.SetInsertPoint(end);
     b.CreateRetVoid();
     return function;
 }
@@ -323,7 +364,7 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
         b.SetInsertPoint(general);
     }
     const Status status =
-        EntryCalls{code, entry, module, b, arguments, arguments.batch, std::nullopt, fault, {}}
+        EntryCalls{code, entry, module, b, arguments, arguments.batch, std::nullopt, fault, end, {}}
             .emit(0, entry.calls.size(), 0);
     if (!status) return status.error();
     b.CreateBr(end);

@@ -379,3 +379,46 @@ TEST_CASE("an object with the weights of a run knows the steps of its epochs") {
     EXPECT(hyper.seed == 1 && gradients != NULL);
 )C"));
 }
+
+TEST_CASE("a bad index that the model computes leaves weights and optimizer as they were") {
+    const TemporaryDirectory directory;
+    const std::string training =
+        "train Net { target t: f32[B, 2]\n  loss = mse(out, t)\n  optimizer = adam(lr = 0.1) }\n";
+    for (const std::string body :
+         {"gather(table, ids + 1) |> linear(2)", "gather(table, -ids) |> linear(3) |> linear(2)",
+          "(gather(table, ids) |> linear(2)) + (gather(table, ids * 2) |> linear(2))"}) {
+        INFO(body);
+        compile_net(directory, "net 1\nmodel Net(ids: i32[B]) -> f32[B, 2] {\n"
+                               "  param table: f32[5, 2] = normal(0.0, 1.0)\n  return " +
+                                   body + "\n}\n" + training);
+        // The batch that the small entry has code for (32), and another.
+        expect_runs(directory, R"C(
+    unsigned char *weights = region(NET_WEIGHTS_SIZE), *before = region(NET_WEIGHTS_SIZE);
+    unsigned char *optimizer = region(NET_OPTIMIZER_SIZE), *optimizer_before = region(NET_OPTIMIZER_SIZE);
+    unsigned char *work = region(net_train_workspace(32));
+    int32_t ids[32];
+    float t[64], loss;
+    size_t i, batch;
+    for (i = 0; i < 64; i++) t[i] = 0;
+    EXPECT(net_init(weights, optimizer, 1) == NET_OK);
+    memcpy(before, weights, NET_WEIGHTS_SIZE);
+    memcpy(optimizer_before, optimizer, NET_OPTIMIZER_SIZE);
+    for (batch = 3; batch <= 32; batch += 29) {
+        for (i = 0; i < 32; i++) ids[i] = 0;
+        ids[batch - 1] = 3;
+        for (i = 0; i < 2; i++) {
+            const int status = net_train_step(weights, optimizer, ids, t, batch, NULL, work, &loss);
+            if (status == NET_OK) { EXPECT(ids[batch - 1] == 3); EXPECT(net_init(weights, optimizer, 1) == NET_OK); }
+            else EXPECT(status == NET_E_INDEX);
+            EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) == 0);
+            EXPECT(memcmp(optimizer_before, optimizer, NET_OPTIMIZER_SIZE) == 0);
+            ids[batch - 1] = 40;
+        }
+        ids[batch - 1] = 0;
+        EXPECT(net_train_step(weights, optimizer, ids, t, batch, NULL, work, &loss) == NET_OK && isfinite(loss));
+        EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) != 0);
+        EXPECT(net_init(weights, optimizer, 1) == NET_OK);
+    }
+)C");
+    }
+}
