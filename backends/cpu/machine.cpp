@@ -14,6 +14,7 @@
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/TargetParser/Host.h>
 
+#include "backends/cpu/x86_features.h"
 #include "backends/llvm.h"
 
 namespace netc {
@@ -114,6 +115,63 @@ Status check_names(const Machine& machine) {
     return {};
 }
 
+Error does_not_go(const char* feature, const Machine& machine) {
+    return {kExitUsage, "no code for " + machine.triple + " can be made with " + feature};
+}
+
+// Features that say what kind of machine it is: with others it is none that code is made for.
+Status check_x86_mode(const llvm::TargetMachine& target, const Machine& machine) {
+    for (const char* needed : {"+64bit", "+64bit-mode"}) {
+        if (!has(target, needed))
+            return does_not_go((std::string("-") + (needed + 1)).c_str(), machine);
+    }
+    for (const char* other : {"+32bit-mode", "+16bit-mode", "+soft-float"})
+        if (has(target, other)) return does_not_go(other, machine);
+    return {};
+}
+
+// Vectors of 512 bits are a feature of their own, `evex512`, which comes with a processor's name. Where a feature asks for
+// AVX-512, LLVM's assembler takes it as said and its code generator does not: it has such vectors and nothing to do
+// with them. So it is said.
+Status complete_avx512(Machine& machine, const llvm::TargetMachine& target) {
+    if (!has(target, "+avx512f")) return {};
+    if (has(target, "+evex512")) {
+        if (machine.features.find("evex512") == std::string::npos) machine.features += ",+evex512";
+        return {};
+    }
+    if (has(target, "+avx512vl")) return {};
+    return Error{kExitUsage, "AVX-512 without avx512vl has vectors of 512 bits only (-evex512)"};
+}
+
+// Also completes and restricts `features`: what is left is what an object can ask for.
+Status resolve_x86(Machine& machine, const llvm::TargetMachine& given) {
+    if (!has(given, "+fma") || !has(given, "+avx2")) {
+        return Error{kExitUsage,
+                     "the processor " + machine.cpu +
+                         " has no fused multiply-add (AVX2 and FMA are needed)",
+                     std::nullopt, "x86-64-v3 is the oldest level that netc makes code for"};
+    }
+    if (Status status = check_x86_mode(given, machine); !status) return status;
+    if (Status status = complete_avx512(machine, given); !status) return status;
+    for (const std::string& name : unasked_features(*given.getMCSubtargetInfo()))
+        machine.features += ",-" + name;
+    if (machine.features.starts_with(",")) machine.features.erase(0, 1);
+    const auto made = create(machine);
+    machine.avx2 = true;
+    machine.avx512 = has(*made, "+evex512") && has(*made, "+avx512f") && has(*made, "+avx512vl") &&
+                     has(*made, "+avx512dq") && has(*made, "+avx512bw");
+    if (machine.avx512) machine.table_lookup = TableLookup::avx512;  // vpermt2ps
+    machine.vnni = machine.avx512 && has(*made, "+avx512vnni");
+    machine.bf16 = machine.avx512 && has(*made, "+avx512bf16");
+    const bool tiles = machine.avx512 && has(*made, "+amx-tile");
+    machine.amx_bf16 = tiles && has(*made, "+amx-bf16");
+    machine.amx_int8 = tiles && has(*made, "+amx-int8");
+    if (tiles) (void)may_use_tiles();  // a processor called by its name may be this one
+    machine.vector_bits = machine.avx512 ? 512 : 256;
+    machine.vector_registers = machine.avx512 ? 32 : 16;
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<llvm::TargetMachine>> make_target_machine(const Machine& machine) {
@@ -150,25 +208,9 @@ Result<Machine> machine_for(const CpuTarget& target) {
     const llvm::Triple triple(machine.triple);
     machine.x86 = triple.getArch() == llvm::Triple::x86_64;
     if (machine.x86) {
-        if (!has(*made, "+fma") || !has(*made, "+avx2")) {
-            return Error{kExitUsage,
-                         "the processor " + machine.cpu +
-                             " has no fused multiply-add (AVX2 and FMA are needed)",
-                         std::nullopt, "x86-64-v3 is the oldest level that netc makes code for"};
-        }
-        machine.avx2 = true;
-        machine.avx512 = has(*made, "+avx512f") && has(*made, "+avx512vl") &&
-                         has(*made, "+avx512dq") && has(*made, "+avx512bw");
-        if (machine.avx512) machine.table_lookup = TableLookup::avx512;  // vpermt2ps
-        machine.vnni = machine.avx512 && has(*made, "+avx512vnni");
-        machine.bf16 = machine.avx512 && has(*made, "+avx512bf16");
-        const bool tiles = machine.avx512 && has(*made, "+amx-tile");
-        machine.amx_bf16 = tiles && has(*made, "+amx-bf16");
-        machine.amx_int8 = tiles && has(*made, "+amx-int8");
-        if (tiles) (void)may_use_tiles();  // a processor called by its name may be this one
-        machine.vector_bits = machine.avx512 ? 512 : 256;
-        machine.vector_registers = machine.avx512 ? 32 : 16;
+        if (Status status = resolve_x86(machine, *made); !status) return status.error();
     } else if (triple.getArch() == llvm::Triple::aarch64) {
+        if (!has(*made, "+neon")) return does_not_go("-neon", machine);
         machine.vector_bits = 128;
         machine.vector_registers = 32;
     } else {

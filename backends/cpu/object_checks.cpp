@@ -1,7 +1,11 @@
 // What the public functions of an object refuse: regions, weights, batches and indices that do not fit, processors that
 // lack what the code uses.
 #include <map>
+#include <string_view>
 
+#include <llvm/MC/MCSubtargetInfo.h>
+
+#include "backends/cpu/machine.h"
 #include "backends/cpu/object_function_emitter.h"
 #include "ir/slots.h"
 
@@ -103,19 +107,16 @@ void ObjectFunctions::check_indices(const Entry& entry, const std::vector<llvm::
     }
 }
 
-std::vector<ObjectFunctions::Feature> ObjectFunctions::missing_features() const {
+// That the system keeps the registers of AVX as well. Tiles are used on purpose only, the rest wherever LLVM likes.
+std::vector<X86Feature> ObjectFunctions::needed_features() const {
     if (!machine_.x86) return {};
-    std::vector<Feature> features{
-        {1, 0, 2, 12}, {1, 0, 2, 27}, {1, 0, 2, 28}};  // FMA, OSXSAVE, AVX
-    if (machine_.avx2) features.push_back({7, 0, 1, 5});
-    if (machine_.avx512) {
-        for (std::uint32_t bit : {16u, 17u, 28u, 30u, 31u})
-            features.push_back({7, 0, 1, bit});  // F DQ CD BW VL
+    std::vector<X86Feature> features{{"osxsave", 1, 0, 2, 27}};
+    const auto target = make_target_machine(machine_);
+    if (!target) return features;  // then no code is made at all
+    for (const X86Feature& feature : asked_features(*(*target)->getMCSubtargetInfo())) {
+        if (uses_tiles_ || !std::string_view(feature.name).starts_with("amx-"))
+            features.push_back(feature);
     }
-    if (machine_.vnni) features.push_back({7, 0, 2, 11});
-    if (machine_.bf16) features.push_back({7, 1, 0, 5});
-    if (uses_tiles_ && machine_.amx_bf16) features.push_back({7, 0, 3, 22});
-    if (uses_tiles_ && machine_.amx_int8) features.push_back({7, 0, 3, 25});
     return features;
 }
 // Whether this processor, or its system, lacks what the object was compiled for.
@@ -127,7 +128,7 @@ llvm::Value* ObjectFunctions::cpu_is_missing() {
         "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", true);
     llvm::Value* missing = b_.getFalse();
     std::map<std::pair<std::uint32_t, std::uint32_t>, llvm::Value*> pages;
-    for (const Feature& feature : missing_features()) {
+    for (const X86Feature& feature : needed_features()) {
         llvm::Value*& page = pages[feature.page()];
         if (page == nullptr) {
             page = b_.CreateCall(cpuid, {b_.getInt32(feature.leaf), b_.getInt32(feature.subleaf)});

@@ -9,6 +9,7 @@
 #include "backends/backend.h"
 #include "backends/c_header.h"
 #include "backends/cpu/emit_program.h"
+#include "backends/cpu/x86_features.h"
 #include "backends/llvm.h"
 
 namespace netc {
@@ -26,11 +27,6 @@ private:
     struct Regions {
         llvm::Value *weights = nullptr, *prepared = nullptr, *optimizer = nullptr,
                     *workspace = nullptr, *hyper = nullptr;
-    };
-    // Feature bits of CPUID that the code uses: leaf, its second number, register (0 eax .. 3 edx), bit.
-    struct Feature {
-        std::uint32_t leaf, subleaf, position, bit;
-        auto page() const { return std::pair(leaf, subleaf); }
     };
 
     llvm::Value* number(std::int64_t value) {
@@ -73,7 +69,7 @@ private:
     void check_extents(const Entry& entry, llvm::Value* batch);
     void check_indices(const Entry& entry, const std::vector<llvm::Value*>& inputs,
                        llvm::Value* batch);
-    std::vector<Feature> missing_features() const;
+    std::vector<X86Feature> needed_features() const;
     llvm::Value* cpu_is_missing();
     llvm::Value* tiles_are_refused();
 

@@ -126,7 +126,7 @@ void ObjectFunctions::init() {
     begin("_init", b_.getInt32Ty(), types);
     llvm::Value* weights = function_->getArg(0);
     llvm::Value* seed = function_->getArg(2);
-    if (!missing_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
+    if (!needed_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
     refuse_if(is_misaligned(weights), ObjectStatus::align);
     if (options_.train) {
         llvm::Value* optimizer = function_->getArg(1);
@@ -174,7 +174,7 @@ void ObjectFunctions::prepare() {
     begin("_prepare", b_.getInt32Ty(), pointers(2));
     llvm::Value* weights = function_->getArg(0);
     llvm::Value* prepared = function_->getArg(1);
-    if (!missing_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
+    if (!needed_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
     check_region(weights);
     check_region(prepared);
     check_hash(weights);

@@ -422,3 +422,54 @@ TEST_CASE("a bad index that the model computes leaves weights and optimizer as t
 )C");
     }
 }
+
+TEST_CASE("an object asks for every extension that its code may use") {
+    const TemporaryDirectory directory;
+    const std::string model = "net 1\nmodel Net(x: f32[B, 8]) -> f32[B, 4] = x |> linear(4)\n";
+    const std::string known = *read_file("/proc/cpuinfo");
+    struct Case {
+        const char *option, *flag;
+    };
+    for (const Case& each :
+         {Case{"--cpu=bdver4", " xop "}, Case{"--cpu=x86-64-v3", " avx2 "},
+          Case{"--features=+xop", " xop "}, Case{"--features=+fma4", " fma4 "},
+          Case{"--features=+avxvnni", " avx_vnni "},
+          Case{"--features=+avxvnniint8", " avx_vnni_int8 "}, Case{"--features=+sha512", " avx2 "},
+          Case{"--cpu=alderlake", " avx_vnni "}}) {
+        INFO(each.option);
+        std::vector<std::string> options{each.option};
+        if (count_of(each.option, "features") > 0) options.emplace_back("--cpu=x86-64-v3");
+        compile_net(directory, model, options);
+        const bool there = count_of(known, each.flag) > 0;
+        expect_runs(directory,
+                    std::string("    EXPECT(net_init(region(NET_WEIGHTS_SIZE), NULL, 1) == ") +
+                        (there ? "NET_OK" : "NET_E_CPU") + ");\n");
+    }
+}
+
+TEST_CASE("features that go together make code, others are the user's mistake") {
+    const TemporaryDirectory directory;
+    directory.write("net.net",
+                    "net 1\nmodel Net(x: f32[B, 8, 9, 9]) -> f32[B, 16, 9, 9] = x |> conv(16)\n");
+    const auto compile = [&](const std::string& target) {
+        return shell(std::string(NETC_BINARY) + " compile net.net -o net.o " + target, directory);
+    };
+    for (const char* good :
+         {"+avx512f", "+avx512bf16", "+avx512vnni", "+avx512f,+avx512vl,+avx512bw,+avx512dq",
+          "+avx512f,+avx512vl,+avx512bw,+avx512dq,-evex512", "+avx10.1-256", "-cmov"}) {
+        INFO(good);
+        expect_success(compile(std::string("--cpu=x86-64-v3 --features=") + good));
+    }
+    expect_success(compile("--cpu=x86-64-v4 --features=-evex512"));
+    for (const char* bad :
+         {"--cpu=x86-64-v3 --features=+avx512f,-evex512", "--cpu=x86-64-v3 --features=-64bit",
+          "--cpu=x86-64-v3 --features=+soft-float",
+          "--target=aarch64-linux-gnu --cpu=neoverse-n2 --features=-neon",
+          "--target=aarch64-linux-gnu --cpu=neoverse-n2 --features=-fp-armv8"}) {
+        INFO(bad);
+        const Outcome outcome = compile(bad);
+        CHECK(outcome.signal == 0);
+        CHECK(outcome.status == 2);
+        CHECK(count_of(outcome.err, "error: ") == 1);
+    }
+}
