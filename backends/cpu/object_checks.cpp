@@ -7,6 +7,7 @@
 
 #include "backends/cpu/machine.h"
 #include "backends/cpu/object_function_emitter.h"
+#include "ir/region_hash.h"
 #include "ir/slots.h"
 
 namespace netc {
@@ -34,9 +35,13 @@ void ObjectFunctions::check_workspace(llvm::Value* region, const Bytes& size) {
     const bool needed = size.constant + size.per_16 + size.per_sample > 0;
     if (needed) check_region(region);
 }
-void ObjectFunctions::check_hash(llvm::Value* region) {
+void ObjectFunctions::check_hash(llvm::Value* region, RegionKind kind) {
     llvm::Value* hash = b_.CreateLoad(b_.getInt64Ty(), region);
-    refuse_if(b_.CreateICmpNE(hash, b_.getInt64(program_.model_hash)), ObjectStatus::weights);
+    refuse_if(b_.CreateICmpNE(hash, b_.getInt64(hash_of(kind))), ObjectStatus::weights);
+}
+// `forward` does not ask for the processor, so what another one prepared is not for it.
+std::uint64_t ObjectFunctions::hash_of(RegionKind kind) const {
+    return region_hash(program_, kind, machine_.cpu + machine_.features);
 }
 void ObjectFunctions::check_batch(llvm::Value* batch) {
     refuse_if(b_.CreateICmpEQ(batch, number(0)), ObjectStatus::batch);

@@ -38,7 +38,7 @@ private:
     // object_functions.cpp
     void begin(const char* name, llvm::Type* result, std::vector<llvm::Type*> types);
     llvm::BasicBlock* block(const char* name);
-    void write_header(llvm::Value* region, std::int64_t size);
+    void write_header(llvm::Value* region, RegionKind kind, std::int64_t size);
     llvm::Value* pointer_array(const std::vector<llvm::Value*>& pointers);
     void call_and_return(const char* entry, const Regions& r,
                          const std::vector<llvm::Value*>& inputs,
@@ -63,7 +63,8 @@ private:
     llvm::Value* is_misaligned(llvm::Value* region);
     void check_region(llvm::Value* region);
     void check_workspace(llvm::Value* region, const Bytes& size);
-    void check_hash(llvm::Value* region);
+    void check_hash(llvm::Value* region, RegionKind kind);
+    std::uint64_t hash_of(RegionKind kind) const;
     void check_batch(llvm::Value* batch);
     void check_epoch(llvm::Value* optimizer, llvm::Value* hyper);
     void check_extents(const Entry& entry, llvm::Value* batch);

@@ -39,8 +39,8 @@ llvm::BasicBlock* ObjectFunctions::block(const char* name) {
     return llvm::BasicBlock::Create(module_.getContext(), name, function_);
 }
 
-void ObjectFunctions::write_header(llvm::Value* region, std::int64_t size) {
-    b_.CreateStore(b_.getInt64(program_.model_hash), region);
+void ObjectFunctions::write_header(llvm::Value* region, RegionKind kind, std::int64_t size) {
+    b_.CreateStore(b_.getInt64(hash_of(kind)), region);
     b_.CreateStore(number(size), b_.CreateConstGEP1_64(b_.getInt8Ty(), region, 8));
 }
 
@@ -138,7 +138,7 @@ void ObjectFunctions::init() {
         b_.CreateMemSet(optimizer, b_.getInt8(0),
                         static_cast<std::uint64_t>(program_.optimizer_size),
                         llvm::Align(kAlignment));
-        write_header(optimizer, program_.optimizer_size);
+        write_header(optimizer, RegionKind::optimizer, program_.optimizer_size);
         if (const VariablePlace* slot = steps_per_epoch_slot(program_))
             set_hyper(optimizer, slot->offset, number(options_.steps_per_epoch));
         b_.CreateBr(done);
@@ -147,7 +147,7 @@ void ObjectFunctions::init() {
     refuse_if(b_.CreateICmpEQ(weights, null()), ObjectStatus::ok);
     b_.CreateMemSet(weights, b_.getInt8(0), static_cast<std::uint64_t>(program_.weights_size),
                     llvm::Align(kAlignment));
-    write_header(weights, program_.weights_size);
+    write_header(weights, RegionKind::weights, program_.weights_size);
     llvm::Value* hyper = hyper_block();
     set_hyper(hyper, kHyperSeed, seed);
     set_hyper(hyper, kHyperStepsPerEpoch, number(0));
@@ -177,8 +177,8 @@ void ObjectFunctions::prepare() {
     if (!needed_features().empty()) refuse_if(cpu_is_missing(), ObjectStatus::cpu);
     check_region(weights);
     check_region(prepared);
-    check_hash(weights);
-    write_header(prepared, program_.prepared_size);
+    check_hash(weights, RegionKind::weights);
+    write_header(prepared, RegionKind::prepared, program_.prepared_size);
     call_and_return(
         "prepare",
         {.weights = weights, .prepared = prepared, .workspace = scratch("prepare", prepared)}, {},
@@ -198,7 +198,7 @@ void ObjectFunctions::forward() {
     check_workspace(workspace, entry.workspace);
     check_batch(batch);
     check_extents(entry, batch);
-    check_hash(prepared);
+    check_hash(prepared, RegionKind::prepared);
     const auto ins = arguments(1, inputs);
     check_indices(entry, ins, batch);
     call_and_return("forward", {.prepared = prepared, .workspace = workspace}, ins,
@@ -226,8 +226,8 @@ void ObjectFunctions::train_step() {
     check_workspace(workspace, entry.workspace);
     check_batch(batch);
     check_extents(entry, batch);
-    check_hash(weights);
-    check_hash(optimizer);
+    check_hash(weights, RegionKind::weights);
+    check_hash(optimizer, RegionKind::optimizer);
     const auto ins = arguments(2, inputs);
     check_indices(entry, ins, batch);
     llvm::Value* hyper = hyper_from(at(3 + inputs));
@@ -254,7 +254,7 @@ void ObjectFunctions::gradient() {
     check_workspace(workspace, entry.workspace);
     check_batch(batch);
     check_extents(entry, batch);
-    check_hash(weights);
+    check_hash(weights, RegionKind::weights);
     const auto ins = arguments(1, inputs);
     check_indices(entry, ins, batch);
     std::vector<llvm::Value*> outputs;
@@ -269,7 +269,7 @@ void ObjectFunctions::gradient() {
         outputs.push_back(b_.CreateConstGEP1_64(b_.getInt8Ty(), gradients,
                                                 static_cast<std::uint64_t>(place->offset)));
     }
-    write_header(gradients, program_.weights_size);
+    write_header(gradients, RegionKind::weights, program_.weights_size);
     llvm::Value* hyper = hyper_from(at(2 + inputs));
     call_and_return("gradient", {.weights = weights, .workspace = workspace, .hyper = hyper}, ins,
                     outputs, batch);

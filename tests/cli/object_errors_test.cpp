@@ -77,6 +77,13 @@ static void wrong_arguments(void) {
     REFUSED(PAIR_E_WEIGHTS, pair_prepare(other, prepared));
     REFUSED(PAIR_E_WEIGHTS, pair_train_step(other, optimizer, a, word, t, y, BATCH, NULL, work, &loss));
     EXPECT(pair_prepare(weights, prepared) == PAIR_OK);
+    /* Regions of this model, but not the ones that are wanted. */
+    REFUSED(PAIR_E_WEIGHTS, pair_prepare(prepared, weights));
+    REFUSED(PAIR_E_WEIGHTS, pair_prepare(optimizer, prepared));
+    REFUSED(PAIR_E_WEIGHTS, pair_forward(weights, a, word, sum, low, BATCH, scratch));
+    REFUSED(PAIR_E_WEIGHTS, pair_train_step(weights, prepared, a, word, t, y, BATCH, NULL, work, &loss));
+    REFUSED(PAIR_E_WEIGHTS, pair_train_step(optimizer, weights, a, word, t, y, BATCH, NULL, work, &loss));
+    REFUSED(PAIR_E_WEIGHTS, pair_gradient(prepared, a, word, t, y, BATCH, NULL, work, &loss, gradients));
 
     REFUSED(PAIR_E_ALIGN, pair_forward(prepared + 4, a, word, sum, low, BATCH, scratch));
     REFUSED(PAIR_E_ALIGN, pair_forward(NULL, a, word, sum, low, BATCH, scratch));
@@ -472,4 +479,36 @@ TEST_CASE("features that go together make code, others are the user's mistake") 
         CHECK(outcome.status == 2);
         CHECK(count_of(outcome.err, "error: ") == 1);
     }
+}
+
+TEST_CASE("an object takes only what it has prepared itself") {
+    const TemporaryDirectory directory;
+    const std::string model =
+        "net 1\nmodel Net(x: f32[B, 16, 8, 8]) -> f32[B, 16, 8, 8] = x |> conv(16, k=3, pad=1)\n";
+    compile_net(directory, model, {"--matmul=f32", "--cpu=x86-64-v3"});
+    expect_runs(directory, R"C(
+    unsigned char *weights = region(NET_WEIGHTS_SIZE), *prepared = region(NET_PREPARED_SIZE);
+    FILE *file = fopen("prepared.bin", "wb");
+    if (file == NULL) return 8;
+    EXPECT(net_init(weights, NULL, 1) == NET_OK && net_prepare(weights, prepared) == NET_OK);
+    EXPECT(fwrite(prepared, 1, NET_PREPARED_SIZE, file) == NET_PREPARED_SIZE);
+    fclose(file);
+)C");
+    const auto forward = [&](const char* status) {
+        expect_runs(directory, std::string(R"C(
+    unsigned char *prepared = region(NET_PREPARED_SIZE + 4096 * 64);
+    static float x[16 * 64], out[16 * 64];
+    FILE *file = fopen("prepared.bin", "rb");
+    if (file == NULL || fread(prepared, 1, NET_PREPARED_SIZE, file) == 0) return 8;
+    fclose(file);
+    EXPECT(net_forward(prepared, x, out, 1, region(net_forward_workspace(1))) == )C") +
+                                   status + ");\n");
+    };
+    forward("NET_OK");
+    compile_net(directory, model, {"--matmul=f32", "--cpu=x86-64-v3"});
+    forward("NET_OK");
+    compile_net(directory, model, {"--matmul=bf16", "--cpu=x86-64-v3"});
+    forward("NET_E_WEIGHTS");
+    compile_net(directory, model, {"--matmul=f32", "--cpu=haswell"});
+    forward("NET_E_WEIGHTS");
 }

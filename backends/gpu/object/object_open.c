@@ -155,15 +155,15 @@ int netc_object_map_tensors(Gpu* gpu, const NetcLaunch* launch, int64_t batch,
 
 static int prepare_memory(Gpu* gpu) {
     const NetcProgram* program = gpu->program;
-    const int64_t sizes[3] = {program->weights_size, program->prepared_size,
-                              program->optimizer_size};
+    const int64_t sizes[NETC_HASHES] = {program->weights_size, program->prepared_size,
+                                        program->optimizer_size};
     unsigned char first[OWN_WORKSPACE];
     size_t workspace = netc_object_workspace(program, NETC_INIT, 1);
     const size_t other = netc_object_workspace(program, NETC_PREPARE, 1);
     if (other > workspace) workspace = other;
     memset(first, 0, sizeof first);
-    for (int i = 0; i < 3; i++) {
-        memcpy(first + HEADERS + i * ALIGN, &program->hash, 8);
+    for (int i = 0; i < NETC_HASHES; i++) {
+        memcpy(first + HEADERS + i * ALIGN, &program->hashes[i], 8);
         memcpy(first + HEADERS + i * ALIGN + 8, &sizes[i], 8);
     }
     int status =

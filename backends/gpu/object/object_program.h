@@ -125,8 +125,11 @@ typedef struct {
     int64_t most; /* the largest batch */
 } NetcEntry;
 
+/* Regions that begin with a hash, in the order of their numbers. */
+enum { NETC_HASHES = 3 };
+
 typedef struct {
-    uint64_t hash, seed;
+    uint64_t hashes[NETC_HASHES], seed;
     int64_t steps_per_epoch,
         steps_slot; /* what training stored, and where in the optimizer it goes; 0: nowhere */
     int64_t weights_size, prepared_size,

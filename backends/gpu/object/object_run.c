@@ -103,20 +103,21 @@ static int check_arrays(const NetcEntry* entry, uint32_t number, const NetcRun* 
     return NETC_OK;
 }
 
-/* Whether a region in the device begins with the model's hash. Waits for the device. */
-static int check_hash(Gpu* gpu, const void* region) {
+/* Whether a region in the device begins with its hash; `which`: its number. Waits for the device. */
+static int check_hash(Gpu* gpu, const void* region, int which) {
     uint64_t hash = 0;
     int status =
         netc_object_check(gpu, gpu->driver.to_host(&hash, address_of(region), 8, gpu->stream));
     if (status == NETC_OK) status = netc_object_check(gpu, gpu->driver.stream_wait(gpu->stream));
     if (status != NETC_OK) return status;
-    return hash == gpu->program->hash ? NETC_OK : NETC_E_WEIGHTS;
+    return hash == gpu->program->hashes[which] ? NETC_OK : NETC_E_WEIGHTS;
 }
 static int check_hashes(Gpu* gpu, uint32_t number, const NetcRun* run) {
     int status = NETC_OK;
-    if (number == NETC_FORWARD) return check_hash(gpu, run->prepared);
-    if (number != NETC_INIT) status = check_hash(gpu, run->weights);
-    if (status == NETC_OK && number == NETC_TRAIN_STEP) status = check_hash(gpu, run->optimizer);
+    if (number == NETC_FORWARD) return check_hash(gpu, run->prepared, NETC_PREPARED);
+    if (number != NETC_INIT) status = check_hash(gpu, run->weights, NETC_WEIGHTS);
+    if (status == NETC_OK && number == NETC_TRAIN_STEP)
+        status = check_hash(gpu, run->optimizer, NETC_OPTIMIZER);
     return status;
 }
 
@@ -142,7 +143,7 @@ static int check_epoch(Gpu* gpu, uint32_t number, const NetcRun* run) {
 
 /* ---- work that is put into a stream ---------------------------------------------------------------- */
 
-/* The first 64 bytes of a region; `which`: weights, prepared weights, optimizer. */
+/* The first 64 bytes of a region; `which`: its number. */
 static int put_header(const Run* r, const void* region, int which) {
     return netc_object_check(r->gpu,
                              r->gpu->driver.within(address_of(region),
@@ -266,7 +267,7 @@ static int put_run(Run* r, uint32_t number, const NetcRun* run) {
     const int own_workspace = number == NETC_INIT || number == NETC_PREPARE;
     int status = NETC_OK;
     if (number == NETC_INIT && run->optimizer != NULL && program->optimizer_size > 0)
-        status = put_empty(r, run->optimizer, program->optimizer_size, 2);
+        status = put_empty(r, run->optimizer, program->optimizer_size, NETC_OPTIMIZER);
     if (status == NETC_OK && number == NETC_INIT && run->optimizer != NULL &&
         program->steps_slot != 0)
         status = netc_object_check(
@@ -275,10 +276,12 @@ static int put_run(Run* r, uint32_t number, const NetcRun* run) {
                                      &program->steps_per_epoch, 8, r->stream));
     if (status == NETC_OK && number == NETC_INIT) {
         if (run->weights == NULL) return NETC_OK;
-        status = put_empty(r, run->weights, program->weights_size, 0);
+        status = put_empty(r, run->weights, program->weights_size, NETC_WEIGHTS);
     }
-    if (status == NETC_OK && number == NETC_PREPARE) status = put_header(r, run->prepared, 1);
-    if (status == NETC_OK && number == NETC_GRADIENT) status = put_header(r, run->gradients, 0);
+    if (status == NETC_OK && number == NETC_PREPARE)
+        status = put_header(r, run->prepared, NETC_PREPARED);
+    if (status == NETC_OK && number == NETC_GRADIENT)
+        status = put_header(r, run->gradients, NETC_WEIGHTS);
     if (status == NETC_OK && number != NETC_PREPARE && number != NETC_FORWARD)
         status = put_hyper(r, run, number);
     if (status != NETC_OK) return status;

@@ -8,6 +8,7 @@
 
 #include "backends/gpu/object/object_program.h"
 #include "backends/gpu/tensor_map.h"
+#include "ir/region_hash.h"
 #include "ir/slots.h"
 
 namespace netc {
@@ -242,7 +243,8 @@ std::string program_table(const Program& program, const GpuCode& code, const Gpu
     for (int number = 0; number < (options.train ? NETC_ENTRIES : NETC_GRADIENT); ++number)
         writer.add_entry(*program.find(kEntries[static_cast<std::size_t>(number)]));
     NetcProgram head{};
-    head.hash = program.model_hash;
+    for (int region = 0; region < NETC_HASHES; ++region)
+        head.hashes[region] = region_hash(program, static_cast<RegionKind>(region));
     head.seed = options.seed;
     if (const VariablePlace* slot = steps_per_epoch_slot(program)) {
         head.steps_per_epoch = options.steps_per_epoch;
