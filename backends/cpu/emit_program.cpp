@@ -71,8 +71,9 @@ llvm::FunctionType* kernel_type(Builder& b, const Kernel& kernel) {
     return llvm::FunctionType::get(b.getVoidTy(), types, false);
 }
 
-// Of MXCSR: flush to zero, denormals are zero.
-constexpr std::uint32_t kFlushBits = 0x8040;
+// MXCSR while an entry runs, whatever its caller has: to the nearest, no exception traps, subnormals are zero on the way in
+// and out.
+constexpr std::uint32_t kControl = 0x9fc0;
 
 // void NAME_array(ptr to the params, i64 B, i64 begin, i64 end, ptr fault): for callers in C++.
 void emit_array_call(llvm::Function& kernel, const ProgramCode& code, std::uint32_t number,
@@ -343,10 +344,10 @@ Result<llvm::Function*> emit_entry(const ProgramCode& code, const Entry& entry,
     llvm::AllocaInst* control = nullptr;
     if (code.machine.x86) {
         control = b.CreateAlloca(b.getInt32Ty());
-        llvm::AllocaInst* flushing = b.CreateAlloca(b.getInt32Ty());
+        llvm::AllocaInst* own = b.CreateAlloca(b.getInt32Ty());
         b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {control});
-        b.CreateStore(b.CreateOr(b.CreateLoad(b.getInt32Ty(), control), kFlushBits), flushing);
-        b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
+        b.CreateStore(b.getInt32(kControl), own);
+        b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {own});
     }
     if (is_small(code, entry)) {
         const Result<llvm::Function*> fixed = emit_fixed(code, entry, module);

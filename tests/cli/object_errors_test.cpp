@@ -512,3 +512,17 @@ TEST_CASE("an object takes only what it has prepared itself") {
     compile_net(directory, model, {"--matmul=f32", "--cpu=haswell"});
     forward("NET_E_WEIGHTS");
 }
+
+TEST_CASE("the caller's rounding does not change what an object computes") {
+    const TemporaryDirectory directory;
+    compile_net(directory, scheduled("0.1"), {"--cpu=x86-64-v3"});
+    expect_runs(directory, kTrainOnce + std::string(R"C(
+    EXPECT(net_train_step(weights, optimizer, x, y, 2, NULL, work, &loss) == NET_OK);
+    EXPECT(net_init(before, optimizer_before, 1) == NET_OK);
+    EXPECT(fesetround(FE_UPWARD) == 0);
+    EXPECT(net_train_step(before, optimizer_before, x, y, 2, NULL, work, &loss) == NET_OK);
+    EXPECT(fegetround() == FE_UPWARD);
+    EXPECT(memcmp(before, weights, NET_WEIGHTS_SIZE) == 0);
+    EXPECT(hyper.seed == 1 && gradients != NULL);
+)C"));
+}
