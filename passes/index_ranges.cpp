@@ -1,6 +1,7 @@
 #include "passes/index_ranges.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 
 namespace netc {
@@ -61,12 +62,24 @@ private:
         return dims;
     }
 
-    const Scalar& without_casts(ScalarId id) const {
-        const Scalar* scalar = &kernel_.scalars[id];
-        while (scalar->op == ScalarOp::cast && !is_float(scalar->type)) {
-            scalar = &kernel_.scalars[scalar->operands[0]];
+    // Bounds that leave what could be an index as it is, nor make one of what is none: a cast that saturates has them.
+    std::optional<ScalarId> within_bounds(const Scalar& scalar) const {
+        if (scalar.op != ScalarOp::min && scalar.op != ScalarOp::max) return std::nullopt;
+        for (const std::size_t own : {0u, 1u}) {
+            const Scalar& bound = kernel_.scalars[scalar.operands[1 - own]];
+            if (bound.op != ScalarOp::constant || is_float(bound.type)) continue;
+            if (scalar.op == ScalarOp::min ? bound.integer >= INT32_MAX : bound.integer < 0)
+                return scalar.operands[own];
         }
-        return *scalar;
+        return std::nullopt;
+    }
+
+    const Scalar& without_casts(ScalarId id) const {
+        const Scalar& scalar = kernel_.scalars[id];
+        if (scalar.op == ScalarOp::cast && !is_float(scalar.type))
+            return without_casts(scalar.operands[0]);
+        const std::optional<ScalarId> inner = within_bounds(scalar);
+        return inner ? without_casts(*inner) : scalar;
     }
 
     std::optional<Range> range_in_kernel(const Index& index) const {

@@ -137,6 +137,7 @@ TEST_CASE("what a run that is interrupted writes is of the step that it says") {
     {
         auto run = open_run_directory(directory.file("run"), RunMode::fresh);
         REQUIRE(run.ok());
+        REQUIRE(append_line(run->file(kSourceFile), "net 1").ok());
         subject.plan.directory = &*run;
         const Trained stopped = trained(subject, 2);
         CHECK(stopped.outcome.end == TrainEnd::interrupted);

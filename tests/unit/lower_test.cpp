@@ -139,6 +139,20 @@ TEST_CASE("lower: columns of one input have ranges of their own") {
     CHECK(program->entries[0].least_limit(0) == 4);
 }
 
+TEST_CASE("lower: a cast that saturates lets every index through") {
+    Net net("evaluate");
+    GraphBuilder& g = net.builder;
+    Value y = net.input("y", {batch()}, DType::i64);
+    Value label = g.broadcast(g.reshape(g.cast(y, DType::i32), {batch(), 1}), {batch(), 10});
+    net.result("hot", g.cast(g.binary(OpId::equal, g.iota({DType::i32, {batch(), 10}}, 1), label),
+                             DType::f32));
+    group_all(net.function());
+    Result<Program> program = lower_module(net.module, 64);
+    REQUIRE(program.ok());
+    REQUIRE(program->entries[0].index_ranges.size() == 1);
+    CHECK(program->entries[0].index_ranges[0].limit == 10);
+}
+
 TEST_CASE("lower: of labels, one value may be no class") {
     const auto ranges = [](bool again) {
         Net net("evaluate");

@@ -26,7 +26,7 @@ TEST_CASE("a run directory is made once and held by one") {
         CHECK(!open_run_directory(path, RunMode::resume));
         RunDirectory moved = std::move(*run);
         CHECK(!open_run_directory(path, RunMode::resume));
-        REQUIRE(append_line(moved.file("log.jsonl"), "{}").ok());
+        REQUIRE(append_line(moved.file(kSourceFile), "net 1").ok());
     }
     CHECK(open_run_directory(path, RunMode::resume).ok());
     const auto again = open_run_directory(path, RunMode::fresh);
@@ -44,6 +44,7 @@ TEST_CASE("latest points to the newest run") {
     for (const char* name : {"a", "b"}) {
         const auto run = open_run_directory(directory.file(name), RunMode::fresh);
         REQUIRE(run.ok());
+        REQUIRE(append_line(run->file(kSourceFile), "net 1").ok());
         point_latest_to(*run);
         CHECK(std::filesystem::read_symlink(directory.file("latest")) == name);
     }
