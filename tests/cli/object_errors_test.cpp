@@ -526,3 +526,34 @@ TEST_CASE("the caller's rounding does not change what an object computes") {
     EXPECT(hyper.seed == 1 && gradients != NULL);
 )C"));
 }
+
+TEST_CASE("columns of one input have ranges of their own") {
+    const TemporaryDirectory directory;
+    directory.write("v.net", R"(net 1
+model V(ids: i32[B, 2]) -> f32[B, 2]
+  = concat(1)(ids[:, 0] |> embedding(100, 2), ids[:, 1] |> embedding(5, 2)) |> linear(2)
+)");
+    expect_success(run_netc({"compile", "v.net", "-o", "v.o"}, directory.path()));
+    directory.write("call.c", R"C(#define _POSIX_C_SOURCE 200112L
+#include <stdio.h>
+#include <stdlib.h>
+#include "v.h"
+static void *region(size_t size) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, V_ALIGN, size + 1) != 0) exit(9);
+    return memory;
+}
+int main(void) {
+    const int32_t good[] = {50, 1, 99, 4}, second[] = {50, 1, 7, 5}, first[] = {100, 1, 7, 4};
+    void *weights = region(V_WEIGHTS_SIZE), *prepared = region(V_PREPARED_SIZE), *work = region(v_forward_workspace(2));
+    float out[4];
+    if (v_init(weights, NULL, 1) != 0 || v_prepare(weights, prepared) != 0) return 8;
+    printf("%d ", v_forward(prepared, good, out, 2, work));
+    printf("%d ", v_forward(prepared, second, out, 2, work));
+    printf("%d", v_forward(prepared, first, out, 2, work));
+    return 0;
+}
+)C");
+    expect_success(shell(kStrict + "call.c v.o -o call", directory));
+    CHECK(shell("./call", directory).out == "0 5 5");
+}
