@@ -200,13 +200,13 @@ TEST_CASE("Ctrl-C before the first step ends at once") {
 model Slow(x: f32[B, 1, 28, 28]) -> f32[B, 10] = x |> flatten |> linear(10)
 train Slow {
   target y: i32[B]
-  data = digits(n = 2000000)
+  data = digits(n = 200000)
   loss = cross_entropy(out, y)
   epochs = 1
 }
 )");
     Process process(netc_command({"train", "slow.net", "--run", "run"}, directory.path()));
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     process.send(SIGINT);
     const Outcome outcome = process.wait();
     CHECK(outcome.status == 130);
