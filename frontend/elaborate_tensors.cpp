@@ -122,13 +122,10 @@ namespace {
 
 // What an operator says of its inputs: that they are wrong, or that this version cannot do it.
 Datum refused(Context& context, const Error& error, Span place) {
-    std::string_view what = error.message;
-    if (!what.ends_with(kWaits)) {
-        return report(context,
-                      diagnose<Code::malformed_specification>(blame(context, place), what));
-    }
-    what.remove_suffix(kWaits.size());
-    return report(context, diagnose<Code::not_supported_yet>(blame(context, place), what));
+    const Span at = blame(context, place);
+    if (error.status == kExitProgram)
+        return report(context, diagnose<Code::not_supported_yet>(at, error.message));
+    return report(context, diagnose<Code::malformed_specification>(at, error.message));
 }
 
 }  // namespace

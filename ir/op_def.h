@@ -19,10 +19,8 @@
 namespace netc {
 
 // What `infer` sees. Errors are facts about shapes, in the user's terms ("100 is not 784"); the
-// frontend checks most of them earlier with better places, so what remains is a bug (status 70). The
-// message of a right use that this version cannot compile ends with kWaits.
-inline constexpr std::string_view kWaits = " is not supported by this version of netc";
-
+// frontend checks most of them earlier with better places, so what remains is a bug (status 70). A
+// right use that this version cannot compile has kExitProgram, and its message names it.
 struct InferContext {
     std::vector<Type> inputs;
     const Attributes& attributes;

@@ -25,9 +25,7 @@ using Integers = std::vector<std::int64_t>;
 // A wrong use. The frontend finds most of them first, with better places.
 inline Error fact(std::string message) { return Error{kExitInternal, std::move(message)}; }
 // A right use that this version cannot compile.
-inline Error not_yet(const std::string& what) {
-    return Error{kExitProgram, what + std::string(kWaits)};
-}
+inline Error not_yet(const std::string& what) { return Error{kExitProgram, what}; }
 
 // Which dtypes an elementwise operator takes.
 constexpr bool any_dtype(DType) { return true; }

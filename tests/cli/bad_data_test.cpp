@@ -138,15 +138,7 @@ TEST_CASE("class folders in another encoding") {
         std::filesystem::create_directories(directory.file(std::string("photos/") + folder));
         directory.write(std::string("photos/") + folder + "/1.pgm", image);
     }
-    directory.write("photos.net", R"(net 1
-model Photos(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
-train Photos {
-  target y: i32[B]
-  data = images("photos", x = image(), y = folder())
-  loss = cross_entropy(out, y)
-  epochs = 1
-}
-)");
+    directory.write("photos.net", kPhotos);
     expect_refusal(run_netc({"train", "photos.net", "--run", "run"}, directory.path()), 3,
                    {"photos", "0xe9 is no UTF-8", "folder"});
 }

@@ -79,4 +79,15 @@ inline std::vector<float> noise(std::size_t count, std::uint32_t seed = 1) {
     return values;
 }
 
+// Images of 2 x 2 in a folder for each of two classes.
+inline const std::string kPhotos = R"(net 1
+model Photos(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
+train Photos {
+  target y: i32[B]
+  data = images("photos", x = image(), y = folder())
+  loss = cross_entropy(out, y)
+  epochs = 1
+}
+)";
+
 }  // namespace netc

@@ -256,15 +256,7 @@ TEST_CASE("images of other content are other data") {
                             "P5\n2 2\n255\n" + std::string(4, pixel));
         }
     };
-    directory.write("photos.net", R"(net 1
-model Photos(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
-train Photos {
-  target y: i32[B]
-  data = images("photos", x = image(), y = folder())
-  loss = cross_entropy(out, y)
-  epochs = 1
-}
-)");
+    directory.write("photos.net", kPhotos);
     write('a');
     expect_success(run_netc({"train", "photos.net", "--run", "run"}, directory.path()));
     write('b');
